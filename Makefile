@@ -1,0 +1,26 @@
+.PHONY: install test fast lint format docs bench
+
+install:  ## install the package, editable, with everything a developer needs
+	python -m pip install -e ".[dev]"
+
+test:  ## every test; those that need a GPU or the external corpora say why they skip
+	python -m pytest -n auto
+
+fast:  ## the quick facts only
+	python -m pytest -n auto -m "not slow and not e2e"
+
+lint:  ## formatting, lint, types, import floors
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+
+format:  ## mend what can be mended
+	ruff format .
+	ruff check --fix .
+
+docs:  ## the API's pages, from the docstrings, into build/docs
+	pdoc --math -d google -o build/docs seq2seq '!seq2seq.cli'
+
+bench:  ## tokens per second beside the plain PyTorch loop
+	python scripts/bench_training.py

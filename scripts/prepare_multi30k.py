@@ -1,0 +1,216 @@
+"""Download Multi30k (task 1, raw text) and verify it.
+
+    python scripts/prepare_multi30k.py
+    python scripts/prepare_multi30k.py --root data/multi30k --languages en,fr
+
+Files that are there and right are kept, interrupted downloads go on where they stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+URL = (
+    "https://raw.githubusercontent.com/multi30k/dataset/"
+    "a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
+)
+ATTEMPTS = 3
+PAUSE = 1.0  # seconds before the second attempt, twice that before the third
+TIMEOUT = 30  # seconds without a byte
+FILES = {
+    "train.en.gz": (
+        568_929,
+        "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
+    ),
+    "train.de.gz": (
+        637_044,
+        "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
+    ),
+    "train.fr.gz": (
+        604_242,
+        "622e75069e9f4c577425c4f277116ce66e63a2401c0a2312d90073cb12379a3c",
+    ),
+    "train.cs.gz": (
+        593_827,
+        "a65adb8b32e3bc664f21ecba7a6e7f6950fd1f405e135f7c312faabdb6255077",
+    ),
+    "val.en.gz": (
+        21_650,
+        "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28",
+    ),
+    "val.de.gz": (
+        24_681,
+        "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a",
+    ),
+    "val.fr.gz": (
+        23_001,
+        "ca3106f1a72390591d25f6c45cb4cd39dec4cd3f123e099748a3ce5256c160e9",
+    ),
+    "val.cs.gz": (
+        22_096,
+        "b63226e05c4bd5dd6a42897d74b86a1b9d2c31498252c572b1ea7f7996927fcc",
+    ),
+    "test_2016_flickr.en.gz": (
+        21_077,
+        "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
+    ),
+    "test_2016_flickr.de.gz": (
+        22_890,
+        "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
+    ),
+    "test_2016_flickr.fr.gz": (
+        22_310,
+        "6d326e188d259fb1d04ac19eae3af956559b3a0b93d7635e56c90987c40c8b90",
+    ),
+    "test_2016_flickr.cs.gz": (
+        22_572,
+        "200a4a74cc9560f051924abb9803be008d1908d77f747e9141aeb86dfd2797f1",
+    ),
+    "test_2017_flickr.en.gz": (
+        19_138,
+        "76a444ee25172e72695cddb13ae4a3bda59430617be88e0bb46b60504f054074",
+    ),
+    "test_2017_flickr.de.gz": (
+        21_471,
+        "a2c89666db00c495cd8513b9d708d5a3acc205d7de312ef2bf5fb7ebc1540aee",
+    ),
+    "test_2017_flickr.fr.gz": (
+        20_434,
+        "3ba671ceb2299f3304ffafefea7a833d08632fbaf0ba18546f8a2ec2391af496",
+    ),
+    "test_2017_mscoco.en.gz": (
+        8_844,
+        "aab300bfb4427697987e02cd0aacd44bfe8aa50456231b6474c08038bbed2b58",
+    ),
+    "test_2017_mscoco.de.gz": (
+        10_230,
+        "799e4854c25d601cb6cb6be29eabe5667734c61ace2f495e03e429031a0bc338",
+    ),
+    "test_2017_mscoco.fr.gz": (
+        9_751,
+        "754f3072ba9f124569ba5258b32730fc1d214bbf8e0c6dfb2b74401676220db0",
+    ),
+    "test_2018_flickr.en.gz": (
+        23_514,
+        "ef4f4844037d4c5dea75c9a8ed5fd78905967a26f67c255e230cc9780032654d",
+    ),
+    "test_2018_flickr.de.gz": (
+        26_461,
+        "ddd0130c7d97482dc5197a02141dae8dd79f20f03586c480d675c09a32daf608",
+    ),
+    "test_2018_flickr.fr.gz": (
+        25_321,
+        "fb2b83fcceb937a4f7e3e93c1c51c22aba92f1e342391e6b5ba392b16a920501",
+    ),
+    "test_2018_flickr.cs.gz": (
+        25_181,
+        "7d0a9db904f94c554a8c58049a9f3a5357c27f46cc3d710d70cb0b4a2585b8c2",
+    ),
+}
+"""Size and SHA-256 of each file at the pinned commit."""
+
+
+class DownloadError(Exception):
+    """A file could not be had; the message is for the user."""
+
+
+def download(url: str, path: Path, advance: Callable[[int], None]) -> None:
+    """Get one file of FILES, verified, under its name or not at all."""
+    size, digest = FILES[path.name]
+    part = path.with_name(f"{path.name}.part")
+    problem = ""
+    for attempt in range(ATTEMPTS):
+        time.sleep(attempt * PAUSE)
+        try:
+            fetch(url, part, size)
+        except (OSError, http.client.HTTPException) as error:
+            problem = str(getattr(error, "reason", "") or error or type(error).__name__)
+            continue
+        if part.stat().st_size < size:
+            problem = f"the connection closed after {part.stat().st_size:,} of {size:,} bytes"
+        elif sha256(part) != digest:
+            problem = f"its content is not the expected one (SHA-256 is not {digest})"
+            part.unlink()
+        else:
+            if path.exists():
+                print(f"{path} was not the file of the pinned commit: replaced")
+            os.replace(part, path)
+            advance(size)
+            return
+    raise DownloadError(
+        f"{url} could not be downloaded: {problem}. Get that file by other means and put it at "
+        f"{path.absolute()}, then run this again; it verifies what is there and gets the rest."
+    )
+
+
+def fetch(url: str, part: Path, size: int) -> None:
+    """Append to `part` what it lacks."""
+    have = part.stat().st_size if part.exists() else 0
+    if have == size:
+        return
+    if have > size:
+        have = 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+        resumed = response.status == http.client.PARTIAL_CONTENT
+        with part.open("ab" if resumed else "wb") as file:
+            while block := response.read(1 << 16):
+                file.write(block)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_right(path: Path) -> bool:
+    """Whether the file is there with the content of the pinned commit."""
+    size, digest = FILES[path.name]
+    return path.is_file() and path.stat().st_size == size and sha256(path) == digest
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, default=Path("data/multi30k"), help="%(default)s")
+    parser.add_argument("--languages", default="en,de,fr,cs", help="%(default)s")
+    parser.add_argument("--url", default=URL, help="folder to download from (a mirror)")
+    options = parser.parse_args(arguments)
+    languages = options.languages.split(",")
+    if unknown := set(languages) - {name.split(".")[1] for name in FILES}:
+        parser.error(f"--languages: Multi30k has en, de, fr, cs, not {', '.join(sorted(unknown))}")
+    folder = options.root / "raw"
+    wanted = [folder / name for name in FILES if name.split(".")[1] in languages]
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [path for path in wanted if not is_right(path)]
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    try:
+        with Progress(*columns, TransferSpeedColumn()) as progress:
+            bar = progress.add_task("Multi30k", total=sum(FILES[p.name][0] for p in missing))
+            for path in missing:
+                progress.update(bar, description=path.name)
+                download(
+                    f"{options.url.rstrip('/')}/{path.name}",
+                    path,
+                    lambda count: progress.advance(bar, count),
+                )
+    except DownloadError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{len(wanted)} files in {folder} are complete and verified ({len(missing)} downloaded).")
+    print(f"Next: seq2seq-train data=multi30k data.root={options.root}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""The checkpoint directory: what users hold, move, publish and load from strangers.
+
+::
+
+    model.safetensors        the weights
+    config.yaml              the run's configuration, resolved: model and data are built from it
+    subwords.model           the SentencePiece model (two files where each side has its own)
+    metrics.json             scores, when there are any
+
+Loading runs no code that the directory brings: the weights are safetensors, the configuration is
+plain YAML, and the only ``_target_`` it may name are classes of this package.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, instantiate
+from omegaconf.errors import OmegaConfBaseException
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+
+from seq2seq.data.subwords import SubwordPair
+from seq2seq.models.encoder_decoder import EncoderDecoder
+
+#: Packages whose classes a configuration may name; nothing else is ever imported or called.
+ALLOWED_PACKAGES = ("seq2seq.mappings", "seq2seq.models", "seq2seq.search", "seq2seq.data.corpora")
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.yaml"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint directory is incomplete, damaged, or names what it may not."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model with what it needs to be used.
+
+    Attributes:
+        folder: where it was loaded from.
+        model: in evaluation mode, on the CPU.
+        subwords: the SentencePiece models of both sides.
+        config: the plain dictionary of ``config.yaml``.
+    """
+
+    folder: Path
+    model: EncoderDecoder
+    subwords: SubwordPair
+    config: dict[str, Any]
+
+
+def build(config: dict[str, Any], **arguments: Any) -> Any:
+    """Build the object that ``config`` describes, after checking every ``_target_`` in it.
+
+    Raises:
+        CheckpointError: if a target is not a class of :data:`ALLOWED_PACKAGES`, if the
+            configuration holds anything else that Hydra would interpret, or if a class refuses its
+            arguments.
+    """
+    try:
+        check_targets(config)
+        return instantiate(config, **arguments, _convert_="all")
+    except RecursionError as error:
+        raise CheckpointError(f"{CONFIG} is nested without end") from error
+    except (InstantiationException, OmegaConfBaseException) as error:
+        raise CheckpointError(f"{CONFIG}: {error.__cause__ or error}") from error
+
+
+def check_targets(node: Any, where: str = CONFIG) -> None:
+    """Refuse every ``_target_`` that is not a class of :data:`ALLOWED_PACKAGES`.
+
+    Raises:
+        CheckpointError: naming the key.
+    """
+    if isinstance(node, str) and "${" in node:
+        raise CheckpointError(f"{where}: interpolations are refused, found {node!r}")
+    if isinstance(node, list):
+        for position, item in enumerate(node):
+            check_targets(item, f"{where}[{position}]")
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        name = f"{where}: {key}" if where == CONFIG else f"{where}.{key}"
+        if key == "_target_":
+            _check_target(value, name)
+        elif isinstance(key, str) and key.startswith("_") and key.endswith("_"):
+            raise CheckpointError(f"{name} is refused: a checkpoint may name classes only")
+        else:
+            check_targets(value, name)
+
+
+def _check_target(target: Any, where: str) -> None:
+    allowed = isinstance(target, str) and target.startswith(
+        tuple(f"{package}." for package in ALLOWED_PACKAGES)
+    )
+    if allowed:
+        try:
+            defined_in = get_class(target).__module__
+        except Exception as error:
+            raise CheckpointError(f"{where}: this version has no class {target!r}") from error
+        allowed = f"{defined_in}.".startswith(tuple(f"{p}." for p in ALLOWED_PACKAGES))
+    if not allowed:
+        raise CheckpointError(
+            f"{where} names {target!r}, which a checkpoint may not: only classes of "
+            f"{', '.join(ALLOWED_PACKAGES)} are built"
+        )
+
+
+def save_checkpoint(
+    folder: str | Path,
+    model: EncoderDecoder,
+    subwords: SubwordPair,
+    config: dict[str, Any],
+) -> Path:
+    """Write a checkpoint directory; it appears whole or not at all.
+
+    Args:
+        folder: replaced if it exists.
+        model: whose weights are saved.
+        subwords: saved beside them.
+        config: resolved; must hold the key ``model`` from which the model can be built again.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    save_model(model, str(temporary / WEIGHTS))
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    (temporary / CONFIG).write_text(text, encoding="utf-8")
+    subwords.save(temporary)
+    replace_folder(temporary, folder)
+    return folder
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put ``new`` in the place of ``folder``, syncing it to disk first."""
+    for path in new.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def checkpoint_folder(path: str | Path) -> Path:
+    """The checkpoint directory that ``path`` means: itself, or the best one of a run folder.
+
+    Raises:
+        CheckpointError: if there is none.
+    """
+    path = Path(path).expanduser()
+    for candidate in (path, path / "checkpoints" / "best", path / "best"):
+        if (candidate / CONFIG).is_file() and (candidate / WEIGHTS).is_file():
+            return candidate
+    if not path.exists():
+        raise CheckpointError(f"checkpoint={path}: there is no such folder")
+    raise CheckpointError(
+        f"checkpoint={path}: neither a checkpoint directory (with {WEIGHTS} and {CONFIG}) nor "
+        "a run folder with checkpoints/best"
+    )
+
+
+def load_config(folder: Path) -> dict[str, Any]:
+    """Read ``config.yaml`` as plain data.
+
+    Raises:
+        CheckpointError: if it is not a YAML mapping of plain values with a ``model`` entry.
+    """
+    try:
+        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CheckpointError(f"{folder / CONFIG} cannot be read: {error}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
+        raise CheckpointError(f"{folder / CONFIG} has no 'model': it is not a checkpoint's")
+    return config
+
+
+def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
+    """Load a checkpoint directory, a stranger's too.
+
+    Args:
+        path: a checkpoint directory or a run folder.
+        device: where to put the model.
+
+    Raises:
+        CheckpointError: if something is missing, damaged or refused.
+    """
+    folder = checkpoint_folder(path)
+    config = load_config(folder)
+    subwords = SubwordPair.load(folder)
+    for side in ("source", "target"):
+        expected, found = config["model"].get(f"{side}_vocabulary_size"), getattr(subwords, side)
+        if expected != found.size:
+            raise CheckpointError(
+                f"{folder}: the model has {expected} {side} subwords, "
+                f"its subword model {found.size}"
+            )
+    model = build(config["model"])
+    if not isinstance(model, EncoderDecoder):
+        raise CheckpointError(f"{folder / CONFIG}: model is a {type(model).__name__}")
+    try:
+        load_model(model, str(folder / WEIGHTS), device="cpu")
+    except (SafetensorError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{folder / WEIGHTS} does not fit its config.yaml: {error}"
+        ) from error
+    return Checkpoint(folder, model.to(device).eval(), subwords, config)

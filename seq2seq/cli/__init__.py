@@ -1,0 +1,1 @@
+"""The commands: thin Hydra applications over the library."""

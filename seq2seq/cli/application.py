@@ -1,0 +1,160 @@
+"""What the commands share: where the configuration lies, and how mistakes are told.
+
+Hydra does the work. Added here: the configuration groups are found in a checkout and in an
+installed wheel alike, a misspelt override is answered with the nearest valid names, and an error
+that the user can mend is printed as one message instead of a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import seq2seq
+
+#: Errors that tell the user what to mend; everything else is a defect and shows its traceback.
+MENDABLE = (
+    FileNotFoundError,
+    FileExistsError,
+    PermissionError,
+    ValueError,
+    HydraException,
+    OmegaConfBaseException,
+)
+
+
+def config_folder() -> Path:
+    """The folder of configuration groups: inside the installed package, else the checkout's."""
+    package = Path(seq2seq.__file__).parent
+    for folder in (package / "configs", package.parent / "configs"):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"no configs folder in {package} or beside it: reinstall seq2seq")
+
+
+def run(job: Callable[[DictConfig], None], config_name: str) -> None:
+    """Run ``job`` as the Hydra application ``config_name`` with the overrides of the command line.
+
+    Exits with 0 on success, 1 when the configuration or the input is at fault or the job failed.
+    """
+    composed = False
+
+    def guarded(config: DictConfig) -> None:
+        nonlocal composed
+        composed = True
+        try:
+            job(config)
+        except BrokenPipeError:
+            # Whoever read our output has gone: end silently, as text tools do.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(1) from None
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        except Exception as error:
+            if config.debug or not mendable(error):
+                raise
+            place = getattr(error, "full_key", None)
+            told = error.__cause__ if isinstance(error, InstantiationException) else None
+            print(f"error: {f'{place}: ' if place else ''}{told or error}", file=sys.stderr)
+            print("(debug=true shows where it was raised)", file=sys.stderr)
+            raise SystemExit(1) from error
+
+    application = hydra.main(
+        version_base="1.3", config_path=str(config_folder()), config_name=config_name
+    )(guarded)
+    try:
+        application()
+    except SystemExit as stop:
+        if stop.code == 1 and not composed:
+            given = get_args_parser().parse_known_args()[0]
+            for line in suggestions(config_name, given.overrides, given.config_dir):
+                print(line, file=sys.stderr)
+        raise
+
+
+def mendable(error: Exception) -> bool:
+    """Whether the error tells the user what to mend (Lightning's is known by name, not loaded)."""
+    return isinstance(error, MENDABLE) or type(error).__name__ == "MisconfigurationException"
+
+
+def suggestions(config_name: str, arguments: list[str], config_dir: str | None = None) -> list[str]:
+    """For every override that cannot be applied, a line with the nearest valid names.
+
+    Args:
+        config_name: the application's primary configuration.
+        arguments: the overrides of the command line; sweeps (``seed=1,2``) are passed over.
+        config_dir: the user's own configuration folder.
+    """
+    accepted = []
+    if config_dir is not None:
+        accepted.append(f"hydra.searchpath=['file://{Path(config_dir).absolute()}']")
+    lines: list[str] = []
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        for argument in arguments:
+            try:
+                override = OverridesParser.create().parse_override(argument)
+            except HydraException:
+                lines.append(f"{argument!r} cannot be read: write key=value, quoting odd values")
+                continue
+            try:
+                if not override.is_sweep_override():
+                    compose(config_name, [*accepted, argument])
+                    accepted.append(argument)
+            except (HydraException, OmegaConfBaseException):
+                lines.append(_suggestion(config_name, accepted, override))
+    return lines
+
+
+def _suggestion(config_name: str, accepted: list[str], override: Override) -> str:
+    """A line for an override that cannot be applied over the accepted ones."""
+    config = compose(config_name, accepted, return_hydra_config=True)
+    places = [str(place) for place in config.hydra.runtime.choices]
+    key = override.key_or_group if not override.package else override.get_key_element()
+    key = key.lstrip("+~")
+    value = str(override.value())
+    loader = GlobalHydra.instance().config_loader()
+    options = loader.get_group_options(override.key_or_group)
+    if options and key not in places:
+        same = [p for p in places if p.partition("@")[0] == override.key_or_group]
+        return _nearest(f"{key}={value}", [f"{place}={value}" for place in same], most=9)
+    if options:
+        return _nearest(f"{key}={value}", [f"{key}={option}" for option in options])
+    names = {name for name in _keys(config) if not name.startswith("hydra")}
+    return _nearest(key, sorted({*names, *(p for p in places if not p.startswith("hydra"))}))
+
+
+def _nearest(word: str, names: list[str], most: int = 5) -> str:
+    """One line: the names that look most like ``word``, by the whole name and by its last part."""
+    last = word.rpartition(".")[2]
+    same_ending = [n for n in names if n.rpartition(".")[2] == last and n != word]
+    close = difflib.get_close_matches(word, names, most, 0.6)
+    by_ending = {n.rpartition(".")[2]: n for n in names}
+    close_ending = [by_ending[e] for e in difflib.get_close_matches(last, by_ending, most, 0.75)]
+    found = list(dict.fromkeys([*same_ending[:2], *close, *close_ending]))[:most]
+    shown = ", ".join(found or names[:12])
+    return f"'{word}' is not known here; the nearest valid names: {shown}"
+
+
+def _keys(node: Any, prefix: str = "") -> Iterator[str]:
+    """The dotted names of everything in a configuration."""
+    if not isinstance(node, DictConfig):
+        return
+    for key in map(str, node):
+        yield f"{prefix}{key}"
+        if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
+            yield from _keys(node[key], f"{prefix}{key}.")

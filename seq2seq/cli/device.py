@@ -1,0 +1,24 @@
+"""The ``device=`` of the commands."""
+
+from __future__ import annotations
+
+import torch
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is the first CUDA device, or the CPU without one; other names are PyTorch's.
+
+    Raises:
+        ValueError: if the name is unknown or the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device={name}: choose auto, cpu, cuda or cuda:<number>") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device={name}: this machine has {torch.cuda.device_count()} CUDA devices"
+        )
+    return device

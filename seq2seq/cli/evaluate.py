@@ -1,0 +1,107 @@
+"""``seq2seq-evaluate``: score a checkpoint on a split of a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from seq2seq.cli.application import run
+
+if TYPE_CHECKING:
+    from seq2seq.checkpoint import Checkpoint
+
+
+def evaluate_checkpoint(config: DictConfig) -> None:
+    """Evaluate, print one table, write ``metrics.json`` and the hypotheses."""
+    from hydra.utils import instantiate
+    from rich.console import Console
+    from rich.progress import track
+
+    from seq2seq.checkpoint import load_checkpoint
+    from seq2seq.cli.device import choose_device
+    from seq2seq.data.parallel import ParallelData
+    from seq2seq.evaluation.evaluate import attention_maps, evaluate
+    from seq2seq.evaluation.figures import attention_heat_map
+    from seq2seq.evaluation.report import metrics_table, write_hypotheses, write_metrics
+
+    device = choose_device(config.device)
+    checkpoint = load_checkpoint(config.checkpoint, device)
+    given: Any = OmegaConf.to_container(config.data, resolve=True)
+    if "corpus" in given:
+        corpus = instantiate(config.data.corpus)
+    else:
+        corpus = own_corpus(checkpoint, {k: v for k, v in given.items() if k != "split"})
+    data = ParallelData(corpus, checkpoint.subwords, cache=given.get("cache"))
+
+    def progress(batches: Iterable[Any]) -> Iterable[Any]:
+        console = Console(stderr=True)
+        return track(
+            batches, "evaluating", console=console, transient=True, disable=not console.is_terminal
+        )
+
+    split = config.data.split
+    search: Any = OmegaConf.to_container(config.search, resolve=True)
+    evaluation = evaluate(
+        checkpoint.model,
+        data,
+        split,
+        instantiate(config.search),
+        sentences=config.sentences,
+        batch_tokens=config.batch_tokens,
+        attention=config.statistics,
+        device=device,
+        progress=progress,
+    )
+    output = Path(config.output) if config.output else checkpoint.folder
+    output.mkdir(parents=True, exist_ok=True)
+    # A part of a split must not pass for the whole.
+    name = split if config.sentences is None else f"{split}-first-{config.sentences}"
+    write_metrics(output / "metrics.json", {name: {**evaluation.metrics, "search": search}})
+    write_hypotheses(output / f"hypotheses.{name}.txt", evaluation.hypotheses)
+    Console().print(metrics_table(evaluation.metrics, title=f"{checkpoint.folder} on {name}"))
+    print(f"\nwritten: {output / 'metrics.json'}, {output / f'hypotheses.{name}.txt'}")
+    if config.heat_maps > 0:
+        maps = attention_maps(checkpoint.model, data, split, config.heat_maps, device)
+        for number, attention in enumerate(maps, start=1):
+            path = output / f"attention.{split}.{number}.png"
+            figure = attention_heat_map(attention.weights, attention.source, attention.target)
+            figure.savefig(path, dpi=150)
+            print(f"written: {path}")
+
+
+def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Any:
+    """The corpus that a checkpoint was trained on, with changes to its arguments.
+
+    A stranger's checkpoint may name local files to read, but neither a place to write nor anything
+    to fetch.
+
+    Raises:
+        ValueError: if there is none, it would be fetched, or a change names no argument of it.
+    """
+    corpus = checkpoint.config.get("data", {}).get("corpus")
+    if not isinstance(corpus, dict):
+        raise ValueError(f"{checkpoint.folder}: its config.yaml has no data.corpus; give data=…")
+    unknown = sorted(set(changes) - set(corpus))
+    if unknown:
+        raise ValueError(f"data.{unknown[0]} is not one of: {', '.join(sorted(set(corpus)))}")
+    if corpus.get("dataset"):
+        raise ValueError(
+            f"the checkpoint's corpus is fetched from {corpus['dataset']!r}; allow it by naming "
+            f"it: data=text data.dataset={corpus['dataset']} …"
+        )
+    from seq2seq.checkpoint import build
+
+    kept = {key: value for key, value in corpus.items() if key != "cache_folder"}
+    return build({**kept, **changes})
+
+
+def main() -> None:
+    """Entry point of ``seq2seq-evaluate``."""
+    run(evaluate_checkpoint, "evaluate")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""``seq2seq-train``: train an encoder–decoder and evaluate its best checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from seq2seq.cli.application import run
+from seq2seq.cli.resume import resume_arguments, resumed_config, run_configuration, split_resume
+
+log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig) -> None:
+    """Build the parts that the configuration names and run them."""
+    # The long imports (Lightning takes seconds) come after --help and every configuration error.
+    import lightning
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.utils import instantiate
+    from rich.console import Console
+
+    from seq2seq.data.parallel import prepare
+    from seq2seq.evaluation.report import metrics_table
+    from seq2seq.nn.losses import SequenceLoss
+    from seq2seq.training.fit import TestSettings, ValidationSettings, fit
+    from seq2seq.training.module import Seq2SeqModule
+    from seq2seq.training.survival import InterruptedRunError
+
+    started = time.perf_counter()
+    _quiet()
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    check(config)
+    corpus = instantiate(config.data.corpus)
+    data = prepare(corpus, **_plain(config.data, "subwords", "cache", "limits"))
+    batch = _plain(config.data, "batch")["batch"]
+    loader = data.train_loader(seed=config.seed, **batch)
+    model = instantiate(
+        config.model,
+        source_vocabulary_size=data.subwords.source.size,
+        target_vocabulary_size=data.subwords.target.size,
+        _convert_="all",
+    )
+    check_lengths(model.max_length, _plain(config.data, "limits")["limits"])
+    resolved = _plain(config)
+    resolved["model"]["source_vocabulary_size"] = data.subwords.source.size
+    resolved["model"]["target_vocabulary_size"] = data.subwords.target.size
+    (folder / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
+    parameters = sum(p.numel() for p in model.parameters())
+    log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
+    module = Seq2SeqModule(
+        model,
+        SequenceLoss(**config.loss),
+        instantiate(config.optimizer),
+        instantiate(config.schedule),
+    )
+    try:
+        evaluation = fit(
+            module,
+            data,
+            loader,
+            instantiate(config.trainer, _partial_=True),
+            folder=folder,
+            config=resolved,
+            validation=ValidationSettings(**instantiate(config.validation, _convert_="all")),
+            test=TestSettings(**instantiate(config.test, _convert_="all")),
+            resume=config.resume is not None,
+        )
+    except InterruptedRunError as stop:
+        log.warning("stopped by %s; go on with: seq2seq-train resume=%s", stop, _quoted(folder))
+        raise SystemExit(128 + stop.signal_number) from None
+    if evaluation is not None:
+        Console().print(
+            metrics_table(evaluation.metrics, title=f"{config.test.split} split, best checkpoint")
+        )
+    minutes = (time.perf_counter() - started) / 60
+    print(
+        f"\n{minutes:.1f} minutes. Look closer: tensorboard --logdir {shlex.quote(_shown(folder))}"
+    )
+    print(f"Translate: echo '…' | seq2seq-translate checkpoint={_quoted(folder)}")
+    if getattr(corpus, "next_step", None):
+        print(f"Next: {corpus.next_step}")
+
+
+def check(config: DictConfig) -> None:
+    """Find at once what would otherwise fail late, or silently do something else.
+
+    Raises:
+        ValueError: naming the keys.
+    """
+    if str(config.trainer.devices) != "1" or config.trainer.get("num_nodes", 1) != 1:
+        raise ValueError(
+            f"trainer.devices={config.trainer.devices}: training runs on one device; set it to 1"
+        )
+    if config.model.get("tie_embeddings") == "all" and not config.data.subwords.joint:
+        raise ValueError(
+            "model.tie_embeddings=all shares one table between both languages, which needs "
+            "data.subwords.joint=true"
+        )
+
+
+def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None:
+    """Refuse training sentences, with their two ends, that the model cannot number.
+
+    Raises:
+        ValueError: naming the keys.
+    """
+    if max_length is None:
+        return
+    for name, limit in limits.items():
+        if limit is None or limit + 2 > max_length:
+            raise ValueError(
+                f"data.limits.{name}={limit} and both ends of a sentence exceed model.max_length="
+                f"{max_length}: lower the one or raise the other"
+            )
+
+
+def _quiet() -> None:
+    """Leave out what other libraries say of themselves, and bars where nobody watches."""
+    import datasets
+
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+
+
+def _plain(config: DictConfig, *keys: str) -> dict[str, Any]:
+    """The configuration, or some of its keys, as plain resolved data."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    return {key: plain[key] for key in keys} if keys else plain
+
+
+def _shown(folder: Path) -> str:
+    """The folder as the user would type it."""
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
+
+
+def _quoted(folder: Path) -> str:
+    """The folder as an argument, for Hydra's grammar and for the shell."""
+    path = _shown(folder)
+    if re.fullmatch(r"[\w./:-]+", path):
+        return path
+    escaped = path.replace("\\", "\\\\").replace("'", "\\'")
+    return shlex.quote(f"'{escaped}'")
+
+
+def main() -> None:
+    """Entry point of ``seq2seq-train``."""
+    folder, others = split_resume(sys.argv[1:])
+    if folder is None:
+        run(train, "train")
+        return
+    try:
+        run_configuration(folder)
+    except FileNotFoundError as error:
+        raise SystemExit(f"error: {error}") from None
+    sys.argv[1:] = resume_arguments(folder)
+    run(lambda _: train(resumed_config(folder, others)), "train")
+
+
+if __name__ == "__main__":
+    main()

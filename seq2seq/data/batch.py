@@ -1,0 +1,77 @@
+"""The batch: what a data loader yields and every model reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
+
+
+def _real(length: int, lengths: Tensor) -> Tensor:
+    """Mask [batch, length]: True where the position lies before the row's length."""
+    return torch.arange(length, device=lengths.device) < lengths[:, None]
+
+
+# Not frozen: Lightning's half-precision plugins rebuild the batch field by field.
+@dataclass(eq=False)
+class Batch:
+    """Sentence pairs as padded subword ids.
+
+    Attributes:
+        source: [batch, source_length] int64, x1 … xn eos, then padding.
+        target: [batch, target_length] int64, bos y1 … ym eos, then padding.
+        source_lengths: [batch] int64, counts eos.
+        target_lengths: [batch] int64, counts bos and eos.
+        indices: [batch] int64, position of each example in its split.
+    """
+
+    source: Tensor
+    target: Tensor
+    source_lengths: Tensor
+    target_lengths: Tensor
+    indices: Tensor
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def source_mask(self) -> Tensor:
+        """[batch, source_length] bool, True at real tokens."""
+        return _real(self.source.shape[1], self.source_lengths)
+
+    @property
+    def target_input(self) -> Tensor:
+        """[batch, target_length - 1]: bos y1 … ym, what the decoder reads."""
+        return self.target[:, :-1]
+
+    @property
+    def target_output(self) -> Tensor:
+        """[batch, target_length - 1]: y1 … ym eos, what the decoder predicts."""
+        return self.target[:, 1:]
+
+    @property
+    def target_mask(self) -> Tensor:
+        """[batch, target_length - 1] bool, True at real tokens of `target_output`."""
+        return _real(self.target.shape[1] - 1, self.target_lengths - 1)
+
+    @property
+    def tokens(self) -> int:
+        """Source and target output tokens, without padding."""
+        return int(self.source_lengths.sum() + self.target_lengths.sum()) - len(self)
+
+    @property
+    def slots(self) -> int:
+        """Source and target output positions, with padding: what the model computes on."""
+        return len(self) * (self.source.shape[1] + self.target.shape[1] - 1)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """The same batch on another device."""
+        moved = (getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self))
+        return Batch(*moved)
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory, which copies to a GPU faster."""
+        return Batch(*(getattr(self, f.name).pin_memory() for f in fields(self)))

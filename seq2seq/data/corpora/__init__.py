@@ -1,0 +1,1 @@
+"""Corpora: one file each; a corpus is what `corpus.Corpus` describes."""

@@ -1,0 +1,116 @@
+"""Multi30k: 29,000 image captions in English, German, French and Czech (task 1, raw text)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from datasets import DatasetDict
+
+from seq2seq.data.cache import cache_folder as default_cache_folder
+from seq2seq.data.corpora.text import Text
+from seq2seq.data.errors import DataError
+
+LANGUAGES = ("en", "de", "fr", "cs")
+FURTHER_TESTS = ("test_2017_flickr", "test_2017_mscoco", "test_2018_flickr")
+SUFFIXES = (".gz", "")
+LAYOUTS = ("raw", "data/task1/raw", "task1/raw", ".")
+UPSTREAM = (
+    "https://github.com/multi30k/dataset/tree/a3d2e0d26b56f3846f66a952536ffed4e401d05a/"
+    "data/task1/raw"
+)
+
+
+class Multi30k:
+    """The corpus in a local folder; `scripts/prepare_multi30k.py` downloads it.
+
+    Splits: train, validation, test (test_2016_flickr), and those of test_2017_flickr,
+    test_2017_mscoco and test_2018_flickr that both languages have and that lie in the folder.
+
+    Args:
+        root: folder with the files `train.en.gz`, …, in it or in `raw/` or `data/task1/raw/`; None
+            for `data/multi30k` here, or in the cache folder.
+        source_language: en, de, fr or cs.
+        target_language: another of them.
+        cache_folder: where to keep the checked texts; None for the default place.
+    """
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        source_language: str = "en",
+        target_language: str = "de",
+        *,
+        cache_folder: str | Path | None = None,
+    ) -> None:
+        for side, language in (("source", source_language), ("target", target_language)):
+            if language not in LANGUAGES:
+                raise DataError(
+                    f"data.{side}_language={language}: Multi30k has {', '.join(LANGUAGES)}"
+                )
+        if source_language == target_language:
+            raise DataError(
+                f"data.source_language and data.target_language are both {source_language}"
+            )
+        self.source_language, self.target_language = source_language, target_language
+        other = next(x for x in LANGUAGES[1:] if x not in (source_language, target_language))
+        self.next_step = (
+            f"another language: data=multi30k data.target_language={other}, "
+            "or your own files: data=text"
+        )
+        self._cache = cache_folder
+        self._roots = (
+            [Path(root).expanduser()]
+            if root is not None
+            else [Path("data/multi30k"), default_cache_folder(cache_folder) / "multi30k"]
+        )
+
+    def load(self) -> DatasetDict:
+        """The splits."""
+        folder = self._folder()
+        further = {
+            name: self._pair(folder, name)
+            for name in FURTHER_TESTS
+            if all(_find(folder, name, x) for x in (self.source_language, self.target_language))
+        }
+        corpus = Text(
+            train=self._pair(folder, "train"),
+            validation=self._pair(folder, "val"),
+            test=self._pair(folder, "test_2016_flickr"),
+            tests=further,
+            source_language=self.source_language,
+            target_language=self.target_language,
+            cache_folder=self._cache,
+        )
+        return corpus.load()
+
+    def _folder(self) -> Path:
+        for root in self._roots:
+            for layout in LAYOUTS:
+                if _find(root / layout, "train", self.source_language):
+                    return root / layout
+        raise DataError(self._missing(self._roots[0] / "raw", "train", self.source_language))
+
+    def _pair(self, folder: Path, split: str) -> dict[str, Path]:
+        paths = {}
+        for side in ("source", "target"):
+            language = getattr(self, f"{side}_language")
+            path = _find(folder, split, language)
+            if path is None:
+                raise DataError(self._missing(folder, split, language))
+            paths[side] = path
+        return paths
+
+    def _missing(self, folder: Path, split: str, language: str) -> str:
+        looked = " and ".join(str(root.absolute()) for root in self._roots)
+        languages = f"{self.source_language},{self.target_language}"
+        return (
+            f"Multi30k is not complete in {looked}: there is no {split}.{language}.gz. "
+            f"Download it with `python scripts/prepare_multi30k.py --languages {languages} --root "
+            f"{self._roots[0]}`, or put {{train,val,test_2016_flickr}}.{{{languages}}}.gz from "
+            f"{UPSTREAM} into {folder.absolute()}; data.root= names another folder"
+        )
+
+
+def _find(folder: Path, split: str, language: str) -> Path | None:
+    candidates = (folder / f"{split}.{language}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)

@@ -1,0 +1,123 @@
+"""Readers of one file each: lines, tab-separated columns, JSON lines; plain or compressed.
+
+A reader takes a path and the names of its columns and yields `(line number, texts)`. To add a
+format: write a reader, and name its suffixes in `READERS`.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from seq2seq.data.errors import DataError
+
+Row = tuple[int, list[str]]
+Reader = Callable[[Path, Sequence[str | int]], Iterator[Row]]
+
+OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    r"""The lines of a UTF-8 file with their numbers from 1.
+
+    A line ends at \n or \r\n and nowhere else: texts may hold U+2028, \x0b, \x85 and the like.
+    """
+    number = 0
+    try:
+        with _open(path) as file:
+            for number, line in enumerate(file, start=1):
+                text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+                yield number, text.removeprefix("\ufeff") if number == 1 else text
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"line {number:,} of {path} is not UTF-8 (byte {error.object[error.start]:#04x} at "
+            f"column {error.start + 1}); convert the file, for instance with: "
+            f"iconv -f latin1 -t utf-8 {path.name}"
+        ) from error
+    except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+        raise DataError(f"{path} cannot be read after line {number:,}: {error}") from error
+
+
+def _open(path: Path) -> BinaryIO:
+    return OPENERS.get(path.suffix.lower(), open)(path, "rb")
+
+
+def read_plain(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
+    """One text a line."""
+    for number, line in read_lines(path):
+        yield number, [line]
+
+
+def read_tsv(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
+    """Columns between tabs, by number from 0, or by the names that the first line gives."""
+    lines = read_lines(path)
+    if any(isinstance(column, str) for column in columns):
+        header = next(lines, (0, ""))[1].split("\t")
+        for column in columns:
+            if isinstance(column, str) and column not in header:
+                raise DataError(f"{path} has no column {column!r}; it has: {', '.join(header)}")
+        columns = [header.index(c) if isinstance(c, str) else c for c in columns]
+    for number, line in lines:
+        fields = line.split("\t")
+        if max(map(int, columns)) >= len(fields):
+            raise DataError(
+                f"line {number:,} of {path} has {len(fields)} column(s) between tabs; "
+                f"column {max(map(int, columns))} (counted from 0) is missing"
+            )
+        yield number, [fields[int(column)] for column in columns]
+
+
+def read_json_lines(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
+    """One JSON object a line, by names of fields; `translation.en` is the field of a field."""
+    for number, line in read_lines(path):
+        place = f"line {number:,} of {path}"
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{place} is not JSON: {error}") from error
+        yield number, [pick(record, str(column), place) for column in columns]
+
+
+def pick(record: Any, field: str, place: str) -> str:
+    """The text at a (dotted) field of a record."""
+    value = record
+    for name in field.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            there = ", ".join(value) if isinstance(value, Mapping) else f"only {value!r}"
+            raise DataError(f"{place} has no field {field!r}; there is: {there}")
+        value = value[name]
+    if not isinstance(value, str):
+        raise DataError(f"{place}: field {field!r} holds {value!r}, not a text")
+    return value
+
+
+READERS: dict[str, Reader] = {
+    "text": read_plain,
+    "tsv": read_tsv,
+    "jsonl": read_json_lines,
+    "ndjson": read_json_lines,
+    "json": read_json_lines,
+}
+"""Readers by name of the format, which is also the suffix of its files; others are plain text."""
+
+DEFAULT_COLUMNS: dict[Reader, tuple[str | int, str | int]] = {
+    read_tsv: (0, 1),
+    read_json_lines: ("source", "target"),
+}
+"""Where source and target are in files that hold both."""
+
+
+def reader_for(path: Path, format: str | None = None) -> Reader:
+    """The reader of a format, or of a file by its suffix."""
+    if format is not None:
+        if format not in READERS:
+            raise DataError(f"data.format={format} is none of: {', '.join(READERS)}")
+        return READERS[format]
+    suffixes = [suffix for suffix in path.suffixes if suffix.lower() not in OPENERS]
+    return READERS.get(suffixes[-1].lower().removeprefix(".") if suffixes else "text", read_plain)

@@ -1,0 +1,69 @@
+"""From rows of texts to a memory-mapped table: checked once, cached by content."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from datasets import Dataset
+
+from seq2seq.data.cache import replacing
+from seq2seq.data.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+TABLE_VERSION = 1  # part of the cache's key: raise it when the same files give other rows
+TEXT_COLUMNS = ("source", "target")
+
+PlacedRow = tuple[int, Sequence[object], list[str]]
+"""Line number, for each column the file it stands in, for each column its text."""
+
+
+def cached_table(
+    path: Path, columns: Sequence[str], rows: Iterable[PlacedRow], on_empty: str
+) -> Dataset:
+    """The table at `path` of the cache; made from the rows if it is not there (or is damaged)."""
+    try:
+        return Dataset.from_file(str(path))
+    except (FileNotFoundError, pa.ArrowInvalid):
+        pass
+    schema = pa.schema([(column, pa.string()) for column in columns])
+    with (
+        replacing(path) as temporary,
+        pa.OSFile(str(temporary), "wb") as file,
+        pa.ipc.new_stream(file, schema) as writer,
+    ):
+        texts = _checked(rows, columns, on_empty)
+        while block := list(itertools.islice(texts, 10_000)):
+            block_columns = [list(column) for column in zip(*block, strict=True)]
+            writer.write_batch(pa.record_batch(block_columns, schema))
+    return Dataset.from_file(str(path))
+
+
+def _checked(
+    rows: Iterable[PlacedRow], columns: Sequence[str], on_empty: str
+) -> Iterator[list[str]]:
+    if on_empty not in ("error", "skip"):
+        raise DataError(f"data.on_empty={on_empty} is neither error nor skip")
+    sides = [columns.index(column) for column in TEXT_COLUMNS]
+    kept = skipped = 0
+    files: dict[object, None] = {}
+    for number, names, texts in rows:
+        empty = [side for side in sides if not texts[side].strip()]
+        if not empty:
+            kept += 1
+            yield texts
+        elif on_empty == "error":
+            raise DataError(
+                f"line {number:,} of {names[empty[0]]} is empty; drop it with data.on_empty=skip"
+            )
+        else:
+            skipped += 1
+        files.update(dict.fromkeys(names))
+    if skipped:
+        logger.warning("%s empty line(s) skipped in %s", f"{skipped:,}", ", ".join(map(str, files)))
+    if not kept:
+        raise DataError(f"there is no sentence pair in {', '.join(map(str, files)) or 'its files'}")

@@ -1,0 +1,199 @@
+"""The user's own texts: files of any of the formats in `readers`, or what `datasets` loads."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import xxhash
+from datasets import Dataset, DatasetDict
+
+from seq2seq.data.cache import cache_folder as default_cache_folder
+from seq2seq.data.cache import content_key
+from seq2seq.data.corpora.hub import hub_split
+from seq2seq.data.corpora.readers import DEFAULT_COLUMNS, reader_for
+from seq2seq.data.corpora.tables import TABLE_VERSION, TEXT_COLUMNS, PlacedRow, cached_table
+from seq2seq.data.errors import DataError
+
+Files = str | Path | Sequence[str | Path]
+SplitFiles = Files | Mapping[str, Files | None] | None
+
+
+class Text:
+    """Sentence pairs from files, or from a dataset of the hub.
+
+    A split is given as `{"source": files, "target": files}`, line k of one translating line k of
+    the other, or as files that hold both sides. Files are a path, a pattern (`train.*.en`), or a
+    list of them. Formats go by the suffix (.tsv, .jsonl, others are plain lines; .gz, .bz2, .xz
+    are unpacked). Further columns such as `alignment` may stand beside `source` and `target`.
+
+    Args:
+        train: files of the training split.
+        validation: files of the validation split.
+        test: files of the test split.
+        tests: further test sets by name.
+        source_language: name of the source language, for reports.
+        target_language: name of the target language, for reports.
+        format: "text", "tsv" or "jsonl" for all files, None to go by the suffix.
+        source_column: name of the field, name in the first line of the TSV, or number from 0.
+        target_column: the same for the target.
+        on_empty: "error" or "skip" lines where a side is empty.
+        dataset: a dataset for `datasets.load_dataset` instead of files; the splits are then its
+            names of splits, such as "train[:99%]".
+        dataset_name: its configuration, such as "de-en".
+        dataset_options: further arguments of `load_dataset`.
+        cache_folder: where to keep the checked texts; None for the default place.
+    """
+
+    def __init__(
+        self,
+        train: SplitFiles = None,
+        validation: SplitFiles = None,
+        test: SplitFiles = None,
+        *,
+        tests: Mapping[str, SplitFiles] | None = None,
+        source_language: str = "source",
+        target_language: str = "target",
+        format: str | None = None,
+        source_column: str | int | None = None,
+        target_column: str | int | None = None,
+        on_empty: str = "error",
+        dataset: str | None = None,
+        dataset_name: str | None = None,
+        dataset_options: Mapping[str, Any] | None = None,
+        cache_folder: str | Path | None = None,
+    ) -> None:
+        self.source_language, self.target_language = source_language, target_language
+        self.next_step = "try another attention: attention=fusedmax"
+        self._splits = {"train": train, "validation": validation, "test": test, **(tests or {})}
+        self._format, self._on_empty = format, on_empty
+        self._columns = (source_column, target_column)
+        self._hub = (dataset, dataset_name, dict(dataset_options or {}))
+        self._cache = default_cache_folder(cache_folder)
+
+    def load(self) -> DatasetDict:
+        """The splits that were given; all files are checked before anything else happens."""
+        splits = {}
+        for name, files in self._splits.items():
+            try:
+                if (split := self._split(name, files)) is not None:
+                    splits[name] = split
+            except DataError as error:
+                raise DataError(f"data.{name}: {error}") from error
+        if "train" not in splits and "test" not in splits:
+            raise DataError(
+                "no corpus is given: set data.train.source and data.train.target to files, line by "
+                "line translations of each other (and the same for data.validation and data.test)"
+            )
+        return DatasetDict(splits)
+
+    def _split(self, name: str, files: SplitFiles) -> Dataset | None:
+        given = dict(files) if isinstance(files, Mapping) else files
+        if isinstance(given, dict):
+            given = {column: value for column, value in given.items() if value is not None}
+        dataset, dataset_name, options = self._hub
+        if dataset is not None:
+            fields = [
+                c if c is not None else d for c, d in zip(self._columns, TEXT_COLUMNS, strict=True)
+            ]
+            key, rows = hub_split(dataset, dataset_name, str(given or name), fields, options)
+            columns: Sequence[str] = TEXT_COLUMNS
+        elif not given:
+            return None
+        elif isinstance(given, dict):
+            columns, key, rows = self._parallel(given)
+        else:
+            columns, key, rows = self._combined(given)
+        key = content_key(TABLE_VERSION, key, list(columns), self._on_empty)
+        return cached_table(self._cache / "texts" / f"{key}.arrow", columns, rows, self._on_empty)
+
+    def _parallel(self, files: dict[str, Any]) -> tuple[Sequence[str], str, Iterator[PlacedRow]]:
+        """Rows of files that hold a column each."""
+        if missing := [column for column in TEXT_COLUMNS if column not in files]:
+            raise DataError(f"the files of the {missing[0]} side are not given")
+        paths = {column: find_files(value) for column, value in files.items()}
+        if len({len(found) for found in paths.values()}) > 1:
+            counts = ", ".join(f"{len(found)} for {column}" for column, found in paths.items())
+            raise DataError(f"unequal numbers of files: {counts}; they are paired in order")
+        tuples = list(zip(*paths.values(), strict=True))
+        key = content_key([[_digest(path) for path in group] for group in tuples], self._format)
+        rows = (_parallel_rows(group, self._format) for group in tuples)
+        return list(paths), key, itertools.chain.from_iterable(rows)
+
+    def _combined(self, files: Files) -> tuple[Sequence[str], str, Iterator[PlacedRow]]:
+        """Rows of files that hold both sides."""
+        paths = find_files(files)
+        key = content_key(
+            [_digest(path) for path in paths],
+            [reader_for(path, self._format).__name__ for path in paths],
+            list(self._columns),
+        )
+        return TEXT_COLUMNS, key, itertools.chain.from_iterable(map(self._combined_rows, paths))
+
+    def _combined_rows(self, path: Path) -> Iterator[PlacedRow]:
+        reader = reader_for(path, self._format)
+        if reader not in DEFAULT_COLUMNS:
+            raise DataError(
+                f"{path} holds plain lines, so only one side: give data.<split>.source and "
+                "data.<split>.target, or set data.format=tsv or data.format=jsonl"
+            )
+        columns = [
+            default if given is None else given
+            for given, default in zip(self._columns, DEFAULT_COLUMNS[reader], strict=True)
+        ]
+        for number, texts in reader(path, columns):
+            yield number, [path, path], texts
+
+
+def _parallel_rows(paths: Sequence[Path], format: str | None) -> Iterator[PlacedRow]:
+    open_all = [partial(reader_for(path, format), path, [0]) for path in paths]
+    for rows in itertools.zip_longest(*(open_one() for open_one in open_all)):
+        if None in rows:
+            counts = [
+                f"{path} has {sum(1 for _ in o()):,} lines"
+                for path, o in zip(paths, open_all, strict=True)
+            ]
+            raise DataError(
+                f"{', '.join(counts)}: line k of one must translate line k of the other"
+            )
+        yield rows[0][0], paths, [texts[0] for _, texts in rows]
+
+
+def find_files(files: Files) -> list[Path]:
+    """The files that paths and patterns stand for, in order; patterns sorted by name."""
+    found: list[Path] = []
+    for name in [files] if isinstance(files, str | Path) else files:
+        path = Path(name).expanduser()
+        if path.is_file():
+            found.append(path)
+            continue
+        matches = sorted(glob.glob(str(path), recursive=True))
+        if not matches or path.is_dir():
+            raise DataError(_missing(path))
+        found.extend(Path(match) for match in matches)
+    return found
+
+
+def _missing(path: Path) -> str:
+    path = path.absolute()
+    if path.is_dir():
+        return f"{path} is a folder, not a file; it holds: {_listing(path)}"
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    return f"there is no file {path}; the folder {folder} holds: {_listing(folder)}"
+
+
+def _listing(folder: Path, most: int = 20) -> str:
+    names = sorted(entry.name for entry in folder.iterdir())
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "") or "nothing"
+
+
+def _digest(path: Path) -> str:
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return f"{digest.hexdigest()} {' '.join(path.suffixes[-2:])}"

@@ -1,0 +1,140 @@
+"""The embedded toy corpus: a small English and an invented language, Selvan.
+
+A deterministic generator: no files, no network, the same sentences for a seed in every process.
+A synchronous grammar builds both sides of a sentence together, so that gold word alignments and
+phrase segments come with every pair. One example:
+
+    source           the bright friend who Mala raises gets rid of the rabbit in the morning .
+    target           matinal debareso so skurko drendano kon Mala drartesa san surnan .
+    alignment        0-2 1-4 2-3 3-5 4-6 5-7 6-1 7-1 8-1 9-8 10-9 11-0 12-0 13-0 14-10
+    source_segments  0-1 1-2 2-3 3-4 4-5 5-6 6-9 9-10 10-11 11-14 14-15
+    target_segments  2-3 4-5 3-4 5-6 6-7 7-8 1-2 8-9 9-10 0-1 10-11
+
+`in the morning` is `matinal` and comes first, so the verb follows at once: `debareso`, the whole
+of `gets rid of`, ends in -o because the friend (`skurko`) is of the gender fire. `drendano`
+(bright, of the living) stands after its noun, and `drartesa` (raises) at the end of its clause, in
+-a for Mala.
+
+An alignment lists `source-target` places of words, from 0. Segments are the smallest stretches
+that translate as wholes, ends exclusive: the k-th source span is the k-th target span. Every word
+is aligned but the English comma.
+
+What a reader of the heat maps must know of Selvan (endings in full: `selvan`):
+
+- Nouns have a gender (fire, river, stone); articles, adjectives, relative and personal pronouns
+  agree with them in gender, number and case, verbs with their subject in gender and number, also
+  across a relative clause.
+- Adjectives, numbers and genitives follow the noun. Subordinate clauses end with their verb. A
+  time (`in the morning`, `in 1847`) comes first wherever English has it, and then the verb comes
+  before the subject.
+- Many words to one: idioms (`fell in love with` = `amorvevo`), compounds (`sewing machine`),
+  `very old`, `in the` = `ensol`, `twenty seven` = `septadunta`, `did not see` = `ni` + verb. One to
+  many: `blacksmith` = `mestr fergaro`, `forgot` = `lass memevo`.
+- Names and figures are copied.
+
+What makes it hard, as in real text: a Zipf tail of rare words (`trindle`), most of them cognates
+that a learner can derive sound by sound, the rest irregular; nouns with two translations, settled
+by words of a topic elsewhere in the sentence (`bank` with a forest or with a merchant); verbs and
+adjectives that translate by what they go with (`know` a person or a thing); names that training
+never shows; in validation and test, pairs of words that training never shows together (adjective
+and noun, idiom and object).
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from datasets import Dataset, DatasetDict
+
+from .choices import Choices, Rates
+from .clauses import Sentences
+from .lexicon import Tail
+from .pairs import Example, render
+
+__all__ = ["Rates", "Tail", "Toy"]
+
+LENGTHS = range(6, 26)
+Knobs = TypeVar("Knobs", Tail, Rates)
+
+
+class Toy:
+    """The toy corpus; `load()` draws train, validation and test.
+
+    Args:
+        seed: Draws the sentences; the two languages are the same for every seed.
+        train_size: Sentence pairs to train on.
+        validation_size: Sentence pairs of the validation split, drawn like the test split.
+        test_size: Sentence pairs of the test split.
+        held_out_share: Share of validation and test sentences with a pair of words that training
+            never shows together.
+        tail: Fields of `Tail` to change: how long and how frequent the tail of rare words is.
+        rates: Fields of `Rates` to change: how often the hard things happen.
+    """
+
+    source_language = "en"
+    target_language = "selvan"
+    next_step = "seq2seq-train data=multi30k"
+
+    def __init__(
+        self,
+        seed: int = 1,
+        train_size: int = 16_000,
+        validation_size: int = 500,
+        test_size: int = 1_000,
+        held_out_share: float = 0.3,
+        tail: Mapping[str, Any] | None = None,
+        rates: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.seed = seed
+        self.sizes = {"test": test_size, "validation": validation_size, "train": train_size}
+        for split, size in self.sizes.items():
+            if size < 1:
+                raise ValueError(f"toy corpus: {split}_size is {size}; give at least 1")
+        if not 0 <= held_out_share <= 1:
+            raise ValueError(f"toy corpus: held_out_share is {held_out_share}; give 0 to 1")
+        self.held_out_share = held_out_share
+        self.tail = _knobs(Tail, "tail", tail)
+        self.rates = _knobs(Rates, "rates", rates)
+
+    def load(self) -> DatasetDict:
+        """The splits, disjoint as sentences; `train_size` does not touch the other two."""
+        taken: set[str] = set()
+        made = {split: list(self._split(split, taken)) for split in self.sizes}
+        return DatasetDict(
+            {
+                split: Dataset.from_list([vars(example) for example in made[split]])
+                for split in ("train", "validation", "test")
+            }
+        )
+
+    def _split(self, split: str, taken: set[str]) -> Iterator[Example]:
+        """Draw until the split is full; training never sees what is held out."""
+        training = split == "train"
+        draw = random.Random(f"{self.seed}/{split}")
+        sentences = Sentences(Choices(draw, self.tail, self.rates, unseen=not training))
+        wanted = {True: 0, False: self.sizes[split]}
+        if not training:
+            wanted[True] = round(self.sizes[split] * self.held_out_share)
+            wanted[False] -= wanted[True]
+        while any(wanted.values()):
+            phrase, notes = sentences.draw()
+            held_out = notes.held_out > 0
+            if not wanted[held_out] or (notes.ambiguous and not notes.cues):
+                continue
+            example = render(phrase)
+            if example.source in taken or example.source.count(" ") + 1 not in LENGTHS:
+                continue
+            taken.add(example.source)
+            wanted[held_out] -= 1
+            yield example
+
+
+def _knobs(kind: type[Knobs], name: str, changes: Mapping[str, Any] | None) -> Knobs:
+    known = {field.name for field in fields(kind)}
+    if unknown := set(changes or {}) - known:
+        raise ValueError(
+            f"toy corpus: {name} has no {', '.join(sorted(unknown))}; "
+            f"it has {', '.join(sorted(known))}"
+        )
+    return replace(kind(), **(changes or {}))

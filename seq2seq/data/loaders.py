@@ -1,0 +1,206 @@
+"""The loaders: training batches with a position that can be saved, and batches for evaluation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Generator
+from torch.utils.data import DataLoader, Dataset
+
+from seq2seq.data.batch import BOS_ID, EOS_ID, Batch
+from seq2seq.data.cache import content_key
+from seq2seq.data.plan import Plan, epoch_plan, sorted_plan
+from seq2seq.data.sequences import Sequences, collate
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Both sides of a split as ids; row i of one translates row i of the other."""
+
+    source: Sequences
+    target: Sequences
+
+    @property
+    def lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Lengths that the model computes on: x1 … xn eos, and y1 … ym eos."""
+        return self.source.lengths + 1, self.target.lengths + 1
+
+
+class PlannedBatches(Dataset[Batch]):
+    """The batches of a plan; item k is made from the ids when asked for."""
+
+    def __init__(self, encoded: Encoded, plan: Plan) -> None:
+        self.encoded, self.plan = encoded, plan
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __getitem__(self, k: int) -> Batch:
+        encoded = self.encoded
+        return collate(encoded.source, encoded.target, self.plan.rows(k), bos=BOS_ID, eos=EOS_ID)
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
+
+
+def _data_loader(
+    batches: PlannedBatches, start: int, num_workers: int, pin_memory: bool
+) -> DataLoader[Batch]:
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(start, len(batches)),
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        collate_fn=_unchanged,
+        # Its own generator: the default would draw from the global one, and a run that was resumed
+        # would draw once more than one that was not.
+        generator=Generator(),
+    )
+
+
+class EvaluationLoader:
+    """Every example exactly once, sorted by length, longest first.
+
+    Args:
+        encoded: the ids of a split.
+        tokens: most slots of a batch, counted as in `TrainLoader`.
+        sentences: only the first so many examples of the split, None for all.
+        num_workers: processes that prepare batches; 0 prepares them in this one.
+        pin_memory: hand out batches in page-locked memory.
+    """
+
+    def __init__(
+        self,
+        encoded: Encoded,
+        tokens: int,
+        *,
+        sentences: int | None = None,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        source, target = encoded.lengths
+        plan = sorted_plan(source[:sentences], target[:sentences], tokens)
+        self._batches = PlannedBatches(encoded, plan)
+        self._num_workers, self._pin_memory = num_workers, pin_memory
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(_data_loader(self._batches, 0, self._num_workers, self._pin_memory))
+
+
+class TrainLoader:
+    """Shuffled training batches of one rank, with a position that can be saved and restored.
+
+    Iterating yields the batches of the current epoch from the current position on; when they are
+    used up, the next iteration begins the next epoch. `state_dict` counts the batches that were
+    handed out, not those that workers have prepared. The order depends on seed and epoch only, so
+    batches after `load_state_dict` are bit-identical to those of a run without interruption.
+
+    Args:
+        encode: gives the ids for a seed and epoch (others each time where subwords are sampled).
+        rows: rows of the split to train on.
+        tokens: most slots of a batch: sentences × (longest source + longest target), where lengths
+            count padding and eos. One sentence above it forms a batch alone.
+        key: names the content of the data, to notice when a saved position is of other data.
+        max_sentences: most sentences of a batch, None for any number.
+        seed: of the shuffling.
+        rank: of this process.
+        world_size: number of processes; each takes as many batches.
+        num_workers: processes that prepare batches; 0 prepares them in this one.
+        pin_memory: hand out batches in page-locked memory.
+        varying: whether the lengths differ from epoch to epoch. Then up to one batch in a hundred
+            is halved to keep the number of batches the same.
+    """
+
+    def __init__(
+        self,
+        encode: Callable[[int, int], Encoded],
+        rows: NDArray[np.int64],
+        tokens: int,
+        *,
+        key: str = "",
+        max_sentences: int | None = None,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        varying: bool = False,
+    ) -> None:
+        self._encode, self._rows = encode, rows
+        self._options = {
+            "tokens": tokens,
+            "max_sentences": max_sentences,
+            "world_size": world_size,
+        }
+        self._rank, self._num_workers, self._pin_memory = rank, num_workers, pin_memory
+        self.seed, self.epoch, self.position = seed, 0, 0
+        self._planned: tuple[int, int, PlannedBatches] | None = None
+        self._length: int | None = None
+        self._key = content_key(key, self._options, rows.tobytes())
+        if varying:
+            self._length = len(self._plan(0)) + len(self._plan(0)) // 100 + 1
+            self._planned = None
+
+    def __len__(self) -> int:
+        """Number of batches of an epoch on this rank."""
+        return len(self._plan(self.epoch))
+
+    def __iter__(self) -> Iterator[Batch]:
+        # A generator, so nothing is decided before the first batch is asked for: Lightning makes
+        # its iterator before it says which epoch it is for.
+        if self.position >= len(self):
+            self.epoch, self.position = self.epoch + 1, 0
+        batches = self._plan(self.epoch)
+        for batch in _data_loader(batches, self.position, self._num_workers, self._pin_memory):
+            self.position += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader is: plain numbers and text."""
+        return {
+            "epoch": self.epoch,
+            "position": self.position,
+            "seed": self.seed,
+            "batches": self._length,
+            "key": self._key,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
+        self._length = state["batches"]
+        self._planned = None
+        if state["key"] != self._key:
+            logger.warning(
+                "the training data, data.batch or the number of processes changed since the "
+                "checkpoint was written: epoch %d begins anew",
+                self.epoch,
+            )
+            self.position = 0
+
+    def _plan(self, epoch: int) -> PlannedBatches:
+        if self._planned is None or self._planned[:2] != (self.seed, epoch):
+            encoded = self._encode(self.seed, epoch)
+            plan = epoch_plan(
+                *encoded.lengths,
+                seed=self.seed,
+                epoch=epoch,
+                rank=self._rank,
+                rows=self._rows,
+                batches=self._length,
+                **self._options,  # type: ignore[arg-type]
+            )
+            self._planned = (self.seed, epoch, PlannedBatches(encoded, plan))
+        return self._planned[2]

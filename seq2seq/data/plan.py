@@ -1,0 +1,133 @@
+"""Which sentences form which batch: token-count batches of sentences of like lengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq.data.errors import DataError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Batches as slices of an order: batch k is `order[bounds[k] : bounds[k + 1]]`."""
+
+    order: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def rows(self, k: int) -> NDArray[np.int64]:
+        """The rows of batch k."""
+        return self.order[self.bounds[k] : self.bounds[k + 1]]
+
+
+def sorted_plan(
+    source_lengths: NDArray[np.int64],
+    target_lengths: NDArray[np.int64],
+    tokens: int,
+    max_sentences: int | None = None,
+    generator: np.random.Generator | None = None,
+) -> Plan:
+    r"""Sort by length and cut greedily; what is alike in length is shuffled by the generator.
+
+    A batch of rows B costs $|B| (\max_{i∈B} s_i + \max_{i∈B} t_i)$ slots, with $s$ and $t$ the
+    lengths that the model computes on, and costs at most `tokens`; a sentence that is longer by
+    itself forms a batch alone. Sorted by $\max(s, t)$, and within equal ones by $s − t$, up and
+    down in turn, so that neighbours are alike on both sides.
+
+    The lengths of the sorted sentences, so the number of batches, do not depend on the generator.
+    """
+    source, target = source_lengths.astype(np.int64), target_lengths.astype(np.int64)
+    rows = np.arange(len(source)) if generator is None else generator.permutation(len(source))
+    longest = np.maximum(source, target)
+    width = 2 * int(longest.max(initial=0)) + 1
+    difference = np.where(longest % 2 == 0, source - target, target - source)
+    key = (longest * width + difference)[rows]
+    # Longest first: a batch that does not fit into memory shows at once.
+    order = rows[np.argsort(-key, kind="stable")]
+    return Plan(order, _cut(source[order], target[order], tokens, max_sentences))
+
+
+def _cut(
+    source: NDArray[np.int64], target: NDArray[np.int64], tokens: int, max_sentences: int | None
+) -> NDArray[np.int64]:
+    """Bounds of the longest runs that cost at most `tokens`; one step of the loop per batch."""
+    bounds = [0]
+    while bounds[-1] < len(source):
+        start = bounds[-1]
+        window = 64
+        while True:
+            stop = min(start + window, len(source))
+            widest = np.maximum.accumulate(source[start:stop])
+            widest = widest + np.maximum.accumulate(target[start:stop])
+            fitting = int(
+                np.searchsorted(widest * np.arange(1, stop - start + 1), tokens, side="right")
+            )
+            if fitting < stop - start or stop == len(source):
+                break
+            window *= 2
+        bounds.append(start + max(1, min(fitting, max_sentences or fitting)))
+    return np.array(bounds, dtype=np.int64)
+
+
+def epoch_plan(
+    source_lengths: NDArray[np.int64],
+    target_lengths: NDArray[np.int64],
+    tokens: int,
+    *,
+    max_sentences: int | None,
+    seed: int,
+    epoch: int,
+    rank: int,
+    world_size: int,
+    rows: NDArray[np.int64],
+    batches: int | None = None,
+) -> Plan:
+    """The batches of one rank in one epoch, in shuffled order.
+
+    Every row is in exactly one batch of one rank, and all ranks have equally many batches: the
+    batches of most sentences are halved until their number is a multiple of `world_size`, and at
+    least `batches` per rank. (Where nothing is left to halve, because all batches hold a single
+    sentence, the last few batches of the epoch are left out.)
+
+    Args:
+        source_lengths: of all rows of the split, as the model sees them (eos included).
+        target_lengths: of all rows of the split, as the decoder sees them (eos included).
+        tokens: most slots of a batch, see `sorted_plan`.
+        max_sentences: most sentences of a batch, None for any number.
+        seed: of the shuffling.
+        epoch: of the shuffling.
+        rank: of this process.
+        world_size: number of processes.
+        rows: the rows to use.
+        batches: the number of batches per rank to reach by halving, if known.
+    """
+    if len(rows) < world_size:
+        raise DataError(f"{len(rows)} training sentences cannot be shared by {world_size} ranks")
+    generator = np.random.default_rng([seed, epoch])
+    plan = sorted_plan(source_lengths[rows], target_lengths[rows], tokens, max_sentences, generator)
+    least = world_size * max(-(-len(plan) // world_size), batches or 0)
+    bounds = _halved(plan.bounds, least)
+    turn = generator.permutation(len(bounds) - 1)
+    mine = turn[: len(turn) // world_size * world_size][rank::world_size]
+    starts, sizes = bounds[:-1][mine], np.diff(bounds)[mine]
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    # order[first[k] + j] = rows[plan.order[starts[k] + j]], for all k and j at once
+    places = np.repeat(starts - first[:-1], sizes) + np.arange(first[-1])
+    return Plan(rows[plan.order[places]], first)
+
+
+def _halved(bounds: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Bounds with the largest batches halved until there are `count`, or all are single."""
+    while (missing := count - (len(bounds) - 1)) > 0:
+        sizes = np.diff(bounds)
+        largest = np.argsort(-sizes, kind="stable")[:missing]
+        largest = largest[sizes[largest] > 1]
+        if not len(largest):
+            break
+        bounds = np.sort(np.concatenate([bounds, bounds[largest] + sizes[largest] // 2]))
+    return bounds

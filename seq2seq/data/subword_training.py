@@ -1,0 +1,190 @@
+"""Subword models for a corpus: trained on its training side, once, or the user's own."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import logging
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+from datasets import Dataset
+
+from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+from seq2seq.data.cache import cache_folder as default_cache_folder
+from seq2seq.data.cache import column_key, content_key
+from seq2seq.data.errors import DataError
+from seq2seq.data.own_model import adopt_subwords
+from seq2seq.data.subwords import SubwordPair, Subwords
+
+logger = logging.getLogger(__name__)
+
+TRAINING_VERSION = 1  # part of the cache's key: raise it when the same settings train another model
+KINDS = ("unigram", "bpe")
+NORMALIZATIONS = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity")
+LOWERCASED = {rule: rule.removesuffix("_cf") + "_cf" for rule in NORMALIZATIONS[:4]}
+MOST_SENTENCES = 2_000_000  # drawn from larger corpora: more cost hours and change little
+
+
+def train_subwords(
+    split: Dataset,
+    *,
+    kind: str = "unigram",
+    size: int = 8000,
+    joint: bool = True,
+    character_coverage: float = 1.0,
+    byte_fallback: bool = True,
+    lowercase: bool = False,
+    normalization: str = "nmt_nfkc",
+    seed: int = 0,
+    cache_folder: str | Path | None = None,
+) -> SubwordPair:
+    """Train SentencePiece on the `source` and `target` texts of a (training) split.
+
+    The same texts and settings give the same model, byte for byte; the second time it comes from
+    the cache. All settings are recorded in the model itself.
+
+    Args:
+        split: the training split.
+        kind: "unigram" or "bpe".
+        size: number of pieces of a model; fewer where the texts do not yield so many.
+        joint: one model for both sides, or one for each.
+        character_coverage: share of the characters that become pieces; the rest is unknown.
+        byte_fallback: write unknown characters as bytes, so that nothing is unknown.
+        lowercase: fold the case, in training and in every later use.
+        normalization: "nmt_nfkc", "nfkc" or "identity", or the former with "_cf" (case folded).
+        seed: draws the sentences to train on from a corpus of more than two million.
+        cache_folder: where to keep the models; None for the default place.
+    """
+    settings = {
+        "model_type": _among("data.subwords.kind", kind, KINDS),
+        "vocab_size": size,
+        "character_coverage": character_coverage,
+        "byte_fallback": byte_fallback,
+        "normalization_rule_name": _rule(normalization, lowercase),
+    }
+    sides = [["source", "target"]] if joint else [["source"], ["target"]]
+    models = [_cached_model(split, side, settings, seed, cache_folder) for side in sides]
+    return SubwordPair(models[0], models[-1])
+
+
+def build_subwords(
+    split: Dataset,
+    *,
+    source_model: str | Path | None = None,
+    target_model: str | Path | None = None,
+    joint: bool = True,
+    **settings: Any,
+) -> SubwordPair:
+    """The user's own models where given, trained ones otherwise.
+
+    Args:
+        split: the training split.
+        source_model: a SentencePiece model file; of both sides if joint and without target_model.
+        target_model: a SentencePiece model file of the target side.
+        joint: one model for both sides.
+        settings: see `train_subwords`.
+    """
+    own = [None if path is None else _own(path) for path in (source_model, target_model)]
+    if joint and (own[0] or own[1]):
+        own = [own[0] or own[1], own[1] or own[0]]
+    if own[0] is not None and own[0] == own[1]:
+        return SubwordPair(own[0], own[0])
+    if own[0] is not None and own[1] is not None:
+        return SubwordPair(own[0], own[1])
+    trained = train_subwords(split, joint=joint, **settings)
+    return SubwordPair(own[0] or trained.source, own[1] or trained.target)
+
+
+def _own(path: str | Path) -> Subwords:
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise DataError(f"there is no subword model at {path.absolute()}")
+    try:
+        return adopt_subwords(path.read_bytes())
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _among(setting: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise DataError(f"{setting}={value} is none of: {', '.join(allowed)}")
+    return value
+
+
+def _rule(normalization: str, lowercase: bool) -> str:
+    rule = _among("data.subwords.normalization", normalization, NORMALIZATIONS)
+    if lowercase and rule not in LOWERCASED:
+        raise DataError(
+            f"data.subwords.lowercase=true needs a normalization that can fold case, not {rule}: "
+            "set data.subwords.normalization=nfkc"
+        )
+    return LOWERCASED[rule] if lowercase else rule
+
+
+def _cached_model(
+    split: Dataset,
+    columns: list[str],
+    settings: dict[str, Any],
+    seed: int,
+    cache_folder: str | Path | None,
+) -> Subwords:
+    keys = [column_key(split.data[column]) for column in columns]
+    key = content_key(
+        TRAINING_VERSION, sentencepiece.__version__, keys, sorted(settings.items()), seed
+    )
+    path = default_cache_folder(cache_folder) / "subwords" / f"{key}.model"
+    if path.exists():
+        return Subwords.load(path)
+    logger.info("training %s subwords on %s", settings["model_type"], " and ".join(columns))
+    texts = itertools.chain.from_iterable(_texts(split, column) for column in columns)
+    model = Subwords(_train(texts, settings, seed))
+    if model.size < settings["vocab_size"]:
+        logger.info(
+            "the texts yield %d subwords, not data.subwords.size=%d",
+            model.size,
+            settings["vocab_size"],
+        )
+    model.save(path)
+    return model
+
+
+def _texts(split: Dataset, column: str) -> Iterable[str]:
+    for chunk in split.select_columns([column]).with_format("arrow").iter(batch_size=10_000):
+        yield from chunk[column].to_pylist()
+
+
+def _train(texts: Iterable[str], settings: dict[str, Any], seed: int) -> bytes:
+    model = io.BytesIO()
+    sentencepiece.set_random_generator_seed(seed)
+    try:
+        sentencepiece.SentencePieceTrainer.Train(
+            sentence_iterator=iter(texts),
+            model_writer=model,
+            pad_id=PAD_ID,
+            unk_id=UNK_ID,
+            bos_id=BOS_ID,
+            eos_id=EOS_ID,
+            hard_vocab_limit=False,
+            input_sentence_size=MOST_SENTENCES,
+            shuffle_input_sentence=True,
+            num_threads=4,  # the model depends on it: never the number of cores
+            minloglevel=2,
+            **settings,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise DataError(_training_error(str(error), settings)) from error
+    return model.getvalue()
+
+
+def _training_error(message: str, settings: dict[str, Any]) -> str:
+    size = settings["vocab_size"]
+    if match := re.search(r"smaller than required_chars\D*\d+ vs (\d+)", message):
+        return (
+            f"data.subwords.size={size} is too small: the special pieces and the characters of the "
+            f"texts alone are {match[1]}; raise it, or lower data.subwords.character_coverage"
+        )
+    return f"SentencePiece cannot train a model of {size} pieces on these texts: {message}"

@@ -1,0 +1,196 @@
+"""Subwords: one SentencePiece model, or a pair of them, behind the few calls the rest needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentencepiece
+from numpy.typing import NDArray
+
+from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+from seq2seq.data.cache import write_atomically
+from seq2seq.data.errors import DataError
+
+SPACE = "▁"  # how SentencePiece writes a blank inside a piece
+
+
+def seed_sampling(seed: int | Sequence[int]) -> None:
+    """Seed the sampling of segmentations; SentencePiece has one generator for all models."""
+    sentencepiece.set_random_generator_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+
+
+class Subwords:
+    """A SentencePiece model with pad 0, unk 1, bos 2, eos 3.
+
+    Args:
+        model: the bytes of the model. They may come from a stranger: they are parsed as data, never
+            executed. Models with other special ids: see `adopt_subwords`.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self.model = bytes(model)
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(self.model)
+        except (RuntimeError, TypeError) as error:
+            raise DataError("these bytes are not a SentencePiece model, or damaged") from error
+        processor = self._processor
+        if processor.GetPieceSize() == 0:
+            raise DataError("these bytes are not a SentencePiece model: they hold no piece")
+        ids = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
+        if ids != (PAD_ID, UNK_ID, BOS_ID, EOS_ID):
+            raise DataError(
+                f"this SentencePiece model has pad, unk, bos, eos at {ids}, not at (0, 1, 2, 3); "
+                "convert it with seq2seq.data.adopt_subwords(model), as "
+                "data.subwords.source_model does"
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Subwords:
+        """Read a model file."""
+        path = Path(path)
+        if not path.is_file():
+            raise DataError(f"there is no subword model at {path.absolute()}")
+        try:
+            return cls(path.read_bytes())
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file, atomically."""
+        write_atomically(Path(path), self.model)
+
+    def __reduce__(self) -> tuple[type[Subwords], tuple[bytes]]:
+        return Subwords, (self.model,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Subwords) and self.model == other.model
+
+    def __hash__(self) -> int:
+        return hash(self.model)
+
+    def __repr__(self) -> str:
+        return f"Subwords({self.size} pieces)"
+
+    @property
+    def size(self) -> int:
+        """Number of pieces, special ones included."""
+        return int(self._processor.GetPieceSize())
+
+    def encode(
+        self, text: str, sample: bool = False, *, alpha: float = 0.1, nbest: int = -1
+    ) -> list[int]:
+        """Ids of a text, without bos and eos.
+
+        Args:
+            text: one sentence.
+            sample: draw a segmentation instead of taking the best one.
+            alpha: unigram: how strongly likely segmentations are preferred; BPE: the probability
+                that a merge is left out.
+            nbest: draw from that many best segmentations, or -1 for all (unigram only).
+        """
+        return list(self._encode(text, int, sample, alpha, nbest))
+
+    def encode_batch(
+        self, texts: list[str], sample: bool = False, *, alpha: float = 0.1, nbest: int = -1
+    ) -> list[NDArray[np.int32]]:
+        """`encode` of many texts at once, as arrays.
+
+        Drawn in one thread, which SentencePiece seeds anew each time: the same call after the same
+        `seed_sampling` repeats, and so does a second call without another seed.
+        """
+        return self._encode(texts, "numpy", sample, alpha, nbest, num_threads=1)
+
+    def _encode(
+        self, texts: Any, kind: Any, sample: bool, alpha: float, nbest: int, **options: Any
+    ) -> Any:
+        if sample:
+            options |= {"enable_sampling": True, "alpha": alpha, "nbest_size": nbest}
+        try:
+            return self._processor.Encode(texts, return_type=kind, **options)
+        except (RuntimeError, TypeError, UnicodeError) as error:
+            raise DataError(
+                "a text holds characters that are not Unicode (lone surrogates)"
+            ) from error
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of some ids; pad, bos and eos are dropped."""
+        return str(self._processor.Decode(self._checked(ids)))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The written form of each id, `▁` where a word begins."""
+        return [self._processor.IdToPiece(i) for i in self._checked(ids)]
+
+    def words(self, ids: Sequence[int]) -> list[int]:
+        """For each id the index of the whitespace word it belongs to, -1 for pad, bos and eos.
+
+        Words are those of the normalized text that was encoded, which are the words of the text
+        itself but for rare characters (`¨` becomes a blank and an accent, say). A blank that is a
+        piece of its own belongs to the word after it, at the end to the word before it.
+        """
+        words: list[int] = []
+        count, blank = 0, True  # words begun so far; whether the next character begins another
+        for i, piece in zip(ids, self.pieces(ids), strict=True):
+            if self._processor.IsControl(int(i)):
+                words.append(-1)
+                continue
+            first = None
+            for position, part in enumerate(piece.split(SPACE)):
+                blank = blank or position > 0
+                if part:
+                    count, blank = count + blank, False
+                    first = count - 1 if first is None else first
+            words.append(count if first is None else first)
+        return [min(word, max(count - 1, 0)) for word in words]
+
+    def _checked(self, ids: Sequence[int]) -> list[int]:
+        ids = [int(i) for i in ids]
+        for i in ids:
+            if not 0 <= i < self.size:
+                raise DataError(f"there is no piece {i}: the subword model holds {self.size}")
+        return ids
+
+
+@dataclass(frozen=True)
+class SubwordPair:
+    """The subwords of both sides; the same object when they share one model."""
+
+    source: Subwords
+    target: Subwords
+
+    @property
+    def joint(self) -> bool:
+        """Whether both sides share one vocabulary."""
+        return self.source is self.target
+
+    def save(self, folder: str | Path) -> None:
+        """Write `subwords.model`, or `subwords.source.model` and `subwords.target.model`."""
+        folder = Path(folder)
+        if self.joint:
+            self.source.save(folder / "subwords.model")
+        else:
+            self.source.save(folder / "subwords.source.model")
+            self.target.save(folder / "subwords.target.model")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> SubwordPair:
+        """Read what `save` wrote."""
+        folder = Path(folder)
+        if (folder / "subwords.model").exists():
+            joint = Subwords.load(folder / "subwords.model")
+            return cls(joint, joint)
+        return cls(
+            Subwords.load(folder / "subwords.source.model"),
+            Subwords.load(folder / "subwords.target.model"),
+        )
+
+    def __reduce__(self) -> tuple[Any, tuple[Subwords, Subwords | None]]:
+        return _pair, (self.source, None if self.joint else self.target)
+
+
+def _pair(source: Subwords, target: Subwords | None) -> SubwordPair:
+    return SubwordPair(source, source if target is None else target)

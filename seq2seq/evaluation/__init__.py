@@ -1,0 +1,1 @@
+"""How good translations are, and where the model looked: scores, statistics, figures, reports."""

@@ -1,0 +1,189 @@
+"""Attention heat maps: target down, source across, exact zeros white."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font, get_font_names
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+_FONTS = (
+    "DejaVu Sans",  # comes with matplotlib, so it is always there
+    "Noto Sans",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK KR",
+    "WenQuanYi Zen Hei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Apple SD Gothic Neo",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Noto Sans Arabic",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Arial Unicode MS",
+    "Nirmala UI",
+)
+_MISSING = "□"
+_CELL = 0.30  # inches
+_LABEL_SIZE = 9.0  # points, in a cell of full size
+_MAXIMUM_SIDE = 30.0  # inches of cells in one direction; longer sentences get smaller cells
+_GOLD_COLOR = "#d1495b"
+_GRID_COLOR = "#ececec"
+
+
+def attention_heat_map(
+    attention: Tensor,
+    source_tokens: Sequence[str],
+    target_tokens: Sequence[str],
+    *,
+    gold: Iterable[tuple[int, int]] = (),
+    title: str | None = None,
+    maximum: float = 1.0,
+) -> Figure:
+    """Draw the attention of one sentence; several layers and heads as a grid.
+
+    Exact zeros are left white, and the palest color stands for the smallest weight that is not
+    zero, so that sparse attention can be told from merely small attention.
+
+    Args:
+        attention: [target_length, source_length], or [layer, head, target_length,
+            source_length] for a grid with a row a layer and a column a head.
+        source_tokens: words or subwords across; any text.
+        target_tokens: words or subwords down.
+        gold: (source, target) links drawn as hollow squares.
+        title: stands above the figure.
+        maximum: the weight of the darkest color; the same for all figures, so that they compare.
+
+    Returns:
+        A ``matplotlib.figure.Figure`` with an Agg canvas, outside pyplot's global state.
+    """
+    weights = attention.detach().double().cpu().numpy()
+    if weights.ndim == 2:
+        weights = weights[None, None]
+    expected = (len(target_tokens), len(source_tokens))
+    if weights.ndim != 4 or weights.shape[2:] != expected or 0 in weights.shape:
+        raise ValueError(
+            f"attention has shape {list(attention.shape)}; expected [target_length, "
+            "source_length] or [layer, head, target_length, source_length] with "
+            f"{expected[0]} target tokens and {expected[1]} source tokens"
+        )
+    layers, heads = weights.shape[:2]
+    source, target = [_drawable(t) for t in source_tokens], [_drawable(t) for t in target_tokens]
+    cell = min(_CELL, _MAXIMUM_SIDE / max(heads * expected[1], layers * expected[0]))
+    figure = Figure(figsize=_size(source, target, layers, heads, cell), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(layers, heads, squeeze=False)
+    links = list(gold)
+    for layer in range(layers):
+        for head in range(heads):
+            panel = panels[layer, head]
+            _draw_panel(panel, weights[layer, head], links, maximum)
+            _label(panel, source if layer == 0 else [], target if head == 0 else [], cell)
+            if layers * heads > 1:
+                panel.set_xlabel(f"layer {layer + 1} · head {head + 1}", fontsize=_LABEL_SIZE)
+    _draw_scale(figure, panels, maximum)
+    if title:
+        figure.suptitle(_drawable(title), fontsize=11, parse_math=False, fontfamily=_families())
+    return figure
+
+
+def _draw_panel(
+    panel: Axes, weights: np.ndarray, links: Sequence[tuple[int, int]], maximum: float
+) -> None:
+    rows, columns = weights.shape
+    panel.imshow(
+        np.ma.masked_equal(weights, 0.0),
+        cmap=_colors(),
+        norm=Normalize(0, maximum),
+        interpolation="nearest",
+        aspect="equal",
+    )
+    panel.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
+    panel.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
+    panel.grid(which="minor", color=_GRID_COLOR, linewidth=0.6)
+    panel.tick_params(which="both", length=0)
+    panel.spines[:].set_color("#bbbbbb")
+    for source, target in links:
+        if not (0 <= source < columns and 0 <= target < rows):
+            raise ValueError(
+                f"gold link {source}-{target} lies outside the {columns} source and {rows} "
+                "target tokens; links are (source, target) over the tokens drawn"
+            )
+        square = Rectangle((source - 0.4, target - 0.4), 0.8, 0.8, fill=False)
+        square.set(edgecolor=_GOLD_COLOR, linewidth=1.4, clip_on=False)
+        panel.add_patch(square)
+
+
+def _draw_scale(figure: Figure, panels: np.ndarray, maximum: float) -> None:
+    """Color bar of a width and a length, in inches, that do not grow with the sentence."""
+    width, height = figure.get_size_inches()
+    length = min(0.8 * height, 4.0)
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(0, maximum), _colors()),
+        ax=panels,
+        fraction=0.15 / width,
+        aspect=length / 0.15,
+        shrink=length / height,
+        pad=0.15 / width,
+    )
+    bar.set_label("weight (white: exactly 0)", fontsize=_LABEL_SIZE)
+    bar.ax.tick_params(labelsize=_LABEL_SIZE - 1, length=2)
+    bar.outline.set_visible(False)
+
+
+def _label(panel: Axes, source: Sequence[str], target: Sequence[str], cell: float) -> None:
+    """Put the source above and the target to the left, the words themselves and no mathematics."""
+    size = max(3.0, _LABEL_SIZE * cell / _CELL)
+    panel.xaxis.tick_top()
+    panel.set_xticks(range(len(source)))
+    panel.set_yticks(range(len(target)))
+    style: dict[str, Any] = {"fontsize": size, "fontfamily": _families(), "parse_math": False}
+    panel.set_xticklabels(source, rotation=60, ha="left", rotation_mode="anchor", **style)
+    panel.set_yticklabels(target, **style)
+
+
+def _size(
+    source: Sequence[str], target: Sequence[str], layers: int, heads: int, cell: float
+) -> tuple[float, float]:
+    """Inches: the cells, the longest labels, the color bar and the title."""
+    letter = 0.085 * cell / _CELL
+    left, top = letter * max(map(len, target)), letter * max(map(len, source))
+    width = heads * (cell * len(source) + 0.2) + left + 1.3
+    height = layers * (cell * len(target) + 0.35) + top + 0.6
+    return max(width, 3.2), max(height, 3.0)
+
+
+@cache
+def _colors() -> Colormap:
+    """Blue from a tint that is visibly not white to nearly black."""
+    blues = colormaps["Blues"](np.linspace(0.14, 1.0, 256))
+    return LinearSegmentedColormap.from_list("attention", blues).with_extremes(bad="white")
+
+
+@cache
+def _families() -> list[str]:
+    installed = set(get_font_names())
+    return [name for name in _FONTS if name in installed]
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """All characters that the fonts in use can draw."""
+    paths = (findfont(FontProperties(family=name)) for name in _families())
+    return frozenset(code for path in paths for code in get_font(path).get_charmap())
+
+
+def _drawable(text: str) -> str:
+    """Text in which what no font has, and what would break the line, is a hollow box."""
+    known = _characters()
+    return "".join(c if c.isprintable() and ord(c) in known else _MISSING for c in text)

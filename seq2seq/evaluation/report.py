@@ -1,0 +1,119 @@
+"""Metrics for people (one table) and for programs (metrics.json)."""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+
+def metrics_table(metrics: Mapping[str, Any], title: str | None = None) -> Table:
+    """One table of an evaluation: scores with signatures, attention statistics, alignment.
+
+    Args:
+        metrics: of one split: scores ``{"score": …, "signature": …}`` under their names, plain
+            numbers, and summaries with an ``overall`` part (``attention``, ``alignment``).
+        title: stands above the table.
+    """
+    table = Table(title=Text(title, "bold") if title else None, title_justify="left")
+    table.add_column("measure", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("signature", style="dim", overflow="fold")
+    sections = {name: part["overall"] for name, part in metrics.items() if _is_summary(part)}
+    for name, value in metrics.items():
+        if name not in sections:
+            for row in _rows(name, value):
+                table.add_row(*map(Text, row))
+    for name, overall in sections.items():
+        table.add_section()
+        table.add_row(Text(name, style="bold"), "", "")
+        for key, value in overall.items():
+            table.add_row(f"  {key.replace('_', ' ')}", _number(value), "")
+    return table
+
+
+def _is_summary(part: Any) -> bool:
+    return isinstance(part, Mapping) and isinstance(part.get("overall"), Mapping)
+
+
+def _rows(name: str, value: Any) -> Iterator[tuple[str, str, str]]:
+    """A score is one row with its signature; other mappings are a row an entry."""
+    if isinstance(value, Mapping) and "score" in value:
+        yield name, f"{value['score']:.2f}", str(value.get("signature", ""))
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _rows(f"{name} {key}", inner)
+    else:
+        yield name.replace("_", " "), _number(value), ""
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def read_metrics(path: str | Path) -> dict[str, Any]:
+    """Read ``metrics.json``; an empty dictionary where there is none yet."""
+    path = Path(path)
+    if not path.exists():
+        return {}
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is no JSON ({error}); move it away, it will be written anew"
+        ) from error
+    if not isinstance(metrics, dict):
+        raise ValueError(f"{path} holds no JSON object of splits; move it away")
+    return metrics
+
+
+def write_metrics(path: str | Path, metrics: Mapping[str, Any]) -> None:
+    """Write ``{split: measures}`` to ``metrics.json``; splits already there and not given stay.
+
+    A split that is given replaces the one in the file. Keys are sorted, so that equal metrics are
+    equal files; NaN and infinities, which JSON does not have, become null. The file is replaced in
+    one step: a reader never sees half of it, and a crash leaves the old one.
+    """
+    path = Path(path)
+    merged = read_metrics(path) | {split: _plain(part) for split, part in metrics.items()}
+    text = json.dumps(merged, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """Only what JSON knows: tensors and numpy numbers to numbers, NaN and infinities to null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_hypotheses(path: str | Path, hypotheses: Iterable[str]) -> None:
+    """Write one hypothesis a line, atomically; line breaks inside one become spaces."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    lines = (" ".join(hypothesis.splitlines()) for hypothesis in hypotheses)
+    temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,33 @@
+"""Regularized max operators: mappings from scores to sparse and structured probabilities."""
+
+from seq2seq.mappings.entmax import Entmax
+from seq2seq.mappings.functional import (
+    entmax,
+    fusedmax,
+    oscarmax,
+    softmax,
+    sparsemax,
+    sqpnormmax,
+)
+from seq2seq.mappings.fusedmax import Fusedmax
+from seq2seq.mappings.mapping import Mapping
+from seq2seq.mappings.oscarmax import Oscarmax
+from seq2seq.mappings.softmax import Softmax
+from seq2seq.mappings.sparsemax import Sparsemax
+from seq2seq.mappings.sqpnormmax import Sqpnormmax
+
+__all__ = [
+    "Entmax",
+    "Fusedmax",
+    "Mapping",
+    "Oscarmax",
+    "Softmax",
+    "Sparsemax",
+    "Sqpnormmax",
+    "entmax",
+    "fusedmax",
+    "oscarmax",
+    "softmax",
+    "sparsemax",
+    "sqpnormmax",
+]

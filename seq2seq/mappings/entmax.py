@@ -1,0 +1,125 @@
+"""Entmax (Peters, Niculae and Martins, 2019): softmax (α → 1) to sparsemax (α = 2) and beyond."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seq2seq.mappings import simplex
+from seq2seq.mappings.mapping import Mapping
+from seq2seq.mappings.regularizer import Regularizer, weights
+from seq2seq.mappings.root import decreasing_root
+
+
+@dataclass(frozen=True)
+class TsallisNegentropy(Regularizer):
+    """Ω(y) = Σ (y^α − y) / (α(α − 1)), which is 0 at the vertices and tends to Σ y log y for α → 1.
+
+    At α = 2 it is ½‖y‖² − ½: the mapping is sparsemax.
+    """
+
+    alpha: float = 1.5
+
+    def __post_init__(self) -> None:
+        """Refuse α outside (1, ∞)."""
+        if self.alpha == 1:
+            raise ValueError(
+                "alpha must be greater than 1; entmax with alpha=1 is softmax: use softmax"
+            )
+        if not 1 < self.alpha < math.inf:
+            raise ValueError(f"alpha must be greater than 1 and finite, not {self.alpha}")
+
+    def value(self, weights: Tensor, valid: Tensor) -> Tensor:
+        """Σ (y^α − y) / (α(α − 1)), ``[rows]``, by y·(exp((α − 1) log y) − 1): exact near α = 1."""
+        positive = weights > 0
+        logarithm = torch.where(positive, weights, 1.0).log()
+        terms = weights * torch.expm1((self.alpha - 1) * logarithm)
+        return terms.sum(-1) / (self.alpha * (self.alpha - 1))
+
+    def vertex(self, index: Tensor, valid: Tensor) -> float:
+        """0 at every vertex."""
+        return 0.0
+
+    def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
+        """(1 + (α − 1)(x − c))_+^{1/(α − 1)}, with c such that the sum is 1."""
+        if self.alpha == 2:
+            return simplex.project(values)
+        near = simplex.candidates(values, margin=1 / (self.alpha - 1)).double()
+        y = self._power(values.double() - self._threshold(near))
+        # What c cannot resolve, where y is steep in c (α > 2), is made up along dy/dc.
+        s = self._slope(y)
+        excess = (y.sum(-1, keepdim=True) - 1) / s.sum(-1, keepdim=True).clamp(min=0.5)
+        return (y - s * excess).clamp(min=0.0).to(values.dtype)
+
+    def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
+        """(diag(s) − s sᵀ/Σs)·v with s = y^{2 − α} on the support.
+
+        Above α = 2 the derivative is unbounded where y → 0; s is cut at 1/ε there.
+        """
+        positive = weights > 0
+        s = torch.where(positive, torch.where(positive, weights, 1.0).pow(2 - self.alpha), 0.0)
+        s = s.clamp(max=1 / torch.finfo(s.dtype).eps)
+        total = s.sum(-1, keepdim=True)
+        mean = (s * vectors).sum(-1, keepdim=True) / torch.where(total > 0, total, 1.0)
+        return s * (vectors - mean)
+
+    def _power(self, excess: Tensor) -> Tensor:
+        """(1 + a·e)_+^{1/a} with a = α − 1; exp(e) in the limit a → 0."""
+        a = self.alpha - 1
+        if a == 0.5:
+            return (1 + 0.5 * excess).clamp(min=0.0).square()
+        return (torch.log1p((a * excess).clamp(min=-1.0)) / a).exp()
+
+    def _slope(self, y: Tensor) -> Tensor:
+        """−dy/dc = y^{2 − α} on the support."""
+        return torch.where(y > 0, y.pow(2 - self.alpha), 0.0)
+
+    def _threshold(self, values: Tensor) -> Tensor:
+        """The c of each row, ``[rows, 1]``, of ``values`` whose largest is 0.
+
+        With F(c) = Σy, the root of (F^a − 1)/a, a = α − 1: for α ≤ 2 the norm F^a of 1 + a(x − c)
+        is convex in c and nearly straight, so Newton's method from the left needs a handful of
+        steps. The largest y lies between 1/length and 1, which brackets c.
+        """
+        a = self.alpha - 1
+        low = values.new_zeros(values.shape[0], 1)
+        high = low - math.expm1(-a * math.log(values.shape[-1])) / a
+
+        def function(c: Tensor) -> tuple[Tensor, Tensor]:
+            y = self._power(values - c)
+            s = self._slope(y).sum(-1, keepdim=True)
+            logarithm = y.sum(-1, keepdim=True).clamp(min=torch.finfo(y.dtype).tiny).log()
+            return torch.expm1(a * logarithm) / a, -((a - 1) * logarithm).exp() * s
+
+        return decreasing_root(function, low, high)
+
+
+def entmax(
+    scores: Tensor,
+    mask: Tensor | None = None,
+    dim: int = -1,
+    *,
+    alpha: float = 1.5,
+    gamma: float | Tensor = 1.0,
+) -> Tensor:
+    """Π(x) = argmax_y ⟨y, x⟩ − γΣ(y^α − y)/(α(α − 1)), of the form ((α − 1)x/γ − τ)_+^{1/(α − 1)}.
+
+    Args:
+        scores: ``[..., length]`` of any float type.
+        mask: bool, broadcastable to ``scores``, True = may be attended.
+        dim: the dimension that the mapping works along.
+        alpha: α > 1; near 1 as dense as softmax, 2 as sparse as sparsemax.
+        gamma: the strength γ > 0; larger is denser.
+
+    Returns:
+        Weights like ``scores``, some of them exactly 0.
+    """
+    return weights(TsallisNegentropy(alpha), scores, mask, dim, gamma)
+
+
+class Entmax(Mapping):
+    """:func:`entmax` as a module."""
+
+    def __init__(self, alpha: float = 1.5, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
+        super().__init__(TsallisNegentropy(alpha), gamma, dim)

@@ -1,0 +1,102 @@
+"""Oscarmax (Niculae and Blondel, 2017): sparse attention in groups of equal weight, anywhere."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seq2seq.mappings import simplex
+from seq2seq.mappings.mapping import Mapping
+from seq2seq.mappings.regularizer import Regularizer, weights
+from seq2seq.mappings.sparsemax import SquaredNorm
+from seq2seq.mappings.taut_string import piece_means, taut_string
+
+
+@dataclass(frozen=True)
+class Oscar(Regularizer):
+    """Ω(y) = ½‖y‖² + λΣ_{i<j} max(y_i, y_j) = ½‖y‖² + λΣ_k (d − k)·y_(k).
+
+    Here y_(1) ≥ y_(2) ≥ … are the weights in decreasing order and d the number of valid positions.
+    """
+
+    lam: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse λ < 0."""
+        if not 0 <= self.lam < float("inf"):
+            raise ValueError(f"lam must be at least 0 and finite, not {self.lam}")
+
+    def value(self, weights: Tensor, valid: Tensor) -> Tensor:
+        """½‖y‖² + λΣ_k (d − k)·y_(k), ``[rows]``."""
+        descending = weights.sort(-1, descending=True).values
+        rank = torch.arange(1, weights.shape[-1] + 1, device=weights.device)
+        charge = (valid.sum(-1, keepdim=True) - rank).clamp(min=0)
+        return 0.5 * weights.square().sum(-1) + self.lam * (charge * descending).sum(-1)
+
+    def vertex(self, index: Tensor, valid: Tensor) -> Tensor:
+        """½ + λ(d − 1) at every vertex."""
+        return 0.5 + self.lam * (valid.sum(-1).double() - 1)
+
+    def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
+        """P_Δ of the non-increasing isotonic regression of x_(k) − λ(d − k), unsorted.
+
+        The scores are ranked as they are, signs and all: on the simplex y ≥ 0, so |y| = y, and the
+        order of y is that of x. (The published recipe, which ranks |x| and clips at 0, is the
+        argmax for large positive scores only.) Adding a constant changes nothing, so λk stands for
+        −λ(d − k). Values below −1 − λ(d − 1) cannot be in the support.
+        """
+        if self.lam == 0:
+            return SquaredNorm().argmax(values, valid)
+        descending, order = values.double().sort(-1, descending=True)
+        reach = 1 + self.lam * (valid.sum(-1, keepdim=True) - 1)
+        near = descending >= -reach
+        rank = torch.arange(values.shape[-1], device=values.device, dtype=torch.float64)
+        x = (descending + self.lam * rank)[near]
+        starts = (rank == 0).expand_as(near)[near]
+        rows = torch.full_like(descending, -torch.inf)
+        rows[near] = taut_string(x, starts, 0.0, torch.inf)
+        unsorted = torch.empty_like(rows).scatter_(-1, order, rows)
+        return simplex.project(unsorted).to(values.dtype)
+
+    def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
+        """The mean of v over each group of equal weights less that over the support, on it."""
+        if self.lam > 0:
+            y, order = weights.detach().sort(-1, descending=True)
+            changes = torch.ones_like(y, dtype=torch.bool)
+            changes[:, 1:] = y[:, 1:] != y[:, :-1]
+            group = changes.flatten().cumsum(0) - 1
+            means = piece_means(vectors.gather(-1, order).flatten(), group).view_as(vectors)
+            vectors = torch.zeros_like(vectors).scatter(-1, order, means)
+        return SquaredNorm().jacobian_product(weights, valid, vectors)
+
+
+def oscarmax(
+    scores: Tensor,
+    mask: Tensor | None = None,
+    dim: int = -1,
+    *,
+    gamma: float | Tensor = 1.0,
+    lam: float = 0.1,
+) -> Tensor:
+    """Π(x) = argmax_y ⟨y, x⟩ − γ(½‖y‖² + λΣ_{i<j} max(y_i, y_j)), OSCAR on the simplex.
+
+    The penalty runs over the valid positions only.
+
+    Args:
+        scores: ``[..., length]`` of any float type.
+        mask: bool, broadcastable to ``scores``, True = may be attended.
+        dim: the dimension that the mapping works along.
+        gamma: the strength γ > 0; larger is denser.
+        lam: the strength λ ≥ 0 of grouping, relative to γ; 0 is sparsemax.
+
+    Returns:
+        Weights like ``scores``, many of them exactly 0, groups of them exactly equal.
+    """
+    return weights(Oscar(lam), scores, mask, dim, gamma)
+
+
+class Oscarmax(Mapping):
+    """:func:`oscarmax` as a module."""
+
+    def __init__(self, gamma: float | Tensor = 1.0, lam: float = 0.1, dim: int = -1) -> None:
+        super().__init__(Oscar(lam), gamma, dim)

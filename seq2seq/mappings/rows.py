@@ -1,0 +1,129 @@
+"""Scores of any shape, seen as rows: what every mapping does before and after its own mathematics.
+
+A mapping of strength γ is a function of (x − max x)/γ alone, so this is what a row holds. Taking
+the maximum off first keeps float32 exact where scores are large.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a tensor of scores, with what gives results their place and type back.
+
+    Attributes:
+        values: ``[rows, length]`` float32 or float64, (x − max x)/γ; −inf where masked, so a row of
+            −inf is empty.
+        valid: ``[rows, length]`` bool, True where a score may be attended.
+        maximum: ``[rows]``, the largest valid score, 0 for an empty row; NaN or inf marks a row
+            without an answer.
+        gamma: the strength γ, a number or ``[rows]``.
+        shape: the shape of the scores, with the mapped dimension last.
+        dim: the dimension that the mapping works along.
+        dtype: the type of the scores.
+    """
+
+    values: Tensor
+    valid: Tensor
+    maximum: Tensor
+    gamma: float | Tensor
+    shape: torch.Size
+    dim: int
+    dtype: torch.dtype
+
+    @cached_property
+    def empty(self) -> Tensor:
+        """``[rows]`` bool, True where nothing may be attended."""
+        return ~self.valid.any(-1)
+
+    @property
+    def poison(self) -> Tensor:
+        """``[rows]``: 0 for an ordinary row, NaN for a row that holds NaN or +inf."""
+        return self.maximum * 0
+
+    def restore(self, weights: Tensor) -> Tensor:
+        """``[rows, length]`` in the shape and type of the scores."""
+        weights = weights + self.poison[:, None]
+        return weights.reshape(self.shape).movedim(-1, self.dim).to(self.dtype)
+
+    def restore_values(self, values: Tensor) -> Tensor:
+        """``[rows]`` in the shape of the scores without the mapped dimension."""
+        return (values + self.poison).reshape(self.shape[:-1])
+
+
+def as_rows(
+    scores: Tensor, mask: Tensor | None = None, dim: int = -1, gamma: float | Tensor = 1.0
+) -> Rows:
+    """View ``scores`` ``[..., length, ...]`` as rows along ``dim``; −inf counts as masked."""
+    check_scores(scores)
+    check_gamma(gamma)
+    shape = scores.movedim(dim, -1).shape
+    x = flatten(scores, dim)
+    if mask is not None:
+        x = x.masked_fill(~flatten(broadcast_mask(mask, scores), dim), -math.inf)
+    maximum = x.detach().amax(-1) if x.shape[-1] else x.new_full(x.shape[:1], -math.inf)
+    valid = x.detach().isfinite()
+    values = x - maximum.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)[:, None]
+    if isinstance(gamma, Tensor):
+        gamma = _gamma_of_rows(gamma, scores, dim).to(x.dtype)
+        values = values.masked_fill(~valid, 0.0) / gamma[:, None]  # no −inf in γ's gradient
+    elif gamma != 1.0:
+        values = values / gamma
+    # A row without an answer is computed as if it were ordinary, and poisoned on the way out.
+    values = values.masked_fill(~valid, -math.inf)
+    maximum = maximum.masked_fill(maximum == -math.inf, 0.0)
+    return Rows(values, valid, maximum, gamma, shape, dim, scores.dtype)
+
+
+def flatten(x: Tensor, dim: int = -1) -> Tensor:
+    """``[..., length, ...]`` as ``[rows, length]``, half precision as float32."""
+    if x.dtype in (torch.float16, torch.bfloat16):
+        x = x.float()
+    x = x.movedim(dim, -1)
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def broadcast_mask(mask: Tensor, scores: Tensor) -> Tensor:
+    """``mask`` in the shape of ``scores``."""
+    if mask.dtype != torch.bool:
+        raise TypeError(
+            f"mask must be bool (True = may be attended), not {mask.dtype}; pass mask.bool()"
+        )
+    try:
+        return mask.broadcast_to(scores.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"mask of shape {tuple(mask.shape)} does not broadcast to scores of shape "
+            f"{tuple(scores.shape)}; add dimensions of size 1 where they differ"
+        ) from None
+
+
+def check_scores(scores: Tensor) -> None:
+    """Refuse scores that are not floating point."""
+    if not scores.is_floating_point():
+        raise TypeError(f"scores must be floating point, not {scores.dtype}; pass scores.float()")
+
+
+def check_gamma(gamma: float | Tensor) -> None:
+    """Refuse a strength that is not positive."""
+    positive = bool((gamma > 0).all()) if isinstance(gamma, Tensor) else gamma > 0
+    if not positive:
+        raise ValueError(f"gamma must be greater than 0, not {gamma}")
+
+
+def _gamma_of_rows(gamma: Tensor, scores: Tensor, dim: int) -> Tensor:
+    """``gamma`` as ``[rows]``; it may differ between rows, not along one."""
+    shape = list(scores.shape)
+    shape[dim] = 1
+    try:
+        return gamma.broadcast_to(shape).movedim(dim, -1).reshape(-1)
+    except RuntimeError:
+        raise ValueError(
+            f"gamma of shape {tuple(gamma.shape)} does not broadcast to {tuple(shape)} "
+            "(the shape of the scores with 1 along dim)"
+        ) from None

@@ -1,0 +1,72 @@
+"""Softmax: the mapping of negative entropy, dense everywhere."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from seq2seq.mappings.mapping import Mapping
+from seq2seq.mappings.regularizer import Regularizer, weights
+from seq2seq.mappings.rows import check_scores, flatten
+
+
+@dataclass(frozen=True)
+class Negentropy(Regularizer):
+    """Ω(y) = Σ y log y."""
+
+    def value(self, weights: Tensor, valid: Tensor) -> Tensor:
+        """Σ y log y, ``[rows]``."""
+        return torch.xlogy(weights, weights).sum(-1)
+
+    def vertex(self, index: Tensor, valid: Tensor) -> float:
+        """0 at every vertex."""
+        return 0.0
+
+    def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
+        """Exp(x) / Σ exp(x); a row's largest value is 0, so nothing overflows."""
+        exponentials = values.exp()
+        return exponentials / exponentials.sum(-1, keepdim=True).clamp(min=1.0)
+
+    def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
+        """y∘v − y⟨y, v⟩."""
+        return weights * (vectors - (weights * vectors).sum(-1, keepdim=True))
+
+
+def softmax(
+    scores: Tensor, mask: Tensor | None = None, dim: int = -1, *, gamma: float | Tensor = 1.0
+) -> Tensor:
+    """Π(x) = argmax_y ⟨y, x⟩ − γΣ y log y, the same as exp(x/γ) / Σ exp(x/γ).
+
+    Args:
+        scores: ``[..., length]`` of any float type.
+        mask: bool, broadcastable to ``scores``, True = may be attended.
+        dim: the dimension that the mapping works along.
+        gamma: the strength γ > 0, known as temperature.
+
+    Returns:
+        Weights like ``scores``, positive wherever the mask is True.
+    """
+    return weights(Negentropy(), scores, mask, dim, gamma)
+
+
+class Softmax(Mapping):
+    """:func:`softmax` as a module; its loss is cross-entropy at temperature γ."""
+
+    def __init__(self, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
+        super().__init__(Negentropy(), gamma, dim)
+
+    def loss(self, scores: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The Fenchel–Young loss: γ·cross-entropy at x/γ, less γ·entropy of the target.
+
+        Unmasked class indices, a language model's loss, go straight to PyTorch's fused
+        cross-entropy.
+        """
+        check_scores(scores)
+        if mask is None and self.gamma == 1.0 and not self._is_distribution(target, scores):
+            value = functional.cross_entropy(
+                flatten(scores, self.dim), target.reshape(-1), reduction="none"
+            )
+            if not bool(value.isnan().any()):  # else a row of −inf only, or NaN: sorted out below
+                return value.reshape(target.shape)
+        return super().loss(scores, target, mask)

@@ -1,0 +1,57 @@
+"""Sparsemax (Martins and Astudillo, 2016): Euclidean projection of the scores onto the simplex."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from seq2seq.mappings import simplex
+from seq2seq.mappings.mapping import Mapping
+from seq2seq.mappings.regularizer import Regularizer, weights
+
+
+@dataclass(frozen=True)
+class SquaredNorm(Regularizer):
+    """Ω(y) = ½‖y‖²."""
+
+    def value(self, weights: Tensor, valid: Tensor) -> Tensor:
+        """½‖y‖², ``[rows]``."""
+        return 0.5 * weights.square().sum(-1)
+
+    def vertex(self, index: Tensor, valid: Tensor) -> float:
+        """½ at every vertex."""
+        return 0.5
+
+    def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
+        """(x − τ)_+ with the sum 1."""
+        tau = simplex.threshold(simplex.candidates(values, margin=1.0))
+        return (values - tau).clamp(min=0.0)
+
+    def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
+        """The deviation of v from its mean over the support, on the support."""
+        support = (weights > 0).to(vectors.dtype)
+        count = support.sum(-1, keepdim=True).clamp(min=1.0)
+        return support * (vectors - (support * vectors).sum(-1, keepdim=True) / count)
+
+
+def sparsemax(
+    scores: Tensor, mask: Tensor | None = None, dim: int = -1, *, gamma: float | Tensor = 1.0
+) -> Tensor:
+    """Π(x) = argmax_y ⟨y, x⟩ − (γ/2)‖y‖² = P_Δ(x/γ), the Euclidean projection onto the simplex.
+
+    Args:
+        scores: ``[..., length]`` of any float type.
+        mask: bool, broadcastable to ``scores``, True = may be attended.
+        dim: the dimension that the mapping works along.
+        gamma: the strength γ > 0; larger is denser.
+
+    Returns:
+        Weights like ``scores``, many of them exactly 0.
+    """
+    return weights(SquaredNorm(), scores, mask, dim, gamma)
+
+
+class Sparsemax(Mapping):
+    """:func:`sparsemax` as a module."""
+
+    def __init__(self, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
+        super().__init__(SquaredNorm(), gamma, dim)

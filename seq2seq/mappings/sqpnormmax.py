@@ -1,0 +1,126 @@
+"""Squared p-norm mapping (Niculae and Blondel, 2017): sparse, less so than sparsemax for p < 2."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seq2seq.mappings import simplex
+from seq2seq.mappings.mapping import Mapping
+from seq2seq.mappings.regularizer import Regularizer, weights
+from seq2seq.mappings.root import decreasing_root
+
+
+@dataclass(frozen=True)
+class SquaredPNorm(Regularizer):
+    """Ω(y) = ½‖y‖_p², 1 < p ≤ 2."""
+
+    p: float = 1.5
+
+    def __post_init__(self) -> None:
+        """Refuse p outside (1, 2]."""
+        if not 1 < self.p <= 2:
+            raise ValueError(f"p must be greater than 1 and at most 2, not {self.p}")
+
+    def value(self, weights: Tensor, valid: Tensor) -> Tensor:
+        """½‖y‖_p², ``[rows]``."""
+        power = weights.abs().pow(self.p).sum(-1)
+        # The root of 0 has no derivative; an empty row is given that of 1 instead, times 0.
+        some = power > 0
+        return torch.where(some, 0.5 * torch.where(some, power, 1.0).pow(2 / self.p), 0.0)
+
+    def vertex(self, index: Tensor, valid: Tensor) -> float:
+        """½ at every vertex."""
+        return 0.5
+
+    def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
+        """In proportion to v^r, r = 1/(p − 1), v = (1 + x/m)_+, with m = −τ from ``_scale``."""
+        if self.p == 2:
+            return simplex.project(values)
+        scale = self._scale(simplex.candidates(values, margin=1.0).double())
+        z = self._power(values.double() / scale)
+        return (z / z.sum(-1, keepdim=True).clamp(min=0.5)).to(values.dtype)
+
+    def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
+        """H⁻¹v − H⁻¹1·⟨1, H⁻¹v⟩/⟨1, H⁻¹1⟩ with H the Hessian of Ω on the support.
+
+        With n = ‖y‖_p, H⁻¹ = (diag(y^{2−p}) − (2 − p)·n^{−p}·y yᵀ) / ((p − 1)·n^{2−p})
+        (Sherman–Morrison).
+        """
+        p = self.p
+        positive = weights > 0
+        y = torch.where(positive, weights, 1.0)
+        s = torch.where(positive, y.pow(2 - p), 0.0)
+        power = torch.where(positive, y.pow(p), 0.0).sum(-1, keepdim=True)
+        power = torch.where(power > 0, power, 1.0)  # n^p, of an empty row 1
+
+        def inverse(v: Tensor) -> Tensor:
+            product = s * v - (2 - p) / power * weights * (weights * v).sum(-1, keepdim=True)
+            return product / ((p - 1) * power.pow((2 - p) / p))
+
+        ones, result = inverse(positive.to(s.dtype)), inverse(vectors)
+        total = ones.sum(-1, keepdim=True)
+        return result - ones * result.sum(-1, keepdim=True) / torch.where(total > 0, total, 1.0)
+
+    def _power(self, ratio: Tensor) -> Tensor:
+        """(1 + x/m)_+^{1/(p − 1)}."""
+        return (torch.log1p(ratio.clamp(min=-1.0)) / (self.p - 1)).exp()
+
+    def _scale(self, values: Tensor) -> Tensor:
+        """The m = −τ of each row, ``[rows, 1]``, of ``values`` whose largest is 0.
+
+        Optimality asks Σz = ‖z‖_p^{2−p} for z = (x − τ)_+^r. Written in v = (x − τ)_+/m, whose
+        largest is 1, it is log m + log Σv^r − (2 − p)/p · log Σv^{r+1} = 0, with a root between
+        d^{(2−p)(1−p)/p − (p−1)} and 1.
+        """
+        p, r = self.p, 1 / (self.p - 1)
+        high = values.new_ones(values.shape[0], 1)
+        low = high * values.shape[-1] ** ((2 - p) * (1 - p) / p - (p - 1))
+        finite = values.clamp(min=-2.0)
+
+        def function(m: Tensor) -> tuple[Tensor, Tensor]:
+            ratio = finite / m
+            v = (1 + ratio).clamp(min=0.0)
+            z = self._power(ratio)
+            growth = torch.where(v > 0, -ratio / m, 0.0)  # dv/dm
+            small = torch.where(v > 0, z / torch.where(v > 0, v, 1.0), 0.0)  # v^{r−1}
+            first, second = z.sum(-1, keepdim=True), (z * v).sum(-1, keepdim=True)
+            value = m.log() + first.log() - (2 - p) / p * second.log()
+            slope = (
+                1 / m
+                + r * (small * growth).sum(-1, keepdim=True) / first
+                - (2 - p) / p * (r + 1) * (z * growth).sum(-1, keepdim=True) / second
+            )
+            return -value, -slope
+
+        return decreasing_root(function, low, high)
+
+
+def sqpnormmax(
+    scores: Tensor,
+    mask: Tensor | None = None,
+    dim: int = -1,
+    *,
+    p: float = 1.5,
+    gamma: float | Tensor = 1.0,
+) -> Tensor:
+    """Π(x) = argmax_y ⟨y, x⟩ − (γ/2)‖y‖_p², of the form y ∝ (x − τ)_+^{1/(p − 1)}.
+
+    Args:
+        scores: ``[..., length]`` of any float type.
+        mask: bool, broadcastable to ``scores``, True = may be attended.
+        dim: the dimension that the mapping works along.
+        p: 1 < p ≤ 2; 2 is sparsemax.
+        gamma: the strength γ > 0; larger is denser.
+
+    Returns:
+        Weights like ``scores``, some of them exactly 0.
+    """
+    return weights(SquaredPNorm(p), scores, mask, dim, gamma)
+
+
+class Sqpnormmax(Mapping):
+    """:func:`sqpnormmax` as a module."""
+
+    def __init__(self, p: float = 1.5, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
+        super().__init__(SquaredPNorm(p), gamma, dim)

@@ -1,0 +1,121 @@
+"""What every translation model offers: one pass for training, steps for search."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.mappings import Mapping, Softmax
+from seq2seq.models.state import State
+from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.embedding import Embedding, tie
+
+
+class Output(NamedTuple):
+    """All target positions at once, the true target being known.
+
+    ``logits`` ``[batch, target_length, target_vocabulary]``; ``attention`` ``[batch, layer, head,
+    target_length, source_length]``, if it was asked for.
+    """
+
+    logits: Tensor
+    attention: Tensor | None
+
+
+class Step(NamedTuple):
+    """One target position.
+
+    ``logits`` ``[batch, target_vocabulary]``, the state after it, and ``attention`` ``[batch,
+    layer, head, 1, source_length]``, if it was asked for.
+    """
+
+    logits: Tensor
+    state: State
+    attention: Tensor | None
+
+
+class EncoderDecoder(nn.Module, ABC):
+    """p(target | source), a token at a time: the base of the recurrent model and the Transformer.
+
+    Attributes:
+        output_mapping: makes probabilities of the logits; its Fenchel–Young loss trains the model
+            (softmax: cross-entropy), and search reads its probabilities.
+        max_length: the longest sequence that the model can number, None if there is no limit.
+    """
+
+    max_length: int | None = None
+
+    def __init__(
+        self,
+        source_vocabulary_size: int,
+        target_vocabulary_size: int,
+        *,
+        embedding_size: int,
+        output_size: int,
+        embedding_scale: float = 1.0,
+        output_bias: bool,
+        tie_embeddings: str,
+        output_mapping: Mapping | None,
+        dropout: float,
+        pad_id: int,
+    ) -> None:
+        super().__init__()
+        self.pad_id = pad_id
+        self.output_mapping = output_mapping or Softmax()
+        self.source_embedding = Embedding(
+            source_vocabulary_size, embedding_size, pad_id, embedding_scale
+        )
+        self.target_embedding = Embedding(
+            target_vocabulary_size, embedding_size, pad_id, embedding_scale
+        )
+        self.output = nn.Linear(output_size, target_vocabulary_size, bias=output_bias)
+        nn.init.xavier_uniform_(self.output.weight)
+        if output_bias:
+            nn.init.zeros_(self.output.bias)
+        tie(tie_embeddings, self.source_embedding, self.target_embedding, self.output)
+        self.dropout = Dropout(dropout)
+
+    @abstractmethod
+    def forward(
+        self,
+        source: Tensor,
+        source_lengths: Tensor,
+        target_input: Tensor,
+        *,
+        return_attention: bool = False,
+    ) -> Output:
+        """Predict every target token from those before it.
+
+        Args:
+            source: ``[batch, source_length]`` ids.
+            source_lengths: ``[batch]``; what lies beyond has no influence.
+            target_input: ``[batch, target_length]`` ids, bos first.
+            return_attention: whether to return the cross-attention.
+        """
+
+    @abstractmethod
+    def start(self, source: Tensor, source_lengths: Tensor) -> State:
+        """Encode the source; the state stands before the first target token."""
+
+    @abstractmethod
+    def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
+        """Read one target token a row, ``[batch]`` (bos first), and predict the next."""
+
+    def __call__(
+        self,
+        source: Tensor,
+        source_lengths: Tensor,
+        target_input: Tensor,
+        *,
+        return_attention: bool = False,
+    ) -> Output:
+        """Call ``forward`` with the module's hooks."""
+        return super().__call__(
+            source, source_lengths, target_input, return_attention=return_attention
+        )
+
+
+def source_mask(source: Tensor, source_lengths: Tensor) -> Tensor:
+    """True where a source token is real: ``[batch, source_length]``."""
+    return torch.arange(source.size(1), device=source.device) < source_lengths[:, None]

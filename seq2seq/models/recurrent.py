@@ -1,0 +1,122 @@
+"""The recurrent model of the paper: Luong et al. 2015 in the form of OpenNMT-py of 2017."""
+
+from torch import Tensor
+
+from seq2seq.mappings import Mapping
+from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step, source_mask
+from seq2seq.models.state import State
+from seq2seq.nn.bridge import BRIDGES
+from seq2seq.nn.cells import CELLS
+from seq2seq.nn.choice import choose
+from seq2seq.nn.luong_attention import LuongAttention, Memory
+from seq2seq.nn.recurrent_decoder import InputFeedingDecoder, RecurrentDecoder
+from seq2seq.nn.recurrent_encoder import RecurrentEncoder
+
+DECODERS = {False: RecurrentDecoder, True: InputFeedingDecoder}
+
+
+class Recurrent(EncoderDecoder):
+    """(Bi)LSTM or GRU encoder, decoder of the same cell, global attention.
+
+    Args:
+        source_vocabulary_size: number of source subwords.
+        target_vocabulary_size: number of target subwords.
+        mapping: scores → weights of the attention.
+        embedding_size: width of the embeddings.
+        hidden_size: width of the states; two encoder directions have half of it each.
+        encoder_layers: depth of the encoder.
+        decoder_layers: depth of the decoder.
+        cell: ``lstm`` or ``gru``.
+        bidirectional: whether the encoder reads both ways.
+        bridge: ``linear`` (``tanh(W s + b)`` of the encoder's final states s) or ``copy``.
+        score: ``dot``, ``general`` or ``additive``.
+        input_feeding: whether the decoder reads the attentional state of the step before; without,
+            all target positions are decoded by one call of the cell and attend in one call of the
+            mapping.
+        dropout: on embeddings, between layers and on attentional states.
+        tie_embeddings: ``none``, ``target`` (target embedding = output layer) or ``all``.
+        output_mapping: logits → probabilities; softmax by default.
+        pad_id: the id of padding.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary_size: int,
+        target_vocabulary_size: int,
+        *,
+        mapping: Mapping,
+        embedding_size: int = 256,
+        hidden_size: int = 256,
+        encoder_layers: int = 1,
+        decoder_layers: int = 1,
+        cell: str = "lstm",
+        bidirectional: bool = True,
+        bridge: str = "linear",
+        score: str = "general",
+        input_feeding: bool = True,
+        dropout: float = 0.2,
+        tie_embeddings: str = "none",
+        output_mapping: Mapping | None = None,
+        pad_id: int = 0,
+    ) -> None:
+        super().__init__(
+            source_vocabulary_size,
+            target_vocabulary_size,
+            embedding_size=embedding_size,
+            output_size=hidden_size,
+            output_bias=True,
+            tie_embeddings=tie_embeddings,
+            output_mapping=output_mapping,
+            dropout=dropout,
+            pad_id=pad_id,
+        )
+        kind = choose("cell", cell, CELLS)
+        self.encoder = RecurrentEncoder(
+            embedding_size, hidden_size, encoder_layers, kind, bidirectional, dropout
+        )
+        self.bridge = choose("bridge", bridge, BRIDGES)(
+            hidden_size, encoder_layers, decoder_layers, kind.states
+        )
+        self.decoder = DECODERS[input_feeding](
+            embedding_size,
+            hidden_size,
+            decoder_layers,
+            kind,
+            LuongAttention(hidden_size, hidden_size, mapping, score),
+            dropout,
+        )
+
+    def forward(
+        self,
+        source: Tensor,
+        source_lengths: Tensor,
+        target_input: Tensor,
+        *,
+        return_attention: bool = False,
+    ) -> Output:
+        """See the base class."""
+        memory, bridged = self._encode(source, source_lengths)
+        embedded = self.dropout(self.target_embedding(target_input))
+        attentional, weights = self.decoder(embedded, bridged, memory)
+        return Output(
+            self.output(attentional), weights[:, None, None] if return_attention else None
+        )
+
+    def start(self, source: Tensor, source_lengths: Tensor) -> State:
+        """See the base class."""
+        memory, bridged = self._encode(source, source_lengths)
+        return State(source=tuple(memory), past=self.decoder.start(bridged))
+
+    def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
+        """See the base class."""
+        embedded = self.dropout(self.target_embedding(token))
+        attentional, past, weights = self.decoder.step(embedded, state.past, Memory(*state.source))
+        attention = weights[:, None, None, None] if return_attention else None
+        return Step(self.output(attentional), State(state.source, past, state.width), attention)
+
+    def _encode(self, source: Tensor, source_lengths: Tensor) -> tuple[Memory, tuple[Tensor, ...]]:
+        """The source as the attention reads it, and the decoder's first states."""
+        embedded = self.dropout(self.source_embedding(source))
+        outputs, final = self.encoder(embedded, source_lengths)
+        mask = source_mask(source, source_lengths)
+        return self.decoder.attention.prepare(outputs, mask), self.bridge(final)

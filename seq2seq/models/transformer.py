@@ -1,0 +1,193 @@
+"""The Transformer (Vaswani et al. 2017), each of its three attentions with a mapping of choice."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.mappings import Mapping, Softmax
+from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step, source_mask
+from seq2seq.models.state import State
+from seq2seq.nn.choice import choose
+from seq2seq.nn.multi_head_attention import KeysValues
+from seq2seq.nn.positions import POSITIONS
+from seq2seq.nn.transformer_layers import DecoderLayer, EncoderLayer
+
+# Pre-norm layers leave their sum as it is: one more norm stands at the end of each stack.
+FINAL_NORMS: dict[str, type[nn.Module]] = {"pre": nn.LayerNorm, "post": nn.Identity}
+
+
+class Transformer(EncoderDecoder):
+    """Stacked self-attention encoder, and a decoder that attends to itself and to the source.
+
+    Args:
+        source_vocabulary_size: number of source subwords.
+        target_vocabulary_size: number of target subwords.
+        cross_mapping: scores → weights in the attention of the decoder to the source.
+        encoder_mapping: the same for the encoder's self-attention; softmax by default.
+        decoder_mapping: the same for the decoder's self-attention; softmax by default.
+        size: width of the model.
+        feedforward_size: width inside the feed-forward networks.
+        heads: attention heads; they divide ``size``.
+        encoder_layers: depth of the encoder.
+        decoder_layers: depth of the decoder.
+        dropout: on embeddings, inside feed-forward networks and before each residual sum.
+        attention_dropout: on attention weights.
+        norm: ``pre`` or ``post``.
+        positions: ``sinusoidal``, ``learned`` or ``rotary``.
+        tie_embeddings: ``none``, ``target`` (target embedding = output layer) or ``all``.
+        max_length: the longest sequence, specials included.
+        activation: ``relu`` or ``gelu``.
+        output_mapping: logits → probabilities; softmax by default.
+        pad_id: the id of padding.
+    """
+
+    max_length: int
+
+    def __init__(
+        self,
+        source_vocabulary_size: int,
+        target_vocabulary_size: int,
+        *,
+        cross_mapping: Mapping,
+        encoder_mapping: Mapping | None = None,
+        decoder_mapping: Mapping | None = None,
+        size: int = 256,
+        feedforward_size: int = 1024,
+        heads: int = 4,
+        encoder_layers: int = 3,
+        decoder_layers: int = 3,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm: str = "pre",
+        positions: str = "sinusoidal",
+        tie_embeddings: str = "target",
+        max_length: int = 1024,
+        activation: str = "relu",
+        output_mapping: Mapping | None = None,
+        pad_id: int = 0,
+    ) -> None:
+        super().__init__(
+            source_vocabulary_size,
+            target_vocabulary_size,
+            embedding_size=size,
+            output_size=size,
+            embedding_scale=size**0.5,
+            output_bias=False,
+            tie_embeddings=tie_embeddings,
+            output_mapping=output_mapping,
+            dropout=dropout,
+            pad_id=pad_id,
+        )
+        self.max_length = max_length
+        kind = choose("positions", positions, POSITIONS)
+        self.source_positions = kind(size, heads, max_length)
+        self.target_positions = kind(size, heads, max_length)
+        encoder_mapping = encoder_mapping or Softmax()
+        decoder_mapping = decoder_mapping or Softmax()
+        self.encoder = nn.ModuleList(
+            EncoderLayer(
+                size,
+                feedforward_size,
+                heads,
+                mapping=encoder_mapping,
+                norm=norm,
+                activation=activation,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+            )
+            for _ in range(encoder_layers)
+        )
+        self.decoder = nn.ModuleList(
+            DecoderLayer(
+                size,
+                feedforward_size,
+                heads,
+                mapping=decoder_mapping,
+                cross_mapping=cross_mapping,
+                norm=norm,
+                activation=activation,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+            )
+            for _ in range(decoder_layers)
+        )
+        final = FINAL_NORMS[norm]
+        self.encoder_norm, self.decoder_norm = final(size), final(size)
+
+    def forward(
+        self,
+        source: Tensor,
+        source_lengths: Tensor,
+        target_input: Tensor,
+        *,
+        return_attention: bool = False,
+    ) -> Output:
+        """See the base class."""
+        mask = source_mask(source, source_lengths)[:, None, None]
+        memory = self._encode(source, mask)
+        x = self.target_positions.add(self.target_embedding(target_input))
+        x = self.dropout(x)
+        attention = []
+        for layer, attended in zip(self.decoder, self._attended(memory), strict=True):
+            x, _, weights = layer(
+                x, attended, mask, self.target_positions, return_weights=return_attention
+            )
+            attention.append(weights)
+        logits = self.output(self.decoder_norm(x))
+        return Output(logits, torch.stack(attention, dim=1) if return_attention else None)
+
+    def start(self, source: Tensor, source_lengths: Tensor) -> State:
+        """See the base class. Projects the source to each layer's keys and values, once."""
+        mask = source_mask(source, source_lengths)[:, None, None]
+        memory = self._encode(source, mask)
+        attended = self._attended(memory)
+        empty = attended[0].keys[:, :, :0]
+        return State(
+            source=(mask, *(tensor for pair in attended for tensor in pair)),
+            past=(empty,) * (2 * len(self.decoder)),
+        )
+
+    def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
+        """See the base class. Grows each layer's cache of self-attention by one position."""
+        mask, *memory = state.source
+        length = state.past[0].size(2)
+        x = self.target_positions.add(self.target_embedding(token[:, None]), offset=length)
+        x = self.dropout(x)
+        past: list[Tensor] = []
+        attention = []
+        for number, layer in enumerate(self.decoder):
+            pair = slice(2 * number, 2 * number + 2)
+            x, grown, weights = layer(
+                x,
+                KeysValues(*memory[pair]),
+                mask,
+                self.target_positions,
+                KeysValues(*state.past[pair]),
+                return_weights=return_attention,
+            )
+            past.extend(grown)
+            attention.append(weights)
+        logits = self.output(self.decoder_norm(x)).squeeze(1)
+        state = State(state.source, tuple(past), state.width)
+        return Step(logits, state, _by_row(attention) if return_attention else None)
+
+    def _attended(self, memory: Tensor) -> list[KeysValues]:
+        """Each decoder layer's keys and values of the source."""
+        layers = (cast(DecoderLayer, layer) for layer in self.decoder)
+        return [layer.cross_attention.keys_values(memory) for layer in layers]
+
+    def _encode(self, source: Tensor, mask: Tensor) -> Tensor:
+        """``[batch, source_length]`` → ``[batch, source_length, size]``."""
+        x = self.dropout(self.source_positions.add(self.source_embedding(source)))
+        for layer in self.encoder:
+            x = layer(x, mask, self.source_positions)
+        return self.encoder_norm(x)
+
+
+def _by_row(weights: list[Tensor]) -> Tensor:
+    """``[sentences, head, width, source_length]`` a layer → a row a hypothesis.
+
+    The result is ``[sentences · width, layer, head, 1, source_length]``.
+    """
+    return torch.stack(weights, dim=1).permute(0, 3, 1, 2, 4).flatten(0, 1).unsqueeze(-2)

@@ -1,0 +1,59 @@
+"""LSTM and GRU cells as one step from gates, beside the ``nn`` modules that hold the weights.
+
+A cell's step takes the input's part of the gates ready-made, ``W_ih x + b_ih``: whoever knows all
+inputs beforehand computes it for all positions in one matrix product.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+States = tuple[Tensor, ...]  # (hidden, memory) of an LSTM, (hidden,) of a GRU: [batch, size] each
+
+
+def lstm_step(input_gates: Tensor, state: States, weight: Tensor, bias: Tensor) -> States:
+    """``c = σ(f) c + σ(i) tanh(g)``, ``h = σ(o) tanh(c)``, ``(i, f, g, o) = gates + W h + b``."""
+    hidden, memory = state
+    i, f, g, o = (input_gates + F.linear(hidden, weight, bias)).chunk(4, dim=-1)
+    memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(memory), memory
+
+
+def gru_step(input_gates: Tensor, state: States, weight: Tensor, bias: Tensor) -> States:
+    """``h = (1 − z) n + z h``, ``n = tanh(gates_n + r (W_n h + b_n))``, z and r the gates."""
+    (hidden,) = state
+    input_r, input_z, input_n = input_gates.chunk(3, dim=-1)
+    hidden_r, hidden_z, hidden_n = F.linear(hidden, weight, bias).chunk(3, dim=-1)
+    reset, update = torch.sigmoid(input_r + hidden_r), torch.sigmoid(input_z + hidden_z)
+    candidate = torch.tanh(input_n + reset * hidden_n)
+    return (candidate + update * (hidden - candidate),)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The module that runs whole sequences, the step of one position, and the states carried."""
+
+    module: type[nn.LSTM] | type[nn.GRU]
+    step: Callable[[Tensor, States, Tensor, Tensor], States]
+    states: int
+
+
+CELLS = {"lstm": Cell(nn.LSTM, lstm_step, 2), "gru": Cell(nn.GRU, gru_step, 1)}
+
+
+def initialize(network: nn.RNNBase) -> None:
+    """Xavier inputs, orthogonal recurrence, zero biases, and an LSTM that starts by remembering."""
+    for name, parameter in network.named_parameters():
+        if "bias" in name:
+            nn.init.zeros_(parameter)
+        elif "weight_hh" in name:
+            for gate in parameter.data.split(network.hidden_size):
+                nn.init.orthogonal_(gate)
+        else:
+            for gate in parameter.data.split(network.hidden_size):
+                nn.init.xavier_uniform_(gate)
+        if "bias_ih" in name and isinstance(network, nn.LSTM):
+            nn.init.ones_(parameter.data[network.hidden_size : 2 * network.hidden_size])

@@ -1,0 +1,105 @@
+"""Global attention of a recurrent decoder (Luong et al. 2015), with a pluggable mapping."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.mappings import Mapping
+from seq2seq.nn.choice import choose
+
+
+class Dot(nn.Module):
+    """``score(q, m) = ⟨q, m⟩``."""
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__()
+        if query_size != memory_size:
+            raise ValueError(
+                f"score=dot needs queries and memory of one size, not {query_size} and "
+                f"{memory_size}; use score=general"
+            )
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """What of the scores depends on the memory alone, computed once a sentence."""
+        return memory
+
+    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """``[batch, target_length, size]``, keys → ``[batch, target_length, source_length]``."""
+        return queries @ keys.transpose(1, 2)
+
+
+class General(Dot):
+    """``score(q, m) = ⟨q, W m⟩``."""
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        nn.Module.__init__(self)
+        self.projection = nn.Linear(memory_size, query_size, bias=False)
+        nn.init.xavier_uniform_(self.projection.weight)
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """``W m``."""
+        return self.projection(memory)
+
+
+class Additive(General):
+    """``score(q, m) = ⟨v, tanh(U q + W m + b)⟩`` (Bahdanau et al. 2015)."""
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__(query_size, memory_size)
+        self.query_projection = nn.Linear(query_size, query_size)
+        self.vector = nn.Linear(query_size, 1, bias=False)
+        nn.init.xavier_uniform_(self.query_projection.weight)
+        nn.init.zeros_(self.query_projection.bias)
+        nn.init.xavier_uniform_(self.vector.weight)
+
+    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """``[batch, target_length, size]``, keys → ``[batch, target_length, source_length]``."""
+        hidden = self.query_projection(queries)[:, :, None] + keys[:, None]
+        return self.vector(hidden.tanh_()).squeeze(-1)
+
+
+SCORES: dict[str, type[nn.Module]] = {"dot": Dot, "general": General, "additive": Additive}
+
+
+class Memory(NamedTuple):
+    """A source as the attention reads it.
+
+    ``mask`` ``[batch, 1, source_length]``; ``keys`` and ``values`` ``[batch, source_length, size]``
+    each.
+    """
+
+    mask: Tensor
+    keys: Tensor
+    values: Tensor
+
+
+class LuongAttention(nn.Module):
+    r"""Weights ``a = Π(score(h, m))`` and the attentional state ``tanh(W_c Σ a m + W_h h)``.
+
+    That is Luong's ``tanh(W [c; h])``, with ``W = [W_c, W_h]``. Since ``W_c Σ a m = Σ a (W_c m)``,
+    the memory is projected once a sentence instead of the context once a target token.
+    """
+
+    def __init__(self, size: int, memory_size: int, mapping: Mapping, score: str) -> None:
+        super().__init__()
+        self.mapping = mapping
+        self.score = choose("score", score, SCORES)(size, memory_size)
+        self.context = nn.Linear(memory_size, size, bias=False)
+        self.query = nn.Linear(size, size, bias=False)
+        nn.init.xavier_uniform_(self.context.weight)
+        nn.init.xavier_uniform_(self.query.weight)
+
+    def prepare(self, memory: Tensor, mask: Tensor) -> Memory:
+        """Project the memory ``[batch, source_length, memory_size]``; ``mask`` is 2-D, like ids."""
+        return Memory(mask[:, None], self.score.keys(memory), self.context(memory))  # type: ignore[operator]
+
+    def forward(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Attend with the decoder's states ``[batch, target_length, size]``.
+
+        Returns the attentional states of the same shape and the weights
+        ``[batch, target_length, source_length]``.
+        """
+        weights = self.mapping(self.score(queries, memory.keys), memory.mask)
+        context = torch.bmm(weights.to(memory.values.dtype), memory.values)
+        return torch.tanh(context + self.query(queries)), weights

@@ -1,0 +1,120 @@
+"""Multi-head attention (Vaswani et al. 2017) with a pluggable mapping from scores to weights."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seq2seq.mappings import Mapping, Softmax
+
+
+class KeysValues(NamedTuple):
+    """What is attended to: keys and values, each ``[batch, head, length, head_size]``."""
+
+    keys: Tensor
+    values: Tensor
+
+    def append(self, more: "KeysValues") -> "KeysValues":
+        """Grow along the length: the cache of decoded positions."""
+        return KeysValues(
+            torch.cat([self.keys, more.keys], dim=2), torch.cat([self.values, more.values], dim=2)
+        )
+
+
+class MultiHeadAttention(nn.Module):
+    r"""For each head, ``Π(q Kᵀ / √head_size) V``; the heads side by side, projected once more.
+
+    With softmax and nobody asking for the weights, ``scaled_dot_product_attention`` does it
+    without writing them down (its ``scale`` carries γ); any other mapping sees the scores.
+    """
+
+    def __init__(self, size: int, heads: int, mapping: Mapping, dropout: float = 0.0) -> None:
+        super().__init__()
+        if size % heads:
+            raise ValueError(f"size={size} is not divisible by heads={heads}; change one of them")
+        self.size, self.heads = size, heads
+        self.head_size = size // heads
+        self.mapping = mapping
+        self.dropout = dropout
+        self.inputs = nn.Linear(size, 3 * size)  # queries, keys, values: one matrix product
+        self.output = nn.Linear(size, size)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier-uniform for each of the four square matrices; biases start at zero."""
+        for block in self.inputs.weight.data.chunk(3):
+            nn.init.xavier_uniform_(block, gain=2**-0.5)
+        nn.init.xavier_uniform_(self.output.weight)
+        nn.init.zeros_(self.inputs.bias)
+        nn.init.zeros_(self.output.bias)
+
+    def queries_keys_values(self, x: Tensor) -> tuple[Tensor, KeysValues]:
+        """Project ``[batch, length, size]`` for self-attention."""
+        queries, keys, values = self._heads(self.inputs(x), 3)
+        return queries, KeysValues(keys, values)
+
+    def queries(self, x: Tensor) -> Tensor:
+        """Project ``[batch, length, size]`` to ``[batch, head, length, head_size]``."""
+        weight, bias = self.inputs.weight[: self.size], self.inputs.bias[: self.size]
+        return self._heads(F.linear(x, weight, bias), 1)[0]
+
+    def keys_values(self, memory: Tensor) -> KeysValues:
+        """Project what is attended to, ``[batch, length, size]``; once a sentence."""
+        weight, bias = self.inputs.weight[self.size :], self.inputs.bias[self.size :]
+        return KeysValues(*self._heads(F.linear(memory, weight, bias), 2))
+
+    def forward(
+        self,
+        queries: Tensor,
+        attended: KeysValues,
+        mask: Tensor | None = None,
+        *,
+        causal: bool = False,
+        return_weights: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attend with ``queries`` ``[batch, head, target_length, head_size]``.
+
+        ``mask`` is broadcastable to ``[batch, head, target_length, source_length]``, True = may be
+        attended; ``causal``: position t sees positions ≤ t. Returns ``[batch, target_length,
+        size]`` and, if asked for, the weights ``[batch, head, target_length, source_length]``.
+        """
+        weights = None
+        if self.fusible and not return_weights:
+            context = self._fused(queries, attended, mask, causal)
+        else:
+            context, weights = self._explicit(queries, attended, mask, causal)
+        output = self.output(context.transpose(1, 2).flatten(2))
+        return output, weights if return_weights else None
+
+    @property
+    def fusible(self) -> bool:
+        """Whether ``scaled_dot_product_attention`` can do it: softmax, with a γ not learned."""
+        return isinstance(self.mapping, Softmax) and not isinstance(self.mapping.gamma, Tensor)
+
+    def _fused(
+        self, queries: Tensor, attended: KeysValues, mask: Tensor | None, causal: bool
+    ) -> Tensor:
+        return F.scaled_dot_product_attention(
+            queries,
+            *attended,
+            attn_mask=mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=causal,
+            scale=self.head_size**-0.5 / self.mapping.gamma,
+        )
+
+    def _explicit(
+        self, queries: Tensor, attended: KeysValues, mask: Tensor | None, causal: bool
+    ) -> tuple[Tensor, Tensor]:
+        scores = (queries * self.head_size**-0.5) @ attended.keys.transpose(-2, -1)
+        if causal:
+            past = scores.new_ones(scores.shape[-2:], dtype=torch.bool).tril()
+            mask = past if mask is None else mask & past
+        weights = self.mapping(scores, mask)
+        return F.dropout(weights, self.dropout, self.training) @ attended.values, weights
+
+    def _heads(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
+        """``[batch, length, parts · size]`` → parts of ``[batch, head, length, head_size]``."""
+        split = projected.unflatten(-1, (parts, self.heads, self.head_size))
+        return split.permute(2, 0, 3, 1, 4).unbind(0)

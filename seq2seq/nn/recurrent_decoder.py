@@ -1,0 +1,137 @@
+"""A stack of LSTMs or GRUs with Luong attention on top, without and with input feeding."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seq2seq.nn.cells import Cell, States, initialize
+from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.luong_attention import LuongAttention, Memory
+
+
+class RecurrentDecoder(nn.Module):
+    """The states do not depend on the attention: all of them first, then all attend at once."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        layers: int,
+        cell: Cell,
+        attention: LuongAttention,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.layers = input_size, hidden_size, layers
+        self.cell = cell
+        self.attention = attention
+        self.dropout = Dropout(dropout)
+        self.network = cell.module(
+            self.network_input_size,
+            hidden_size,
+            layers,
+            batch_first=True,
+            dropout=dropout if layers > 1 else 0.0,
+        )
+        initialize(self.network)
+
+    @property
+    def network_input_size(self) -> int:
+        """What the lowest layer reads."""
+        return self.input_size
+
+    def start(self, bridged: States) -> States:
+        """``[batch, layers · hidden_size]`` each → the states of layer after layer."""
+        layers = zip(*(state.chunk(self.layers, dim=-1) for state in bridged), strict=True)
+        return tuple(tensor for layer in layers for tensor in layer)
+
+    def forward(self, embedded: Tensor, bridged: States, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Decode all of ``embedded`` ``[batch, target_length, input_size]``.
+
+        Returns the attentional states ``[batch, target_length, hidden_size]`` and the weights
+        ``[batch, target_length, source_length]``.
+        """
+        first = [state.unflatten(-1, (self.layers, -1)).transpose(0, 1) for state in bridged]
+        first = [state.contiguous() for state in first]
+        hidden, _ = self.network(embedded, tuple(first) if len(first) > 1 else first[0])
+        attentional, weights = self.attention(hidden, memory)
+        return self.dropout(attentional), weights
+
+    def step(self, embedded: Tensor, past: States, memory: Memory) -> tuple[Tensor, States, Tensor]:
+        """Decode one position, ``[batch, input_size]``.
+
+        Returns the attentional state ``[batch, hidden_size]``, the states after it and the weights
+        ``[batch, source_length]``.
+        """
+        weight, bias = self.weights("ih", 0)
+        hidden, states = self._climb(F.linear(embedded, weight, bias), past)
+        attentional, weights = self._attend(hidden, memory)
+        return self.dropout(attentional), states, weights
+
+    def weights(self, kind: str, layer: int) -> tuple[Tensor, Tensor]:
+        """Weight and bias of a layer: ``ih`` reads its input, ``hh`` its own past."""
+        suffix = f"{kind}_l{layer}"
+        return getattr(self.network, f"weight_{suffix}"), getattr(self.network, f"bias_{suffix}")
+
+    def _climb(self, gates: Tensor, past: States) -> tuple[Tensor, States]:
+        """One position through all layers, from the input's part of the lowest layer's gates."""
+        after: list[Tensor] = []
+        size = self.cell.states
+        for layer in range(self.layers):
+            if layer:
+                weight, bias = self.weights("ih", layer)
+                gates = F.linear(self.dropout(after[-size]), weight, bias)
+            state = past[layer * size : (layer + 1) * size]
+            after.extend(self.cell.step(gates, state, *self.weights("hh", layer)))
+        return after[-size], tuple(after)
+
+    def _attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """One position; hypotheses that share a sentence attend as its target positions."""
+        queries = hidden.reshape(memory.keys.size(0), -1, self.hidden_size)
+        attentional, weights = self.attention(queries, memory)
+        return attentional.flatten(0, 1), weights.flatten(0, 1)
+
+
+class InputFeedingDecoder(RecurrentDecoder):
+    """Each step also reads the attentional state of the step before (Luong et al. 2015, 3.3)."""
+
+    @property
+    def network_input_size(self) -> int:
+        """An embedding and an attentional state."""
+        return self.input_size + self.hidden_size
+
+    def start(self, bridged: States) -> States:
+        """The states of layer after layer, and zeros for the attentional state before the first."""
+        return (*super().start(bridged), bridged[0].new_zeros(bridged[0].size(0), self.hidden_size))
+
+    def forward(self, embedded: Tensor, bridged: States, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Decode all of ``embedded``; see the base class."""
+        weight, bias = self.weights("ih", 0)
+        gates = F.linear(embedded, weight[:, : self.input_size], bias)  # once for all positions
+        noise = self.dropout(embedded.new_ones(*embedded.shape[:2], self.hidden_size))
+        past = self.start(bridged)
+        attentional, weights = [], []
+        for gate, keep in zip(gates.unbind(1), noise.unbind(1), strict=True):
+            feed, past, weight_row = self._feed(gate, past, memory, keep)
+            attentional.append(feed)
+            weights.append(weight_row)
+        return torch.stack(attentional, dim=1), torch.stack(weights, dim=1)
+
+    def step(self, embedded: Tensor, past: States, memory: Memory) -> tuple[Tensor, States, Tensor]:
+        """Decode one position; see the base class."""
+        weight, bias = self.weights("ih", 0)
+        gates = F.linear(embedded, weight[:, : self.input_size], bias)
+        noise = self.dropout(embedded.new_ones(embedded.size(0), self.hidden_size))
+        attentional, past, weights = self._feed(gates, past, memory, noise)
+        return attentional, past, weights
+
+    def _feed(
+        self, gates: Tensor, past: States, memory: Memory, noise: Tensor
+    ) -> tuple[Tensor, States, Tensor]:
+        weight, _ = self.weights("ih", 0)
+        *states, feed = past
+        gates = gates + F.linear(feed, weight[:, self.input_size :])
+        hidden, after = self._climb(gates, tuple(states))
+        attentional, weights = self._attend(hidden, memory)
+        attentional = attentional * noise
+        return attentional, (*after, attentional), weights

@@ -1,0 +1,207 @@
+"""A training run from its parts to its last table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from safetensors.torch import load_model
+
+from seq2seq.checkpoint import WEIGHTS
+from seq2seq.data.parallel import ParallelData, TrainLoader
+from seq2seq.evaluation.evaluate import Evaluation, Search, attention_maps, evaluate
+from seq2seq.evaluation.report import write_hypotheses, write_metrics
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.training import tensorboard
+from seq2seq.training.keeper import CheckpointKeeper
+from seq2seq.training.module import Seq2SeqModule
+from seq2seq.training.progress import on_terminal, progress_callbacks
+from seq2seq.training.survival import Survival
+from seq2seq.training.validation import Validation, describe, monitored
+
+log = logging.getLogger(__name__)
+
+#: The state of training, in the run folder: everything that resuming needs.
+RESUME = "resume.ckpt"
+
+#: Scores of a validation; TER takes longer than all the rest and is left to the test.
+VALIDATION_SCORES = ("bleu", "chrf")
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """How a run validates and what it keeps; see ``configs/train.yaml``."""
+
+    search: Search
+    every_n_steps: int
+    sentences: int | None = None
+    monitor: str = "bleu"
+    patience: int | None = None
+    keep_best: int = 3
+    average: bool = True
+    heat_maps: int = 4
+
+
+@dataclass(frozen=True)
+class TestSettings:
+    """On which split the best checkpoint is evaluated at the end, and with which search."""
+
+    search: Search
+    split: str | None = "test"
+
+
+def fit(
+    module: Seq2SeqModule,
+    data: ParallelData,
+    train_loader: TrainLoader,
+    trainer: Callable[..., lightning.Trainer],
+    *,
+    folder: Path,
+    config: dict[str, Any],
+    validation: ValidationSettings,
+    test: TestSettings,
+    resume: bool = False,
+) -> Evaluation | None:
+    """Train, validating on the way; then evaluate the best checkpoint on the test split.
+
+    Args:
+        module: model, loss, optimizer and schedule.
+        data: the corpus with its subwords.
+        train_loader: batches of the training side.
+        trainer: builds the ``lightning.Trainer``, given callbacks and logger.
+        folder: the run folder.
+        config: resolved; kept in every checkpoint.
+        validation: how to validate.
+        test: how to test.
+        resume: go on from the state of training in ``folder``.
+
+    Returns:
+        The evaluation of the best checkpoint; None without a test split.
+
+    Raises:
+        InterruptedRunError: if a signal asked to stop; the state is saved.
+        FileNotFoundError: if there is no state to resume from.
+    """
+    state = folder / RESUME
+    if resume and not state.is_file():
+        raise FileNotFoundError(f"resume={folder}: there is no {RESUME} in that folder")
+    _check(data, validation, test)
+    validator = _validator(data, folder, config, validation)
+    shows_progress = config["trainer"].get("enable_progress_bar", True)
+    logger = TensorBoardLogger(folder, name="", version="", sub_dir="tensorboard")
+    built = trainer(
+        callbacks=[
+            *progress_callbacks(shows_progress, lambda: validator.seconds),
+            validator,
+            Survival(state, every_n_steps=validation.every_n_steps),
+        ],
+        logger=logger,
+        default_root_dir=folder,
+        enable_checkpointing=False,
+        enable_progress_bar=shows_progress and on_terminal(),
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        inference_mode=False,
+    )
+    built.fit(module, train_loader, ckpt_path=state if resume else None, weights_only=True)
+    model = module.model.to(built.strategy.root_device)
+    if validation.average:
+        _average(model, validator)
+    load_model(model, str(validator.keeper.folder / "best" / WEIGHTS))
+    evaluation = _test(model, data, test, folder, config)
+    if evaluation is not None:
+        tensorboard.report_hyperparameters(logger.experiment, config, evaluation.metrics)
+    return evaluation
+
+
+def _check(data: ParallelData, validation: ValidationSettings, test: TestSettings) -> None:
+    """Find before training what would otherwise fail after it.
+
+    Raises:
+        ValueError: naming the split or the setting.
+    """
+    data.split("validation")
+    if test.split is not None and test.split not in data.splits:
+        raise ValueError(
+            f"test.split={test.split}: the corpus has no such split, only "
+            f"{', '.join(data.splits)}; name one, or test.split=null to end without a test"
+        )
+    measured = ("loss", "perplexity", *VALIDATION_SCORES)
+    if validation.monitor not in measured:
+        raise ValueError(
+            f"validation.monitor={validation.monitor} is not measured; choose {', '.join(measured)}"
+        )
+
+
+def _validator(
+    data: ParallelData, folder: Path, config: dict[str, Any], settings: ValidationSettings
+) -> Validation:
+    def evaluate_split(model: EncoderDecoder) -> Evaluation:
+        return evaluate(
+            model,
+            data,
+            "validation",
+            settings.search,
+            sentences=settings.sentences,
+            scores=VALIDATION_SCORES,
+            device=_device(model),
+        )
+
+    def report(writer: Any, model: EncoderDecoder, evaluation: Evaluation, step: int) -> None:
+        number = min(settings.heat_maps, len(evaluation.sources))
+        maps = attention_maps(model, data, "validation", number, _device(model))
+        tensorboard.report(writer, evaluation, maps, step)
+
+    keeper = CheckpointKeeper(
+        folder / "checkpoints",
+        data.subwords,
+        config,
+        settings.keep_best,
+        higher_is_better=settings.monitor not in ("loss", "perplexity"),
+    )
+    return Validation(
+        evaluate_split, report, keeper, settings.every_n_steps, settings.monitor, settings.patience
+    )
+
+
+def _average(model: EncoderDecoder, validator: Validation) -> None:
+    def score(averaged: EncoderDecoder) -> tuple[float, dict[str, Any]]:
+        metrics = validator.evaluate(averaged).metrics
+        return monitored(metrics, validator.monitor), metrics
+
+    kept = validator.keeper.average(model, score)
+    if kept is not None:
+        log.info(
+            "average of the kept checkpoints: %s %.2f on validation, %s",
+            validator.monitor,
+            kept[0],
+            "taken as the best" if kept[1] else "not better than the best",
+        )
+
+
+def _test(
+    model: EncoderDecoder,
+    data: ParallelData,
+    test: TestSettings,
+    folder: Path,
+    config: dict[str, Any],
+) -> Evaluation | None:
+    if test.split is None:
+        return None
+    evaluation = evaluate(model, data, test.split, test.search, device=_device(model))
+    metrics = {**evaluation.metrics, "search": config["test"]["search"]}
+    for place in (folder, folder / "checkpoints" / "best"):
+        write_metrics(place / "metrics.json", {test.split: metrics})
+    write_hypotheses(folder / f"hypotheses.{test.split}.txt", evaluation.hypotheses)
+    log.info("%s: %s", test.split, describe(evaluation.metrics))
+    return evaluation
+
+
+def _device(model: EncoderDecoder) -> torch.device:
+    return next(model.parameters()).device

@@ -1,0 +1,151 @@
+"""The checkpoint directories of a run: the last, the best few, their average."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from seq2seq.checkpoint import WEIGHTS, replace_folder, save_checkpoint
+from seq2seq.data.subwords import SubwordPair
+from seq2seq.evaluation.report import write_metrics
+from seq2seq.models.encoder_decoder import EncoderDecoder
+
+
+class CheckpointKeeper:
+    """Writes ``last`` at every validation, ``step-…`` for the best few of them, and ``best``.
+
+    Args:
+        folder: the run folder's ``checkpoints``.
+        subwords: saved in every checkpoint.
+        config: saved in every checkpoint.
+        keep: how many of the best to keep.
+        higher_is_better: the sense of the score.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        subwords: SubwordPair,
+        config: dict[str, Any],
+        keep: int = 3,
+        higher_is_better: bool = True,
+    ) -> None:
+        if keep < 1:
+            raise ValueError(f"validation.keep_best must be at least 1, got {keep}")
+        self.folder = folder
+        self.subwords = subwords
+        self.config = config
+        self.keep = keep
+        self.higher_is_better = higher_is_better
+        #: (score, step) of the kept checkpoints, best first.
+        self.kept: list[tuple[float, int]] = []
+        #: Score of ``best``, which may be an average's.
+        self.best_score: float | None = None
+
+    def _better(self, score: float) -> bool:
+        """Whether ``score`` is better than that of ``best``."""
+        if self.best_score is None:
+            return True
+        return score > self.best_score if self.higher_is_better else score < self.best_score
+
+    def path(self, step: int) -> Path:
+        """The checkpoint directory of a step."""
+        return self.folder / f"step-{step:06d}"
+
+    def offer(
+        self, model: EncoderDecoder, step: int, score: float, metrics: dict[str, Any]
+    ) -> bool:
+        """Keep the model if it is among the best; say whether it is the best of all.
+
+        At equal scores the earlier checkpoint ranks first.
+        """
+        last = self.folder / "last"
+        self._save(last, model, metrics)
+        sign = -1.0 if self.higher_is_better else 1.0
+        ranked = sorted({*self.kept, (score, step)}, key=lambda entry: (sign * entry[0], entry[1]))
+        dropped = ranked[self.keep :]
+        if (score, step) not in dropped:
+            self._copy(last, self.path(step))
+        for _, old in dropped:
+            shutil.rmtree(self.path(old), ignore_errors=True)
+        self.kept = ranked[: self.keep]
+        is_best = self._better(score)
+        if is_best:
+            self.best_score = score
+            self._copy(last, self.folder / "best")
+        return is_best
+
+    def _copy(self, checkpoint: Path, folder: Path) -> None:
+        """Put a copy of ``checkpoint`` in the place of ``folder``: hard links where they work."""
+        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(checkpoint, temporary, copy_function=_link_or_copy)
+        replace_folder(temporary, folder)
+
+    def average(
+        self, model: EncoderDecoder, evaluate: Callable[[EncoderDecoder], tuple[float, dict]]
+    ) -> tuple[float, bool] | None:
+        """Try the mean of the kept checkpoints' weights; make it ``best`` where it scores better.
+
+        Args:
+            model: receives the averaged weights.
+            evaluate: score and metrics of a model.
+
+        Returns:
+            The average's score and whether it became the best; None with fewer than two kept.
+        """
+        if len(self.kept) < 2:
+            return None
+        states = [load_file(str(self.path(step) / WEIGHTS)) for _, step in self.kept]
+        averaged: dict[str, Tensor] = {}
+        for name, first in states[0].items():
+            if first.is_floating_point():
+                total = torch.stack([state[name].double() for state in states]).mean(dim=0)
+                averaged[name] = total.to(first.dtype)
+            else:
+                averaged[name] = first
+        missing, unexpected = model.load_state_dict(averaged, strict=False)
+        if unexpected:
+            raise ValueError(f"checkpoints hold weights unknown to the model: {unexpected}")
+        del missing  # tied weights are stored once
+        score, metrics = evaluate(model)
+        better = self._better(score)
+        folder = self.folder / "average"
+        self._save(folder, model, metrics)
+        if better:
+            self.best_score = score
+            self._copy(folder, self.folder / "best")
+        return score, better
+
+    def _save(self, folder: Path, model: EncoderDecoder, metrics: dict[str, Any]) -> None:
+        save_checkpoint(folder, model, self.subwords, self.config)
+        write_metrics(folder / "metrics.json", {"validation": metrics})
+
+    def state_dict(self) -> dict[str, Any]:
+        """For resuming."""
+        return {"kept": [list(entry) for entry in self.kept], "best_score": self.best_score}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the kept checkpoints of ``state``; later ones in the folder are removed."""
+        self.kept = [(float(score), int(step)) for score, step in state["kept"]]
+        self.best_score = state["best_score"]
+        known = {step for _, step in self.kept}
+        for path in self.folder.glob("step-*"):
+            match = re.fullmatch(r"step-(\d+)", path.name)
+            if match and int(match[1]) not in known:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,128 @@
+"""The LightningModule: one training step, its loss, its optimizer and its schedule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from seq2seq.data.batch import Batch
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.nn.losses import SequenceLoss
+from seq2seq.training.schedules import Plateau
+
+
+def logging_interval(trainer: lightning.Trainer) -> int:
+    """``trainer.log_every_n_steps``, which Lightning sets without declaring; at least 1."""
+    return max(1, int(trainer.log_every_n_steps))  # type: ignore[attr-defined]
+
+
+class Seq2SeqModule(lightning.LightningModule):
+    """Trains an encoder–decoder by maximum likelihood, or by its mapping's Fenchel–Young loss.
+
+    The loss of a batch is the mean over its target tokens. Logged every ``log_every_n_steps``:
+    ``train/loss`` and ``train/perplexity``, means over the target tokens since the last time;
+    ``train/gradient_norm`` (before clipping) and ``train/learning_rate`` of that update.
+
+    Args:
+        model: what is trained.
+        loss: summed loss of a batch and its number of tokens.
+        optimizer: builds the optimizer from the parameters.
+        schedule: builds the schedule from the optimizer.
+    """
+
+    def __init__(
+        self,
+        model: EncoderDecoder,
+        loss: SequenceLoss,
+        optimizer: Callable[..., Optimizer],
+        schedule: Callable[..., LRScheduler | Plateau],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.schedule = schedule
+        #: The plateau schedule, if that is the one in use: validation steps it.
+        self.plateau: Plateau | None = None
+        #: Loss, negative log-likelihood and tokens of the batches since the last logged update.
+        self._totals: list[Tensor] = []
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Mean loss of a target token."""
+        output = self.model(batch.source, batch.source_lengths, batch.target_input)
+        result = self.loss(output.logits, batch.target_output, self.model.output_mapping)
+        if self.plateau is not None:
+            self.plateau.warm_up(self.trainer.global_step)
+        self._totals.append(torch.stack([*result]).detach())
+        return result.loss_sum / result.tokens.clamp(min=1)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip, and log the update that is about to be made: one norm serves both."""
+        by_norm = gradient_clip_algorithm in (None, "norm") and gradient_clip_val
+        limit = gradient_clip_val if by_norm and gradient_clip_val else math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit)
+        if not by_norm:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        if (self.trainer.global_step + 1) % logging_interval(self.trainer) == 0:
+            loss_sum, nll_sum, tokens = torch.stack(self._totals).double().sum(0)
+            self._totals.clear()
+            self.log("train/loss", (loss_sum / tokens).float())
+            self.log("train/perplexity", (nll_sum / tokens).exp().float())
+            self.log("train/gradient_norm", norm)
+            self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
+
+    def configure_optimizers(self) -> Any:
+        """One optimizer over the trainable parameters; its schedule steps with every update."""
+        try:
+            optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
+            schedule = self.schedule(optimizer)
+        except TypeError as error:
+            raise ValueError(f"optimizer or schedule: {error}") from error
+        if isinstance(schedule, Plateau):
+            self.plateau = schedule
+            return optimizer
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step", "frequency": 1},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the plateau schedule, which Lightning does not see."""
+        if self.plateau is not None:
+            checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the plateau schedule."""
+        self._plateau_state = checkpoint.get("plateau")
+
+    def on_train_start(self) -> None:
+        """Finish the restoring of a resumed run's schedule.
+
+        The plateau schedule gets its state, now that it exists. The rate of the others is computed
+        anew: it may follow a limit that was changed.
+        """
+        for config in self.trainer.lr_scheduler_configs:
+            schedule = config.scheduler
+            if isinstance(schedule, LambdaLR):
+                for group, base, factor in zip(
+                    schedule.optimizer.param_groups,
+                    schedule.base_lrs,
+                    schedule.lr_lambdas,
+                    strict=True,
+                ):
+                    group["lr"] = base * factor(schedule.last_epoch)
+        state = getattr(self, "_plateau_state", None)
+        if self.plateau is not None and state is not None:
+            self.plateau.load_state_dict(state)

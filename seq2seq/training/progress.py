@@ -1,0 +1,115 @@
+"""Speed and progress: tokens a second, the bar of a terminal, the lines of a log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import RichProgressBar
+from torch import Tensor
+
+from seq2seq.data.batch import Batch
+from seq2seq.training.module import logging_interval
+
+log = logging.getLogger(__name__)
+
+
+class Throughput(lightning.Callback):
+    """Logs ``train/tokens_per_second``, and a line every ``log_every_n_steps`` without a bar.
+
+    Tokens are the source's and the target's, without padding. Validation time does not count.
+
+    Args:
+        lines: whether to log a line (a terminal has the progress bar instead).
+        pauses: the seconds spent so far on other things than training.
+    """
+
+    def __init__(self, lines: bool, pauses: Callable[[], float]) -> None:
+        self.lines = lines
+        self.pauses = pauses
+        #: Of the batches since the last time; summed only then, so that no step waits for a GPU.
+        self._tokens: list[Tensor] = []
+        self._since: float | None = None
+        self._logged_at = 0
+
+    def _clock(self) -> float:
+        return time.perf_counter() - self.pauses()
+
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        batch: Batch,
+        batch_index: int,
+    ) -> None:
+        """Count the batch; the clock runs from the first on."""
+        if self._since is None:
+            self._since = self._clock()
+        self._tokens.append(batch.source_lengths.sum() + (batch.target_lengths - 1).sum())
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_index: int,
+    ) -> None:
+        """Log once in ``log_every_n_steps`` updates, over the time since the last."""
+        assert self._since is not None
+        step = trainer.global_step
+        if step == self._logged_at or step % logging_interval(trainer):
+            return
+        self._logged_at = step
+        tokens = int(torch.stack(self._tokens).sum())
+        now = self._clock()
+        rate = tokens / max(now - self._since, 1e-9)
+        module.log("train/tokens_per_second", rate)
+        if self.lines:
+            metrics = trainer.callback_metrics
+            log.info(
+                "step %d/%s: loss %.3f, perplexity %.2f, %s tokens/s",
+                step,
+                trainer.max_steps if trainer.max_steps > 0 else "?",
+                metrics.get("train/loss", float("nan")),
+                metrics.get("train/perplexity", float("nan")),
+                f"{rate:,.0f}",
+            )
+        self._tokens.clear()
+        self._since = now
+
+
+class StepBar(RichProgressBar):
+    """Lightning's rich progress bar with loss, perplexity and tokens a second."""
+
+    def get_metrics(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule
+    ) -> dict[str, Any]:
+        """What stands at the right of the bar."""
+        shown = {}
+        for name, key in (
+            ("loss", "train/loss"),
+            ("ppl", "train/perplexity"),
+            ("tok/s", "train/tokens_per_second"),
+        ):
+            if key in trainer.callback_metrics:
+                value = float(trainer.callback_metrics[key])
+                shown[name] = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+        return shown
+
+
+def on_terminal() -> bool:
+    """Whether a person watches: bars are drawn on a terminal and become lines elsewhere."""
+    return sys.stderr.isatty()
+
+
+def progress_callbacks(enabled: bool, pauses: Callable[[], float]) -> list[lightning.Callback]:
+    """Throughput, and a bar on a terminal or lines elsewhere."""
+    bar = enabled and on_terminal()
+    callbacks: list[lightning.Callback] = [Throughput(enabled and not bar, pauses)]
+    return [*callbacks, StepBar(leave=True)] if bar else callbacks

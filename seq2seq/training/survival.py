@@ -1,0 +1,141 @@
+"""Clean ends and exact resumption: signals, random states, the file to go on from."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning
+import numpy
+import torch
+
+log = logging.getLogger(__name__)
+
+
+class InterruptedRunError(Exception):
+    """Training was asked to stop; its state is saved.
+
+    Attributes:
+        signal_number: the signal that asked.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal.Signals(signal_number).name)
+        self.signal_number = signal_number
+
+
+class Survival(lightning.Callback):
+    """Saves all that is needed to go on exactly, and ends cleanly on Ctrl-C and SIGTERM.
+
+    The state of training (weights, optimizer, schedule, position in the data, random states,
+    counters) is written after every ``every_n_steps`` updates, when training ends, and when a
+    signal asks to stop: the update in progress is finished first. A second signal ends the process
+    at once.
+
+    Args:
+        path: where the state is written: to a temporary name, synced, then renamed.
+        every_n_steps: updates between saves.
+    """
+
+    def __init__(self, path: Path, every_n_steps: int) -> None:
+        self.path = path
+        self.every_n_steps = every_n_steps
+        self.asked: int | None = None
+        self._previous: dict[int, Any] = {}
+        self._seen = -1
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Listen to signals; restore the random states of a resumed run last of all."""
+        self._seen = trainer.global_step
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._ask)
+        state = getattr(self, "_random_states", None)
+        if state is not None:
+            restore_random_states(state)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked is not None:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self.asked = number
+        log.warning("%s: finishing this step, then saving", signal.Signals(number).name)
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_index: int,
+    ) -> None:
+        """Save when it is time; stop when asked to.
+
+        Only between updates: gradients that are being accumulated are not saved.
+        """
+        step = trainer.global_step
+        if step == self._seen:
+            return
+        self._seen = step
+        if step % self.every_n_steps == 0 or self.asked is not None:
+            self.save(trainer)
+        if self.asked is not None:
+            raise InterruptedRunError(self.asked)
+
+    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Save the final state, so that a finished run can be trained on."""
+        self.save(trainer)
+
+    def teardown(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
+    ) -> None:
+        """Give the signals back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()
+
+    def save(self, trainer: lightning.Trainer) -> None:
+        """Write the state of training: whole, or not at all."""
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.writing")
+        trainer.save_checkpoint(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(self.path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The random states of Python, NumPy and torch."""
+        return {"random_states": random_states()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Keep the random states until training starts."""
+        self._random_states = state["random_states"]
+
+
+def random_states() -> dict[str, Any]:
+    """States of the generators of Python, NumPy and torch, as plain data and tensors."""
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = numpy.random.get_state()  # noqa: NPY002
+    generator = torch.from_numpy(numpy.asarray(keys, dtype="int64"))
+    states: dict[str, Any] = {
+        "python": [version, list(words), gauss],
+        "numpy": [name, generator, position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    return states
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """The inverse of :func:`random_states`."""
+    version, words, gauss = states["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, keys, *rest = states["numpy"]
+    numpy.random.set_state((name, keys.numpy().astype("uint32"), *rest))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])

@@ -1,0 +1,74 @@
+"""A validation in TensorBoard: scores, attention statistics, heat maps, translations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from seq2seq.evaluation.evaluate import AttentionMap, Evaluation
+from seq2seq.evaluation.figures import attention_heat_map
+from seq2seq.training.validation import monitored
+
+
+def report(
+    writer: SummaryWriter, evaluation: Evaluation, maps: Iterable[AttentionMap], step: int
+) -> None:
+    """Write an evaluation: ``validation/…``, ``attention/…``, heat maps and sample translations."""
+    for name, value in _scalars(evaluation.metrics):
+        writer.add_scalar(name, value, step)
+    samples = list(
+        zip(evaluation.sources, evaluation.references, evaluation.hypotheses, strict=True)
+    )
+    for number, attention in enumerate(maps):
+        source, reference, hypothesis = samples[number]
+        figure = attention_heat_map(
+            attention.weights, attention.source, attention.target, title=f"step {step}"
+        )
+        writer.add_figure(f"attention/sentence {number + 1}", figure, step, close=False)
+        text = f"- source: {source}\n- reference: {reference}\n- hypothesis: {hypothesis}\n"
+        writer.add_text(f"translation/sentence {number + 1}", text, step)
+    writer.flush()
+
+
+def report_hyperparameters(
+    writer: SummaryWriter, config: dict[str, Any], metrics: dict[str, Any]
+) -> None:
+    """Write the run's configuration with its final scores to the HPARAMS page."""
+    scores = {
+        f"final/{name}": monitored(metrics, name)
+        for name, entry in metrics.items()
+        if isinstance(entry, float) or (isinstance(entry, dict) and "score" in entry)
+    }
+    writer.add_hparams(dict(_flat(config)), scores, run_name=".")
+    writer.flush()
+
+
+def _scalars(metrics: dict[str, Any]) -> Iterable[tuple[str, float]]:
+    for name, entry in metrics.items():
+        if isinstance(entry, int | float):
+            yield f"validation/{name}", float(entry)
+        elif isinstance(entry, dict) and "score" in entry:
+            yield f"validation/{name}", float(entry["score"])
+    for part in ("attention", "alignment"):
+        summary = metrics.get(part, {})
+        for name, value in _numbers(summary.get("overall", {})):
+            yield f"{part}/{name}", value
+        for entry in summary.get("by_layer_head", []):
+            place = f"layer {entry['layer'] + 1} head {entry['head'] + 1}"
+            for name, value in _numbers(entry):
+                if name not in ("layer", "head"):
+                    yield f"{part} by layer and head/{name}/{place}", value
+
+
+def _numbers(entries: dict[str, Any]) -> Iterable[tuple[str, float]]:
+    return ((k, float(v)) for k, v in entries.items() if isinstance(v, int | float))
+
+
+def _flat(node: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    if not isinstance(node, dict):
+        yield prefix, node if isinstance(node, int | float | bool | str) else str(node)
+        return
+    for key, value in node.items():
+        yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))

@@ -1,0 +1,143 @@
+"""Validation every N updates: evaluate, report, keep the best, stop when it no longer improves."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from seq2seq.evaluation.evaluate import Evaluation
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.training.keeper import CheckpointKeeper
+from seq2seq.training.module import Seq2SeqModule
+
+log = logging.getLogger(__name__)
+
+
+class Validation(lightning.Callback):
+    """Evaluates the model as ``seq2seq-evaluate`` does, every ``every_n_steps`` updates.
+
+    It runs between two updates and draws no random number, so training goes on exactly as it would
+    have without it.
+
+    Args:
+        evaluate: evaluates a model on the validation split.
+        report: writes an evaluation to TensorBoard: ``report(writer, model, evaluation, step)``.
+        keeper: keeps the best checkpoints.
+        every_n_steps: updates between validations.
+        monitor: ``bleu``, or another score of the evaluation, or ``loss``.
+        patience: stop after so many validations without a better one; None: never.
+    """
+
+    def __init__(
+        self,
+        evaluate: Callable[[EncoderDecoder], Evaluation],
+        report: Callable[..., None],
+        keeper: CheckpointKeeper,
+        every_n_steps: int,
+        monitor: str = "bleu",
+        patience: int | None = None,
+    ) -> None:
+        if every_n_steps < 1:
+            raise ValueError(f"validation.every_n_steps must be at least 1, got {every_n_steps}")
+        self.evaluate = evaluate
+        self.report = report
+        self.keeper = keeper
+        self.every_n_steps = every_n_steps
+        self.monitor = monitor
+        self.patience = patience
+        self.last_step = 0
+        self.without_better = 0
+        #: Time spent on validation so far, not part of the training speed.
+        self.seconds = 0.0
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_index: int,
+    ) -> None:
+        """Validate when the number of updates is a multiple of ``every_n_steps``."""
+        step = trainer.global_step
+        if step > self.last_step and step % self.every_n_steps == 0:
+            self.run(trainer, module)
+
+    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Validate the weights with which training ends, if that was not just done."""
+        if trainer.global_step > self.last_step:
+            self.run(trainer, module)
+
+    def run(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Evaluate, report, offer to the keeper, count patience."""
+        assert isinstance(module, Seq2SeqModule)
+        started = time.perf_counter()
+        step = trainer.global_step
+        self.last_step = step
+        evaluation = self.evaluate(module.model)
+        score = monitored(evaluation.metrics, self.monitor)
+        is_best = self.keeper.offer(module.model, step, score, evaluation.metrics)
+        self.without_better = 0 if is_best else self.without_better + 1
+        if module.plateau is not None:
+            module.plateau.step(evaluation.metrics["loss"])
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                self.report(logger.experiment, module.model, evaluation, step)
+        log.info("step %d: %s%s", step, describe(evaluation.metrics), " *" if is_best else "")
+        if self.patience is not None and self.without_better >= self.patience:
+            log.info("stopping: no better %s in %d validations", self.monitor, self.patience)
+            trainer.should_stop = True
+        self.seconds += time.perf_counter() - started
+
+    def state_dict(self) -> dict[str, Any]:
+        """For resuming."""
+        return {
+            "last_step": self.last_step,
+            "without_better": self.without_better,
+            "keeper": self.keeper.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore counters and kept checkpoints."""
+        self.last_step = state["last_step"]
+        self.without_better = state["without_better"]
+        self.keeper.load_state_dict(state["keeper"])
+
+
+def monitored(metrics: dict[str, Any], monitor: str) -> float:
+    """The score named ``monitor`` in the metrics of an evaluation.
+
+    Raises:
+        ValueError: if there is none, naming those there are.
+    """
+    value = metrics.get(monitor)
+    if isinstance(value, dict):
+        value = value.get("score")
+    if not isinstance(value, int | float):
+        names = [
+            name
+            for name, entry in metrics.items()
+            if isinstance(entry, int | float) or (isinstance(entry, dict) and "score" in entry)
+        ]
+        raise ValueError(f"validation.monitor={monitor} is not measured; choose {', '.join(names)}")
+    return float(value)
+
+
+def describe(metrics: dict[str, Any]) -> str:
+    """One line: loss, perplexity, scores, support size, alignment error."""
+    parts = [f"loss {metrics['loss']:.3f}", f"perplexity {metrics['perplexity']:.2f}"]
+    for name, entry in metrics.items():
+        if isinstance(entry, dict) and "score" in entry:
+            parts.append(f"{name} {entry['score']:.2f}")
+    overall = metrics.get("attention", {}).get("overall", {})
+    if "support_size" in overall:
+        parts.append(f"support {overall['support_size']:.1f}")
+    error_rate = metrics.get("alignment", {}).get("overall", {}).get("aer")
+    if error_rate is not None:
+        parts.append(f"AER {error_rate:.3f}")
+    return ", ".join(parts)

@@ -1,0 +1,135 @@
+"""Mistakes on the command line are answered with what to type instead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seq2seq.cli.application import config_folder, suggestions
+
+COMMANDS = ("train", "evaluate", "translate")
+
+
+def command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"seq2seq.cli.{name}", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("attention=fusdmax", "attention=fusedmax"),
+        ("model=transfomer", "model=transformer"),
+        ("trainer.max_step=3", "trainer.max_steps"),
+        ("trainer.acumulate_grad_batches=3", "trainer.accumulate_grad_batches"),
+        ("hiden_size=3", "model.hidden_size"),
+        ("optimiser=adam", "optimizer"),
+        ("attention.lamda=0.2", "attention.lam"),
+        ("data.subwords.sise=500", "data.subwords.size"),
+        ("search=greedy", "search@test.search=greedy"),
+        ("attention@model.ouput_mapping=sparsemax", "attention@model.output_mapping=sparsemax"),
+    ],
+)
+def test_a_misspelt_override_is_answered_with_the_nearest_name(
+    override: str, expected: str
+) -> None:
+    context = ["attention=fusedmax"] if override.startswith("attention.") else []
+    (line,) = suggestions("train", [*context, override])
+    assert expected in line
+
+
+def test_right_overrides_need_no_suggestion() -> None:
+    assert suggestions("train", ["attention=fusedmax", "attention.lam=0.2", "seed=3"]) == []
+
+
+def test_sweeps_and_a_users_own_configuration_are_known(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 5\n")
+    arguments = ["experiment=mine", "attention=softmax,sparsemax", "optimzer.lr=1"]
+    (line,) = suggestions("train", arguments, str(tmp_path))
+    assert "optimizer.lr" in line
+
+
+@pytest.mark.e2e
+def test_the_command_prints_the_suggestion_and_starts_nothing(tmp_path: Path) -> None:
+    result = command("train", "model.hiden_size=3", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "model.hidden_size" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_choices_examples_and_configuration(name: str, tmp_path: Path) -> None:
+    result = command(name, "--help", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert f"seq2seq-{name}" in result.stdout
+    assert "search" in result.stdout
+    assert "beam" in result.stdout
+    assert "--config-dir" in result.stdout
+
+
+@pytest.mark.e2e
+def test_cfg_job_prints_the_configuration_in_force(tmp_path: Path) -> None:
+    result = command(
+        "train", "--cfg", "job", "attention=fusedmax", "attention.lam=0.25", cwd=tmp_path
+    )
+    assert "lam: 0.25" in result.stdout
+    assert "seq2seq.mappings.Fusedmax" in result.stdout
+
+
+@pytest.mark.e2e
+def test_a_users_own_configuration_joins_by_config_dir(tmp_path: Path) -> None:
+    own = tmp_path / "own" / "attention"
+    own.mkdir(parents=True)
+    (own / "sharp.yaml").write_text("_target_: seq2seq.mappings.Sparsemax\ngamma: 0.125\n")
+    result = command(
+        "train", "--config-dir", "own", "attention=sharp", "--cfg", "job", cwd=tmp_path
+    )
+    assert "gamma: 0.125" in result.stdout, result.stderr
+
+
+@pytest.mark.e2e
+def test_tab_completion_offers_the_options_of_a_group(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [Path(sys.executable).with_name("seq2seq-train"), "-sc", "query=bash"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "COMP_LINE": "seq2seq-train attention=fus", "COMP_POINT": "27"},
+    )
+    assert "attention=fusedmax" in result.stdout, result.stderr
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("name", ["evaluate", "translate"])
+def test_a_missing_checkpoint_is_told_in_one_message(name: str, tmp_path: Path) -> None:
+    result = command(name, "checkpoint=nowhere", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "checkpoint=nowhere: there is no such folder" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_every_group_of_the_house_has_options() -> None:
+    for group in (
+        "task",
+        "data",
+        "model",
+        "attention",
+        "optimizer",
+        "schedule",
+        "trainer",
+        "search",
+    ):
+        assert list((config_folder() / group).glob("*.yaml")), group

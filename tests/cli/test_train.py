@@ -1,0 +1,341 @@
+"""The commands end to end, as users run them: real processes, real corpora, real event files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+TINY = [
+    "data.corpus.train_size=300",
+    "data.corpus.validation_size=12",
+    "data.corpus.test_size=12",
+    "data.subwords.size=500",
+    "data.batch.tokens=800",
+    "model.hidden_size=24",
+    "model.embedding_size=24",
+    "trainer.max_steps=12",
+    "trainer.log_every_n_steps=3",
+    "validation.every_n_steps=4",
+    "validation.heat_maps=2",
+    "trainer.accelerator=cpu",
+]
+
+
+def start(name: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", f"seq2seq.cli.{name}", *arguments],
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def command(
+    name: str, *arguments: str, cwd: Path, stdin: str | bytes | None = None
+) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [sys.executable, "-m", f"seq2seq.cli.{name}", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        timeout=280,
+    )
+    return subprocess.CompletedProcess(
+        result.args, result.returncode, result.stdout.decode(), result.stderr.decode()
+    )
+
+
+def trained(cwd: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    result = command("train", *TINY, f"hydra.run.dir={name}", *arguments, cwd=cwd)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("work")
+    before = os.environ.get("SEQ2SEQ_CACHE")
+    os.environ["SEQ2SEQ_CACHE"] = str(folder / "cache")
+    trained(folder, "run", "attention=fusedmax")
+    yield folder
+    if before is None:
+        os.environ.pop("SEQ2SEQ_CACHE")
+    else:
+        os.environ["SEQ2SEQ_CACHE"] = before
+
+
+def weights(run: Path, checkpoint: str) -> dict[str, torch.Tensor]:
+    return load_file(str(run / "checkpoints" / checkpoint / "model.safetensors"))
+
+
+def test_a_run_folder_holds_all_that_the_run_was(work: Path) -> None:
+    run = work / "run"
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["attention"]["_target_"] == "seq2seq.mappings.Fusedmax"
+    assert config["model"]["target_vocabulary_size"] <= 500
+    assert (run / "train.log").read_text().count("step 12:") == 1
+    assert len((run / "hypotheses.test.txt").read_text().splitlines()) == 12
+    best = run / "checkpoints" / "best"
+    expected = {"model.safetensors", "config.yaml", "subwords.model", "metrics.json"}
+    assert {path.name for path in best.iterdir()} == expected
+    assert len(list((run / "checkpoints").glob("step-*"))) == 3
+    assert (run / "checkpoints" / "last" / "model.safetensors").is_file()
+    assert not list(run.rglob("*.writing"))
+
+
+def test_metrics_have_scores_with_signatures_statistics_and_alignment(work: Path) -> None:
+    metrics = json.loads((work / "run" / "metrics.json").read_text())["test"]
+    for name in ("bleu", "chrf", "ter"):
+        assert isinstance(metrics[name]["score"], float)
+        assert "version:" in metrics[name]["signature"]
+    assert 1 <= metrics["attention"]["overall"]["support_size"] <= 60
+    assert 0 <= metrics["alignment"]["overall"]["aer"] <= 1
+
+
+def test_evaluate_finds_the_scores_with_which_training_ended(work: Path) -> None:
+    result = command("evaluate", "checkpoint=run", "output=evaluated", "heat_maps=1", cwd=work)
+    assert result.returncode == 0, result.stderr
+    ours = json.loads((work / "evaluated" / "metrics.json").read_text())["test"]
+    theirs = json.loads((work / "run" / "metrics.json").read_text())["test"]
+    assert ours == theirs
+    assert (work / "evaluated" / "hypotheses.test.txt").read_bytes() == (
+        work / "run" / "hypotheses.test.txt"
+    ).read_bytes()
+    assert "BLEU" in result.stdout.upper()
+    assert (work / "evaluated" / "attention.test.1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_tensorboard_shows_scalars_heat_maps_translations_and_hyperparameters(work: Path) -> None:
+    events = EventAccumulator(str(work / "run" / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    scalars = set(tags["scalars"])
+    assert {
+        "train/loss",
+        "train/perplexity",
+        "train/learning_rate",
+        "train/gradient_norm",
+        "train/tokens_per_second",
+        "validation/bleu",
+        "validation/chrf",
+        "validation/loss",
+        "attention/support_size",
+        "alignment/aer",
+    } <= scalars
+    assert any("layer 1 head 1" in tag for tag in scalars)
+    assert [e.step for e in events.Scalars("validation/bleu")] == [4, 8, 12]
+    assert {"attention/sentence 1", "attention/sentence 2"} <= set(tags["images"])
+    image = events.Images("attention/sentence 1")[-1]
+    assert image.encoded_image_string.startswith(b"\x89PNG")
+    assert image.width > 200
+    text = events.Tensors("translation/sentence 1/text_summary")[-1]
+    assert b"reference" in text.tensor_proto.string_val[0]
+    assert any("hparams" in tag for tag in events.summary_metadata)
+
+
+def test_translate_answers_every_line_in_order(work: Path) -> None:
+    sources = (work / "run" / "hypotheses.test.txt").read_text().splitlines()
+    long = "word " * 700
+    lines = [sources[0] or "x", "", sources[1] or "y", long, sources[0] or "x"]
+    result = command(
+        "translate", "checkpoint=run", "buffer=2", cwd=work, stdin="\n".join(lines) + "\n"
+    )
+    assert result.returncode == 0, result.stderr
+    answers = result.stdout.split("\n")
+    assert len(answers) == 6
+    assert answers[-1] == ""
+    assert answers[1] == ""
+    assert answers[0] == answers[4], "the same line has the same translation wherever it stands"
+    assert "line 4" in result.stderr
+    assert "max_source_length" in result.stderr
+
+
+def test_translate_streams(work: Path) -> None:
+    process = start("translate", "checkpoint=run", "buffer=1", cwd=work)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("first line\n")
+    process.stdin.flush()
+    assert process.stdout.readline().endswith("\n"), "answered before the input ends"
+    _, errors = process.communicate("second line\n", timeout=60)
+    assert process.returncode == 0, errors
+
+
+def test_translate_names_the_line_that_is_not_utf8(work: Path) -> None:
+    result = command("translate", "checkpoint=run", cwd=work, stdin=b"fine\n\xff\xfe\n")
+    assert result.returncode == 1
+    assert "line 2" in result.stderr
+    assert "UTF-8" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(work: Path) -> None:
+    trained(work, "again", "attention=fusedmax")
+    trained(work, "other", "attention=fusedmax", "seed=2")
+    first, again, other = (weights(work / n, "step-000012") for n in ("run", "again", "other"))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_run_resumes_to_the_same_weights(work: Path, number: int) -> None:
+    name = f"interrupted-{int(number)}"
+    arguments = [*TINY, f"hydra.run.dir={name}", "attention=fusedmax"]
+    process = start("train", *arguments, cwd=work)
+    log = work / name / "train.log"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if log.exists() and "step 3/" in log.read_text():
+            process.send_signal(number)
+            break
+        time.sleep(0.01)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + number, errors
+    assert f"resume={name}" in errors
+    resumed = command("train", f"resume={name}", cwd=work)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    straight, again = weights(work / "run", "step-000012"), weights(work / name, "step-000012")
+    assert all(torch.equal(straight[key], again[key]) for key in straight)
+    assert json.loads((work / name / "metrics.json").read_text()) == json.loads(
+        (work / "run" / "metrics.json").read_text()
+    )
+
+
+def test_a_finished_run_trains_on_with_a_larger_limit(work: Path) -> None:
+    trained(work, "straight", "schedule=constant")
+    trained(work, "short", "schedule=constant", "trainer.max_steps=8")
+    result = command("train", "resume=short", "trainer.max_steps=12", cwd=work)
+    assert result.returncode == 0, result.stderr
+    straight, again = (weights(work / name, "step-000012") for name in ("straight", "short"))
+    assert all(torch.equal(straight[key], again[key]) for key in straight)
+
+
+def test_a_schedule_that_ends_with_training_follows_a_larger_limit(work: Path) -> None:
+    trained(work, "ended", "trainer.max_steps=4", "trainer.log_every_n_steps=1")
+    result = command("train", "resume=ended", "trainer.max_steps=8", cwd=work)
+    assert result.returncode == 0, result.stderr
+    events = EventAccumulator(str(work / "ended" / "tensorboard"))
+    events.Reload()
+    rates = {event.step: event.value for event in events.Scalars("train/learning_rate")}
+    assert min(rates[step] for step in (4, 5, 6)) > 0
+
+
+def test_resuming_nowhere_leaves_nothing_behind(work: Path) -> None:
+    result = command("train", "resume=nowhere", cwd=work)
+    assert result.returncode == 1
+    assert "not a run folder" in result.stderr
+    assert not (work / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("test.split=tset", "test.split=tset: the corpus has no such split"),
+        ("validation.monitor=blue", "choose loss, perplexity, bleu, chrf"),
+        ("trainer.devices=2", "one device"),
+        ("model.hidden_size=23", "tied embeddings"),
+        ("optimizer.lr=abc", "optimizer"),
+        ("trainer.accelerator=gpu", "gpu"),
+    ],
+)
+def test_a_mistake_is_told_before_training(work: Path, override: str, message: str) -> None:
+    result = command("train", *TINY, override, "hydra.run.dir=mistake", cwd=work)
+    assert result.returncode == 1, result.stdout
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "step 3/" not in result.stderr
+
+
+def test_a_part_of_a_split_does_not_pass_for_the_whole(work: Path) -> None:
+    result = command("evaluate", "checkpoint=run", "sentences=5", "output=part", cwd=work)
+    assert result.returncode == 0, result.stderr
+    assert list(json.loads((work / "part" / "metrics.json").read_text())) == ["test-first-5"]
+
+
+def test_n_best_lists_are_numbered(work: Path) -> None:
+    result = command(
+        "translate", "checkpoint=run", "search.n_best=2", cwd=work, stdin="one line\nanother\n"
+    )
+    assert result.returncode == 0, result.stderr
+    rows = [line.split(" ||| ") for line in result.stdout.splitlines()]
+    assert [row[0] for row in rows] == ["1", "1", "2", "2"]
+    assert float(rows[0][2]) >= float(rows[1][2])
+
+
+def test_translate_does_not_overwrite_its_input(work: Path) -> None:
+    (work / "lines.txt").write_text("one line\n")
+    result = command("translate", "checkpoint=run", "input=lines.txt", "output=lines.txt", cwd=work)
+    assert result.returncode == 1
+    assert (work / "lines.txt").read_text() == "one line\n"
+
+
+def test_a_strangers_checkpoint_fetches_nothing_and_writes_nowhere(work: Path) -> None:
+    shutil.copytree(work / "run" / "checkpoints" / "best", work / "stranger")
+    path = work / "stranger" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    planted = work / "planted"
+    config["data"]["cache"] = str(planted)
+    config["data"]["corpus"] = {
+        "_target_": "seq2seq.data.corpora.text.Text",
+        "dataset": "json",
+        "dataset_options": {"data_files": "http://127.0.0.1:9/secret"},
+        "cache_folder": str(planted),
+    }
+    path.write_text(yaml.safe_dump(config))
+    result = command("evaluate", "checkpoint=stranger", cwd=work)
+    assert result.returncode == 1
+    assert "allow it by naming it" in result.stderr
+    assert not planted.exists()
+
+
+def test_max_time_ends_with_a_tested_checkpoint(work: Path) -> None:
+    trained(work, "timed", "trainer.max_steps=100000", "trainer.max_time=00:00:00:04")
+    assert json.loads((work / "timed" / "metrics.json").read_text())["test"]["bleu"]
+    assert (work / "timed" / "checkpoints" / "best" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=transformer", "model.size=16", "model.heads=2", "schedule=noam"],
+        ["schedule=plateau", "optimizer=sgd", "attention=oscarmax", "model.input_feeding=true"],
+        [
+            "attention@model.output_mapping=entmax15",
+            "optimizer=adamw",
+            "schedule=cosine",
+            "schedule.warmup_steps=2",
+        ],
+        ["trainer.accumulate_grad_batches=2", "trainer.precision=bf16-mixed", "attention=entmax"],
+    ],
+)
+def test_choices_train(work: Path, overrides: list[str], tmp_path: Path) -> None:
+    tiny = [o for o in TINY if not o.startswith("model.")]
+    run = tmp_path / "run"
+    result = command("train", *tiny, *overrides, f"hydra.run.dir={run}", cwd=work)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert json.loads((run / "metrics.json").read_text())["test"]["loss"] > 0
+
+
+def test_early_stopping_stops(work: Path) -> None:
+    result = trained(
+        work, "early", "trainer.max_steps=400", "validation.patience=2", "optimizer.lr=0.0"
+    )
+    assert "no better bleu in 2 validations" in result.stderr
+    assert "step 16:" not in (work / "early" / "train.log").read_text()

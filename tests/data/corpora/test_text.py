@@ -1,0 +1,228 @@
+import bz2
+import gzip
+import json
+import re
+import socket
+
+import pytest
+
+from seq2seq.data import DataError
+from seq2seq.data.corpora import text as text_module
+from seq2seq.data.corpora.text import Text
+
+SOURCE = ["one dog", "two dogs", "three dogs"]
+TARGET = ["ein Hund", "zwei Hunde", "drei Hunde"]
+
+
+def write(path, lines, opener=open, end="\n"):
+    content = "".join(line + end for line in lines).encode()
+    with opener(path, "wb") as file:
+        file.write(content)
+    return str(path)
+
+
+@pytest.fixture
+def files(tmp_path):
+    return {
+        "source": write(tmp_path / "train.en", SOURCE),
+        "target": write(tmp_path / "train.de", TARGET),
+    }
+
+
+def pairs(corpus, split="train"):
+    loaded = corpus.load()[split]
+    return list(zip(loaded["source"], loaded["target"], strict=True))
+
+
+EXPECTED = list(zip(SOURCE, TARGET, strict=True))
+
+
+@pytest.mark.parametrize(("suffix", "opener"), [("", open), (".gz", gzip.open), (".bz2", bz2.open)])
+def test_parallel_files_plain_or_packed(tmp_path, suffix, opener):
+    source = write(tmp_path / f"a.en{suffix}", SOURCE, opener)
+    target = write(tmp_path / f"a.de{suffix}", TARGET, opener)
+    assert pairs(Text({"source": source, "target": target})) == EXPECTED
+
+
+@pytest.mark.parametrize("columns", [(None, None), (0, 1)])
+def test_tsv_columns_by_number(tmp_path, columns):
+    path = write(tmp_path / "a.tsv", ["\t".join(pair) for pair in EXPECTED])
+    assert pairs(Text(path, source_column=columns[0], target_column=columns[1])) == EXPECTED
+
+
+def test_tsv_columns_by_name(tmp_path):
+    lines = ["id\tde\ten", *(f"{k}\t{t}\t{s}" for k, (s, t) in enumerate(EXPECTED))]
+    path = write(tmp_path / "a.tsv.gz", lines, gzip.open)
+    assert pairs(Text(path, source_column="en", target_column="de")) == EXPECTED
+
+
+@pytest.mark.parametrize(("source", "target"), [("source", "target"), ("translation.en", "de")])
+def test_json_lines_by_field(tmp_path, source, target):
+    records = [{"source": s, "target": t, "translation": {"en": s}, "de": t} for s, t in EXPECTED]
+    path = write(tmp_path / "a.jsonl", map(json.dumps, records))
+    assert pairs(Text(path, source_column=source, target_column=target)) == EXPECTED
+
+
+def test_many_files_by_list_or_pattern_are_joined_in_order(tmp_path):
+    for k, (source, target) in enumerate(EXPECTED):
+        write(tmp_path / f"part{k}.en", [source])
+        write(tmp_path / f"part{k}.de", [target])
+    pattern = {"source": str(tmp_path / "*.en"), "target": str(tmp_path / "*.de")}
+    listed = {
+        "source": [str(tmp_path / f"part{k}.en") for k in range(3)],
+        "target": [str(tmp_path / f"part{k}.de") for k in range(3)],
+    }
+    assert pairs(Text(pattern)) == pairs(Text(listed)) == EXPECTED
+
+
+def test_format_can_be_said_where_the_suffix_does_not(tmp_path):
+    path = write(tmp_path / "corpus.dat", ["\t".join(pair) for pair in EXPECTED])
+    assert pairs(Text(path, format="tsv")) == EXPECTED
+    with pytest.raises(DataError, match=r"holds plain lines.*data\.format=tsv"):
+        Text(path).load()
+    with pytest.raises(DataError, match=r"data\.format=csv is none of: text, tsv, jsonl"):
+        Text(path, format="csv").load()
+
+
+def test_only_newline_ends_a_line(tmp_path):
+    odd = ["a\u2028b", "c\x0bd\x85e", "f\rg"]
+    source = write(tmp_path / "a.en", odd, end="\r\n")
+    target = write(tmp_path / "a.de", TARGET)
+    assert [s for s, _ in pairs(Text({"source": source, "target": target}))] == odd
+
+
+def test_last_line_needs_no_newline_and_a_byte_order_mark_is_no_text(tmp_path, files):
+    (tmp_path / "bom.en").write_bytes("\ufeffone dog\ntwo dogs\nthree dogs".encode())
+    assert pairs(Text({**files, "source": str(tmp_path / "bom.en")})) == EXPECTED
+
+
+def test_further_columns_and_test_sets(tmp_path, files):
+    gold = write(tmp_path / "a.align", ["0-0 1-1"] * 3)
+    corpus = Text(files, tests={"wmt": {**files, "alignment": gold}})
+    assert corpus.load()["wmt"]["alignment"][:] == ["0-0 1-1"] * 3
+
+
+def test_unequal_numbers_of_lines_are_counted(tmp_path, files):
+    longer = write(tmp_path / "long.de", [*TARGET, "vier", "fünf"])
+    with pytest.raises(
+        DataError, match=r"^data\.validation: .*train\.en has 3 lines, .*long\.de has 5 lines"
+    ):
+        Text(files, validation={**files, "target": longer}).load()
+
+
+@pytest.mark.parametrize("empty", ["", "  \t", "\u00a0"])
+def test_empty_line_is_named_or_skipped(tmp_path, files, empty, caplog):
+    target = write(tmp_path / "gap.de", [TARGET[0], empty, TARGET[2]])
+    given = {**files, "target": target}
+    message = r"^data\.train: line 2 of .*gap\.de is empty; drop it with data\.on_empty=skip"
+    with pytest.raises(DataError, match=message):
+        Text(given).load()
+    assert pairs(Text(given, on_empty="skip")) == [EXPECTED[0], EXPECTED[2]]
+    assert "1 empty line(s) skipped" in caplog.text
+    with pytest.raises(DataError, match="neither error nor skip"):
+        Text(given, on_empty="ignore").load()
+
+
+@pytest.mark.parametrize("opener", [open, gzip.open])
+def test_bad_utf8_is_placed(tmp_path, files, opener):
+    path = tmp_path / ("bad.de.gz" if opener is gzip.open else "bad.de")
+    with opener(path, "wb") as file:
+        file.write(b"ein Hund\nzwei H\xfcnde\ndrei\n")
+    with pytest.raises(
+        DataError, match=r"line 2 of .*bad\.de.* is not UTF-8 \(byte 0xfc at column 7"
+    ):
+        Text({**files, "target": str(path)}).load()
+
+
+def test_damaged_gzip_is_named(tmp_path, files):
+    path = tmp_path / "cut.de.gz"
+    write(path, TARGET * 1000, gzip.open)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match=r"cut\.de\.gz cannot be read"):
+        Text({**files, "target": str(path)}).load()
+
+
+def test_missing_file_says_what_its_folder_holds(tmp_path, files):
+    missing = tmp_path / "trian.en"
+    expected = re.escape(f"no file {missing}; the folder {tmp_path} holds: train.de, train.en")
+    with pytest.raises(DataError, match=expected):
+        Text({**files, "source": str(missing)}).load()
+    with pytest.raises(DataError, match=f"the folder {tmp_path} holds"):
+        Text({**files, "source": str(tmp_path / "no" / "such" / "a.en")}).load()
+    with pytest.raises(DataError, match=r"is a folder, not a file; it holds: train\.de"):
+        Text({**files, "source": str(tmp_path)}).load()
+
+
+def test_empty_corpus_is_refused(tmp_path):
+    files = {"source": write(tmp_path / "a.en", []), "target": write(tmp_path / "a.de", [])}
+    with pytest.raises(DataError, match=r"data\.train: there is no sentence pair"):
+        Text(files).load()
+
+
+def test_nothing_given_says_what_to_set():
+    with pytest.raises(DataError, match=r"set data\.train\.source and data\.train\.target"):
+        Text({"source": None, "target": None}).load()
+
+
+def test_one_side_alone_or_unequal_numbers_of_files_are_refused(files):
+    with pytest.raises(DataError, match="files of the target side are not given"):
+        Text({"source": files["source"], "target": None}).load()
+    with pytest.raises(DataError, match="2 for source, 1 for target"):
+        Text({**files, "source": [files["source"]] * 2}).load()
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "column", "message"),
+    [
+        ("a.tsv", "one\ttwo", 5, r"line 1 of .*a\.tsv has 2 column\(s\)"),
+        ("a.tsv", "en\tde", "fr", r"a\.tsv has no column 'fr'; it has: en, de"),
+        ("a.jsonl", '{"en": "x", "de": "y"}', "fr", r"no field 'fr'; there is: en, de"),
+        ("a.jsonl", '{"en": 5}', "en", "holds 5, not a text"),
+        ("a.jsonl", '{"en": ', "en", r"line 1 of .*a\.jsonl is not JSON"),
+    ],
+)
+def test_missing_column_names_those_there_are(tmp_path, name, line, column, message):
+    path = write(tmp_path / name, [line])
+    with pytest.raises(DataError, match=message):
+        Text(path, source_column=column, target_column=column).load()
+
+
+def test_second_start_reads_no_line_and_changed_files_are_read_anew(tmp_path, files, monkeypatch):
+    first = pairs(Text(files))
+
+    def forbidden(*_):
+        raise AssertionError("read again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(text_module, "_parallel_rows", forbidden)
+        assert pairs(Text(files)) == first
+    write(tmp_path / "train.de", ["anders", *TARGET[1:]])
+    assert pairs(Text(files))[0] == ("one dog", "anders")
+
+
+def test_local_files_and_local_datasets_reach_no_network(tmp_path, files, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert pairs(Text(files)) == EXPECTED
+    records = [{"translation": {"en": s, "de": t}} for s, t in EXPECTED]
+    path = write(tmp_path / "set.jsonl", map(json.dumps, records))
+    corpus = Text(
+        "train[:2]",
+        validation="train[2:]",
+        dataset="json",
+        dataset_options={"data_files": path, "cache_dir": str(tmp_path / "hub")},
+        source_column="translation.en",
+        target_column="translation.de",
+        test="train",
+    )
+    assert pairs(corpus) == EXPECTED[:2]
+    assert pairs(corpus, "validation") == EXPECTED[2:]
+
+
+def test_dataset_that_cannot_be_loaded_is_named(tmp_path):
+    options = {"data_files": str(tmp_path / "no.jsonl"), "cache_dir": str(tmp_path)}
+    with pytest.raises(DataError, match=r"data\.train: datasets cannot load 'train' of json"):
+        Text(dataset="json", dataset_options=options).load()

@@ -1,0 +1,98 @@
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.patches import Rectangle
+
+from seq2seq.evaluation.figures import attention_heat_map
+
+SOURCE = ["▁the", "▁cat", "s", "<eos>"]
+TARGET = ["▁die", "▁katzen", "<eos>"]
+WEIGHTS = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 0.5, 0.499, 0.001], [0.0, 0.0, 0.0, 1.0]])
+
+
+def pixels(figure) -> np.ndarray:
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3]
+
+
+def cell_color(figure, row: int, column: int) -> tuple[int, ...]:
+    """Color drawn a little off the middle of a cell of the first panel."""
+    image = pixels(figure)
+    x, y = figure.axes[0].transData.transform((column + 0.15, row + 0.15))
+    return tuple(image[image.shape[0] - 1 - int(y), int(x)].tolist())
+
+
+def test_exact_zero_is_white_and_the_smallest_weight_is_not():
+    figure = attention_heat_map(WEIGHTS, SOURCE, TARGET)
+    assert cell_color(figure, 0, 1) == (255, 255, 255)
+    assert max(cell_color(figure, 1, 3)) < 255
+    assert sum(cell_color(figure, 0, 0)) < sum(cell_color(figure, 1, 1))
+
+
+def test_equal_weights_have_equal_colors_in_every_figure():
+    low = attention_heat_map(torch.tensor([[0.2, 0.1]]), ["a", "b"], ["c"])
+    high = attention_heat_map(torch.tensor([[0.2, 0.9]]), ["a", "b"], ["c"])
+    assert cell_color(low, 0, 0) == cell_color(high, 0, 0)
+
+
+def test_source_runs_across_and_target_down():
+    panel = attention_heat_map(WEIGHTS, SOURCE, TARGET, title="sentence 1").axes[0]
+    assert [label.get_text() for label in panel.get_xticklabels()] == SOURCE
+    assert [label.get_text() for label in panel.get_yticklabels()] == TARGET
+    assert panel.yaxis_inverted()
+
+
+def test_gold_links_are_hollow_squares_at_their_cells():
+    figure = attention_heat_map(WEIGHTS, SOURCE, TARGET, gold=[(2, 1), (0, 0)])
+    squares = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
+    centers = {(round(s.get_x() + 0.4), round(s.get_y() + 0.4)) for s in squares}
+    assert centers == {(2, 1), (0, 0)}
+    assert not any(square.get_fill() for square in squares)
+
+
+def test_layers_and_heads_are_a_grid():
+    figure = attention_heat_map(WEIGHTS.expand(2, 3, 3, 4), SOURCE, TARGET)
+    names = [panel.get_xlabel() for panel in figure.axes[:6]]
+    assert names[0] == "layer 1 · head 1"
+    assert names[5] == "layer 2 · head 3"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["$x_1$", "$\\frac{", "_a_", "100%", "漢字", "😀", "a\nb", "", "\ufeff", "न", "عر", "#^&~"],
+)
+def test_any_text_is_drawn_without_a_warning(text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pixels(attention_heat_map(torch.ones(1, 1), [text], [text], title=text))
+
+
+def test_dollar_and_underscore_are_shown_as_they_are():
+    panel = attention_heat_map(torch.ones(1, 1), ["$x_1$"], ["a_b"]).axes[0]
+    label = panel.get_xticklabels()[0]
+    assert label.get_text() == "$x_1$"
+    assert not label.get_parse_math()
+
+
+def test_figures_grow_with_the_sentence_up_to_a_limit():
+    def size(length: int) -> float:
+        tokens = ["w"] * length
+        return attention_heat_map(torch.eye(length), tokens, tokens).get_size_inches().max()
+
+    assert size(10) < size(40) < size(200) < 35
+
+
+def test_pyplot_is_left_alone():
+    attention_heat_map(WEIGHTS, SOURCE, TARGET)
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or pyplot.get_fignums() == []
+
+
+def test_tokens_must_match_the_attention():
+    with pytest.raises(ValueError, match=r"\[3, 4\]; expected .* 3 target tokens and 3 source"):
+        attention_heat_map(WEIGHTS, SOURCE[:3], TARGET)
+    with pytest.raises(ValueError, match="gold link 4-0 lies outside the 4 source"):
+        attention_heat_map(WEIGHTS, SOURCE, TARGET, gold=[(4, 0)])

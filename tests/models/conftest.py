@@ -1,0 +1,94 @@
+"""Small models in every shape, and a batch with padding, in float64."""
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from seq2seq.mappings import Fusedmax, Oscarmax, Softmax, Sparsemax
+from seq2seq.models import EncoderDecoder, Recurrent, Transformer
+
+SOURCE_SIZE, TARGET_SIZE = 29, 23
+MAPPINGS = {
+    "softmax": Softmax,
+    "cold softmax": lambda: Softmax(gamma=0.5),
+    "sparsemax": Sparsemax,
+    "fusedmax": lambda: Fusedmax(gamma=0.1, lam=0.02),
+    "oscarmax": lambda: Oscarmax(gamma=0.1, lam=0.01),
+}
+
+
+def recurrent(mapping: str = "softmax", **options: object) -> EncoderDecoder:
+    torch.manual_seed(0)
+    defaults = {
+        "embedding_size": 6,
+        "hidden_size": 8,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "mapping": MAPPINGS[mapping](),
+    }
+    return Recurrent(SOURCE_SIZE, TARGET_SIZE, **(defaults | options)).double().eval()
+
+
+def transformer(mapping: str = "softmax", **options: object) -> EncoderDecoder:
+    torch.manual_seed(0)
+    defaults = {
+        "size": 8,
+        "feedforward_size": 16,
+        "heads": 2,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "max_length": 32,
+    }
+    kinds = {f"{place}_mapping": MAPPINGS[mapping]() for place in ("cross", "encoder", "decoder")}
+    model = Transformer(SOURCE_SIZE, TARGET_SIZE, **(kinds | defaults | options))
+    return model.double().eval()
+
+
+def _variants() -> dict[str, Callable[[], EncoderDecoder]]:
+    found: dict[str, Callable[[], EncoderDecoder]] = {}
+
+    def add(family: Callable[..., EncoderDecoder], **options: object) -> None:
+        name = " ".join([family.__name__, *(f"{key}={value}" for key, value in options.items())])
+        found[name] = lambda: family(**options)
+
+    for cell, feeding, score in itertools.product(
+        ("lstm", "gru"), (True, False), ("dot", "general", "additive")
+    ):
+        add(recurrent, cell=cell, input_feeding=feeding, score=score)
+    add(recurrent, bidirectional=False, encoder_layers=1, decoder_layers=3)
+    add(recurrent, bridge="copy", tie_embeddings="target", embedding_size=8)
+    for norm, positions in itertools.product(("pre", "post"), ("sinusoidal", "learned", "rotary")):
+        add(transformer, norm=norm, positions=positions)
+    add(transformer, activation="gelu", tie_embeddings="none")
+    for mapping in list(MAPPINGS)[1:]:
+        add(recurrent, mapping=mapping)
+        add(recurrent, mapping=mapping, input_feeding=False)
+        add(transformer, mapping=mapping)
+    return found
+
+
+VARIANTS = _variants()
+
+
+@pytest.fixture(params=VARIANTS)
+def model(request: pytest.FixtureRequest) -> EncoderDecoder:
+    """Each family with each value of each option."""
+    return VARIANTS[request.param]()
+
+
+@pytest.fixture
+def source() -> Tensor:
+    return torch.tensor([[4, 5, 6, 7, 3], [8, 9, 3, 0, 0], [10, 11, 12, 3, 0]])
+
+
+@pytest.fixture
+def source_lengths() -> Tensor:
+    return torch.tensor([5, 3, 4])
+
+
+@pytest.fixture
+def target() -> Tensor:
+    return torch.tensor([[2, 4, 5, 6], [2, 7, 8, 9], [2, 10, 4, 11]])

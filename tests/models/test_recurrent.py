@@ -1,0 +1,105 @@
+"""The recurrent model's options, and what it can learn."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from seq2seq.mappings import Fusedmax, Mapping, Softmax, Sparsemax
+from seq2seq.models import Recurrent
+
+
+def build(**options: object) -> Recurrent:
+    torch.manual_seed(0)
+    defaults = {"embedding_size": 8, "hidden_size": 8, "mapping": Softmax()}
+    return Recurrent(20, 20, **(defaults | options)).double().eval()
+
+
+class Counting(Softmax):
+    """Softmax that notes the shapes it is called with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[int, ...]] = []
+
+    def forward(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
+        self.shapes.append(tuple(scores.shape))
+        return super().forward(scores, mask)
+
+
+@pytest.mark.parametrize(("feeding", "shapes"), [(False, [(3, 4, 5)]), (True, [(3, 1, 5)] * 4)])
+def test_without_input_feeding_all_positions_attend_in_one_call(
+    feeding: bool,
+    shapes: list[tuple[int, ...]],
+    source: Tensor,
+    source_lengths: Tensor,
+    target: Tensor,
+) -> None:
+    mapping = Counting()
+    build(mapping=mapping, input_feeding=feeding)(source, source_lengths, target)
+    assert mapping.shapes == shapes
+
+
+def test_only_with_input_feeding_a_state_depends_on_earlier_attention(
+    source: Tensor, source_lengths: Tensor, target: Tensor
+) -> None:
+    def queries(feeding: bool, mapping: Mapping) -> Tensor:
+        model = build(mapping=mapping, input_feeding=feeding)
+        seen: list[Tensor] = []
+        model.decoder.attention.query.register_forward_pre_hook(
+            lambda _, inputs: seen.append(inputs[0])
+        )
+        model(source, source_lengths, target)
+        return torch.cat(seen, dim=1)
+
+    softmax, sparsemax = Softmax(), Sparsemax(gamma=0.01)
+    torch.testing.assert_close(queries(False, softmax), queries(False, sparsemax))
+    fed, other = queries(True, softmax), queries(True, sparsemax)
+    torch.testing.assert_close(fed[:, 0], other[:, 0])
+    assert not torch.allclose(fed[:, 1:], other[:, 1:])
+
+
+def test_tied_embeddings_are_one_table() -> None:
+    model = build(tie_embeddings="all")
+    assert model.output.weight is model.target_embedding.weight is model.source_embedding.weight
+    model = build(tie_embeddings="target")
+    assert model.output.weight is model.target_embedding.weight
+    assert model.source_embedding.weight is not model.target_embedding.weight
+    assert build().output.weight is not build().target_embedding.weight
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cell": "rnn"}, "cell='rnn' is unknown; choose one of lstm, gru"),
+        ({"score": "concat"}, "choose one of dot, general, additive"),
+        ({"bridge": "none"}, "choose one of copy, linear"),
+        ({"tie_embeddings": "yes"}, "choose one of none, target, all"),
+        ({"bridge": "copy", "decoder_layers": 2}, "use bridge=linear"),
+        ({"hidden_size": 7}, "has to be even"),
+        ({"tie_embeddings": "target", "embedding_size": 4}, "set embedding_size=8"),
+    ],
+)
+def test_impossible_options_are_refused_with_a_way_out(
+    options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+
+
+def test_tying_all_needs_one_vocabulary() -> None:
+    with pytest.raises(ValueError, match="the source has 20 entries and the target 21"):
+        Recurrent(20, 21, mapping=Softmax(), tie_embeddings="all")
+
+
+def test_unidirectional_encoder_reads_no_further_than_each_position(
+    source: Tensor, source_lengths: Tensor
+) -> None:
+    for bidirectional in (False, True):
+        model = build(bidirectional=bidirectional, mapping=Fusedmax())
+        changed = source.clone()
+        changed[:, 2] = 19
+        before, after = (
+            model.encoder(model.source_embedding(ids), source_lengths)[0]
+            for ids in (source, changed)
+        )
+        assert torch.allclose(before[:, :2], after[:, :2]) is not bidirectional

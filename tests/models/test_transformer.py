@@ -1,0 +1,108 @@
+"""The Transformer's options."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from seq2seq.mappings import Softmax, Sparsemax
+from seq2seq.models import Transformer
+
+
+def build(**options: object) -> Transformer:
+    torch.manual_seed(0)
+    defaults = {
+        "cross_mapping": Softmax(),
+        "size": 8,
+        "feedforward_size": 16,
+        "heads": 2,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "max_length": 16,
+    }
+    return Transformer(20, 20, **(defaults | options)).double().eval()
+
+
+PLACES = ("encoder_mapping", "decoder_mapping", "cross_mapping")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_attention_has_a_mapping_of_its_own(
+    place: str, source: Tensor, source_lengths: Tensor, target: Tensor
+) -> None:
+    model = build(**{place: Sparsemax()})
+    used = {
+        "encoder_mapping": [layer.attention.mapping for layer in model.encoder],
+        "decoder_mapping": [layer.attention.mapping for layer in model.decoder],
+        "cross_mapping": [layer.cross_attention.mapping for layer in model.decoder],
+    }
+    for name, mappings in used.items():
+        kind = Sparsemax if name == place else Softmax
+        assert all(type(mapping) is kind for mapping in mappings)
+    logits = model(source, source_lengths, target).logits
+    assert not torch.allclose(logits, build()(source, source_lengths, target).logits)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"norm": "post"},
+        {"positions": "learned"},
+        {"positions": "rotary"},
+        {"activation": "gelu"},
+        {"tie_embeddings": "none"},
+        {"tie_embeddings": "all"},
+        {"heads": 4},
+        {"cross_mapping": Softmax(gamma=0.1)},
+    ],
+    ids=str,
+)
+def test_each_option_changes_the_function(
+    options: dict[str, object], source: Tensor, source_lengths: Tensor, target: Tensor
+) -> None:
+    before = build()(source, source_lengths, target).logits
+    assert not torch.allclose(build(**options)(source, source_lengths, target).logits, before)
+
+
+def test_attention_dropout_drops_attention(
+    source: Tensor, source_lengths: Tensor, target: Tensor
+) -> None:
+    def spread(attention_dropout: float) -> float:
+        model = build(dropout=0.0, attention_dropout=attention_dropout).train()
+        draws = [model(source, source_lengths, target).logits.detach() for _ in range(3)]
+        return float(torch.stack(draws).std(0).max())
+
+    assert spread(0.0) == 0.0
+    assert spread(0.5) > 0.01
+
+
+def test_positions_tell_permuted_sources_apart(target: Tensor) -> None:
+    source, lengths = torch.tensor([[4, 5, 6, 3]]), torch.tensor([4])
+    permuted = torch.tensor([[6, 4, 5, 3]])
+    for kind in ("sinusoidal", "learned", "rotary"):
+        model = build(positions=kind)
+        before = model(source, lengths, target[:1]).logits
+        assert not torch.allclose(model(permuted, lengths, target[:1]).logits, before)
+
+
+def test_a_too_long_source_says_how_to_mend() -> None:
+    for kind in ("sinusoidal", "learned", "rotary"):
+        model = build(positions=kind)
+        with pytest.raises(ValueError, match=r"17 tokens .* max_length=16; shorten it"):
+            model.start(torch.full((1, 17), 5), torch.tensor([17]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"norm": "none"}, "norm='none' is unknown; choose one of pre, post"),
+        ({"positions": "absolute"}, "choose one of sinusoidal, learned, rotary"),
+        ({"activation": "swish"}, "choose one of relu, gelu"),
+        ({"heads": 3}, "size=8 is not divisible by heads=3"),
+        ({"heads": 8, "positions": "rotary"}, "even size per head"),
+    ],
+)
+def test_impossible_options_are_refused_with_a_way_out(
+    options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(**options)

@@ -1,0 +1,114 @@
+"""The sequence loss against PyTorch's cross-entropy and against dense smoothed targets."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seq2seq.mappings import Entmax, Fusedmax, Mapping, Softmax, Sparsemax
+from seq2seq.nn.losses import SequenceLoss
+
+
+@pytest.fixture
+def logits() -> Tensor:
+    torch.manual_seed(0)
+    return (2 * torch.randn(3, 4, 9, dtype=torch.float64)).requires_grad_()
+
+
+@pytest.fixture
+def target() -> Tensor:
+    return torch.tensor([[4, 5, 3, 0], [6, 3, 0, 0], [8, 1, 7, 3]])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_softmax_loss_is_cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> None:
+    loss_sum, nll_sum, tokens = SequenceLoss(smoothing)(logits, target, Softmax())
+    rows, labels = logits.flatten(0, 1), target.flatten()
+    expected = F.cross_entropy(
+        rows, labels, ignore_index=0, label_smoothing=smoothing, reduction="sum"
+    )
+    torch.testing.assert_close(loss_sum, expected)
+    torch.testing.assert_close(
+        nll_sum, F.cross_entropy(rows, labels, ignore_index=0, reduction="sum").detach()
+    )
+    assert int(tokens) == 9
+    (3 * loss_sum).backward()
+    (gradient,) = torch.autograd.grad(3 * expected, logits)
+    torch.testing.assert_close(logits.grad, gradient)
+
+
+MAPPINGS = [Softmax(0.5), Sparsemax(), Sparsemax(2.0), Entmax(1.5), Fusedmax(1.0, 0.1)]
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS, ids=str)
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_loss_is_the_fenchel_young_loss_of_the_smoothed_target(
+    logits: Tensor, target: Tensor, mapping: Mapping, smoothing: float
+) -> None:
+    loss_sum, nll_sum, _ = SequenceLoss(smoothing)(logits, target, mapping)
+    (gradient,) = torch.autograd.grad(loss_sum, logits)
+    real = target != 0
+    rows, labels = logits[real], F.one_hot(target[real], 9).double()
+    smooth = (1 - smoothing) * labels + smoothing / 9
+    dense = mapping.loss(rows, smooth)
+    constant = mapping.gamma * (mapping.regularizer(smooth) - mapping.regularizer(labels))
+    torch.testing.assert_close(loss_sum, (dense - constant).sum())
+    torch.testing.assert_close(gradient, torch.autograd.grad(dense.sum(), logits)[0])
+    probability = mapping(rows).gather(-1, target[real][:, None])
+    torch.testing.assert_close(nll_sum, -probability.log().sum().detach())
+
+
+@pytest.mark.parametrize("mapping", [Softmax(), Sparsemax()], ids=str)
+def test_ignored_positions_have_no_influence(
+    logits: Tensor, target: Tensor, mapping: Mapping
+) -> None:
+    loss = SequenceLoss(0.1)(logits, target, mapping).loss_sum
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert (gradient[target == 0] == 0).all()
+    assert (gradient[target != 0] != 0).any(-1).all()
+    poisoned = logits.detach().clone()
+    poisoned[target == 0] = 1e4
+    torch.testing.assert_close(SequenceLoss(0.1)(poisoned, target, mapping).loss_sum, loss)
+
+
+@pytest.mark.parametrize("mapping", [Softmax(), Sparsemax()], ids=str)
+def test_nothing_but_padding_costs_nothing(logits: Tensor, mapping: Mapping) -> None:
+    nothing = torch.zeros(3, 4, dtype=torch.long)
+    loss_sum, nll_sum, tokens = SequenceLoss(0.1)(logits, nothing, mapping)
+    assert loss_sum.item() == nll_sum.item() == tokens.item() == 0
+    loss_sum.backward()
+    assert (logits.grad == 0).all()
+
+
+def test_extreme_logits_stay_finite() -> None:
+    logits = torch.tensor([[[1e4, -1e4, 0.0, 5.0]]], requires_grad=True)
+    for label in (1, 2):
+        loss = SequenceLoss(0.1)(logits, torch.tensor([[label]]), Softmax()).loss_sum
+        expected = F.cross_entropy(logits[0], torch.tensor([label]), label_smoothing=0.1)
+        torch.testing.assert_close(loss, expected)
+
+
+def test_half_precision_sums_in_float32() -> None:
+    logits = torch.randn(50, 40, 100).bfloat16().requires_grad_()
+    target = torch.randint(1, 100, (50, 40))
+    loss = SequenceLoss()(logits, target, Softmax()).loss_sum
+    exact = SequenceLoss()(logits.double(), target, Softmax()).loss_sum
+    torch.testing.assert_close(loss.double(), exact, rtol=1e-4, atol=0.0)
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
+def test_impossible_smoothing_is_refused(smoothing: float) -> None:
+    with pytest.raises(ValueError, match="has to be in"):
+        SequenceLoss(smoothing)
+
+
+def test_a_second_backward_pass_is_refused_rather_than_wrong(
+    logits: Tensor, target: Tensor
+) -> None:
+    loss = SequenceLoss()(logits, target, Softmax()).loss_sum
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()

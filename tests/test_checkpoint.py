@@ -1,0 +1,146 @@
+"""A checkpoint directory is complete, movable, and cannot run code."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from seq2seq.checkpoint import CheckpointError, build, load_checkpoint, save_checkpoint
+from seq2seq.data.subwords import SubwordPair
+from seq2seq.models.recurrent import Recurrent
+
+MODEL: dict[str, Any] = {
+    "_target_": "seq2seq.models.recurrent.Recurrent",
+    "mapping": {"_target_": "seq2seq.mappings.Fusedmax", "gamma": 0.5, "lam": 0.2},
+    "embedding_size": 8,
+    "hidden_size": 8,
+    "tie_embeddings": "target",
+}
+
+
+@pytest.fixture
+def saved(subwords: SubwordPair, tmp_path: Path) -> tuple[Path, Recurrent]:
+    sizes = {
+        "source_vocabulary_size": subwords.source.size,
+        "target_vocabulary_size": subwords.target.size,
+    }
+    config = {"model": {**MODEL, **sizes}}
+    model = build(config["model"])
+    return save_checkpoint(tmp_path / "checkpoint", model, subwords, config), model
+
+
+def rewrite(folder: Path, change: dict[str, Any]) -> None:
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["model"].update(change)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def test_a_moved_checkpoint_computes_the_same(
+    saved: tuple[Path, Recurrent], subwords: SubwordPair, tmp_path: Path
+) -> None:
+    folder, model = saved
+    shutil.move(folder, tmp_path / "moved")
+    checkpoint = load_checkpoint(tmp_path / "moved")
+    source = torch.tensor([[*subwords.source.encode("a small sentence"), 3]])
+    lengths = torch.tensor([source.shape[1]])
+    target = torch.tensor([[2, 5, 6]])
+    expected = model.eval()(source, lengths, target, return_attention=True)
+    found = checkpoint.model(source, lengths, target, return_attention=True)
+    assert torch.equal(found.logits, expected.logits)
+    assert torch.equal(found.attention, expected.attention)
+    assert checkpoint.subwords.source.encode("small words") == subwords.source.encode("small words")
+
+
+def test_a_run_folder_means_its_best_checkpoint(
+    saved: tuple[Path, Recurrent], tmp_path: Path
+) -> None:
+    best = tmp_path / "run" / "checkpoints" / "best"
+    shutil.copytree(saved[0], best)
+    assert load_checkpoint(tmp_path / "run").folder == best
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.eval",
+        "torch.load",
+        "seq2seq.mappings.mapping.torch.load",
+        "seq2seq.models.recurrent.nn.Module",
+        "seq2seq.checkpoint.save_checkpoint",
+        "seq2seq.data.subwords.Subwords",
+        "subprocess.Popen",
+        ["os.system"],
+    ],
+)
+def test_targets_outside_the_allow_list_are_refused(
+    saved: tuple[Path, Recurrent], target: Any
+) -> None:
+    rewrite(saved[0], {"mapping": {"_target_": target, "args": ["touch owned"]}})
+    with pytest.raises(CheckpointError, match="mapping"):
+        load_checkpoint(saved[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pad_id": "${oc.env:HOME}"},
+        {"mapping": {"_target_": "seq2seq.mappings.Softmax", "_args_": [1]}},
+        {"mapping": {"_target_": "seq2seq.mappings.Softmax", "_partial_": True}},
+    ],
+)
+def test_what_hydra_would_interpret_is_refused(
+    saved: tuple[Path, Recurrent], change: dict[str, Any]
+) -> None:
+    rewrite(saved[0], change)
+    with pytest.raises(CheckpointError, match="refused"):
+        load_checkpoint(saved[0])
+
+
+def test_python_objects_in_yaml_are_refused(saved: tuple[Path, Recurrent], tmp_path: Path) -> None:
+    owned = tmp_path / "owned"
+    text = f"model: !!python/object/apply:os.system ['touch {owned}']\n"
+    (saved[0] / "config.yaml").write_text(text)
+    with pytest.raises(CheckpointError, match=r"config\.yaml"):
+        load_checkpoint(saved[0])
+    assert not owned.exists()
+
+
+def test_weights_that_do_not_fit_are_named(saved: tuple[Path, Recurrent]) -> None:
+    rewrite(saved[0], {"hidden_size": 16, "tie_embeddings": "none"})
+    with pytest.raises(CheckpointError, match=r"model\.safetensors does not fit"):
+        load_checkpoint(saved[0])
+
+
+def test_a_configuration_that_builds_no_model_is_named(saved: tuple[Path, Recurrent]) -> None:
+    rewrite(saved[0], {"hidden_size": 16})
+    with pytest.raises(CheckpointError, match=r"config\.yaml.*tied embeddings"):
+        load_checkpoint(saved[0])
+
+
+def test_truncated_weights_are_named(saved: tuple[Path, Recurrent]) -> None:
+    path = saved[0] / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        load_checkpoint(saved[0])
+
+
+def test_a_folder_without_a_checkpoint_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="checkpoints/best"):
+        load_checkpoint(tmp_path)
+
+
+def test_saving_replaces_the_whole_directory(
+    saved: tuple[Path, Recurrent], subwords: SubwordPair
+) -> None:
+    folder, model = saved
+    (folder / "stale.txt").write_text("from the checkpoint before")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    save_checkpoint(folder, model, subwords, config)
+    assert not (folder / "stale.txt").exists()
+    assert [p.name for p in folder.parent.iterdir()] == [folder.name], "nothing temporary is left"

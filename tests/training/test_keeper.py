@@ -1,0 +1,106 @@
+"""The keeper holds the best few checkpoints and their average."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from seq2seq.checkpoint import build, load_checkpoint
+from seq2seq.data.subwords import SubwordPair
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.training.keeper import CheckpointKeeper
+
+
+@pytest.fixture
+def config(subwords: SubwordPair) -> dict[str, Any]:
+    return {
+        "model": {
+            "_target_": "seq2seq.models.recurrent.Recurrent",
+            "source_vocabulary_size": subwords.source.size,
+            "target_vocabulary_size": subwords.target.size,
+            "mapping": {"_target_": "seq2seq.mappings.Softmax"},
+            "embedding_size": 4,
+            "hidden_size": 4,
+            "tie_embeddings": "target",
+        }
+    }
+
+
+def filled(model: EncoderDecoder, value: float) -> EncoderDecoder:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(value)
+    return model
+
+
+def constant_of(folder: Path) -> float:
+    return next(load_checkpoint(folder).model.parameters()).flatten()[0].item()
+
+
+@pytest.mark.parametrize(("higher", "best"), [(True, 3.0), (False, 1.0)])
+def test_keeps_the_best_and_points_to_the_very_best(
+    tmp_path: Path, subwords: SubwordPair, config: dict[str, Any], higher: bool, best: float
+) -> None:
+    keeper = CheckpointKeeper(tmp_path, subwords, config, keep=2, higher_is_better=higher)
+    model = build(config["model"])
+    for step, score in enumerate([2.0, 3.0, 1.0, 2.5], start=1):
+        keeper.offer(filled(model, score), step, score, {"loss": score})
+    assert constant_of(tmp_path / "best") == best
+    assert constant_of(tmp_path / "last") == 2.5
+    expected = {"step-000002", "step-000004"} if higher else {"step-000001", "step-000003"}
+    assert {path.name for path in tmp_path.glob("step-*")} == expected
+
+
+def test_at_equal_scores_the_earlier_stays_the_best(
+    tmp_path: Path, subwords: SubwordPair, config: dict[str, Any]
+) -> None:
+    keeper = CheckpointKeeper(tmp_path, subwords, config, keep=1)
+    model = build(config["model"])
+    assert keeper.offer(filled(model, 1.0), 1, 5.0, {"loss": 0.0})
+    assert not keeper.offer(filled(model, 2.0), 2, 5.0, {"loss": 0.0})
+    assert constant_of(tmp_path / "best") == 1.0
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_the_average_is_the_mean_and_is_taken_only_where_it_is_better(
+    tmp_path: Path, subwords: SubwordPair, config: dict[str, Any], better: bool
+) -> None:
+    keeper = CheckpointKeeper(tmp_path, subwords, config, keep=3)
+    model = build(config["model"])
+    for step, value in enumerate([1.0, 2.0, 6.0], start=1):
+        keeper.offer(filled(model, value), step, value, {"loss": value})
+
+    def evaluate(averaged: EncoderDecoder) -> tuple[float, dict[str, Any]]:
+        values = {p.flatten()[0].item() for p in averaged.parameters()}
+        assert values == {3.0}
+        return (7.0 if better else 5.0), {"loss": 0.0}
+
+    assert keeper.average(model, evaluate) == ((7.0, True) if better else (5.0, False))
+    assert constant_of(tmp_path / "best") == (3.0 if better else 6.0)
+    assert constant_of(tmp_path / "average") == 3.0
+
+
+def test_one_checkpoint_has_no_average(
+    tmp_path: Path, subwords: SubwordPair, config: dict[str, Any]
+) -> None:
+    keeper = CheckpointKeeper(tmp_path, subwords, config)
+    keeper.offer(build(config["model"]), 1, 1.0, {"loss": 0.0})
+    assert keeper.average(build(config["model"]), lambda _: (1.0, {})) is None
+
+
+def test_a_resumed_keeper_forgets_what_came_after(
+    tmp_path: Path, subwords: SubwordPair, config: dict[str, Any]
+) -> None:
+    keeper = CheckpointKeeper(tmp_path, subwords, config, keep=3)
+    model = build(config["model"])
+    keeper.offer(filled(model, 1.0), 1, 1.0, {"loss": 0.0})
+    state = keeper.state_dict()
+    keeper.offer(filled(model, 2.0), 2, 0.5, {"loss": 0.0})
+    again = CheckpointKeeper(tmp_path, subwords, config, keep=3)
+    again.load_state_dict(state)
+    assert again.kept == [(1.0, 1)]
+    assert again.best_score == 1.0
+    assert not again.path(2).exists()
