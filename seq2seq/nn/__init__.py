@@ -1,0 +1,1 @@
+"""Layers and losses, one idea a module; plain PyTorch."""
