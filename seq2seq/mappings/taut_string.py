@@ -44,7 +44,8 @@ def taut_string(values: Tensor, starts: Tensor, below: float, above: float) -> T
         knot = ((violation > tolerance) & (violation == largest[piece])).nonzero()[:, 0]
         if not len(knot):
             break
-        offset = torch.where(deviation[knot] > 0, -below, above)
+        # Two numbers alone would make a float32 of λ.
+        offset = torch.where(deviation[knot] > 0, values.new_tensor(-below), above)
         values[knot] += offset  # the piece on the left ends at the tube,
         values[knot + 1] -= offset  # and the one on the right begins there
         knots[knot + 1] = True

@@ -30,6 +30,13 @@ def test_three_points_in_line_are_one_run():
     assert len(weights[1:7].unique()) <= 2
 
 
+def test_lam_is_not_rounded_to_single_precision():
+    # The string touches the tube in the middle of a run: any other λ would break it.
+    x = torch.tensor([0.00075, 0.00175, 0.00075, -0.0025], dtype=torch.float64)
+    weights = fusedmax(x, lam=0.001)
+    assert (weights[:3] - weights[:3].mean()).abs().max() < 1e-15
+
+
 def test_the_two_sides_of_a_masked_hole_are_neighbors():
     x = torch.tensor([1.0, 0.9, 50.0, -50.0, 1.05, -2.0], dtype=torch.float64)
     mask = torch.tensor([True, True, False, False, True, True])
