@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from seq2seq.mappings import simplex
+from seq2seq.mappings.domain import Domain, is_number
+from seq2seq.mappings.exponential import quotient, quotient_slope
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.regularizer import Regularizer, weights
 from seq2seq.mappings.root import decreasing_root
@@ -16,26 +19,27 @@ from seq2seq.mappings.root import decreasing_root
 class TsallisNegentropy(Regularizer):
     """Ω(y) = Σ (y^α − y) / (α(α − 1)), which is 0 at the vertices and tends to Σ y log y for α → 1.
 
-    At α = 2 it is ½‖y‖² − ½: the mapping is sparsemax.
+    At α = 1 it is that limit, and the mapping softmax. At α = 2 it is ½‖y‖² − ½, and the mapping
+    sparsemax.
     """
 
-    alpha: float = 1.5
-
-    def __post_init__(self) -> None:
-        """Refuse α outside (1, ∞)."""
-        if self.alpha == 1:
-            raise ValueError(
-                "alpha must be greater than 1; entmax with alpha=1 is softmax: use softmax"
-            )
-        if not 1 < self.alpha < math.inf:
-            raise ValueError(f"alpha must be greater than 1 and finite, not {self.alpha}")
+    name = "entmax"
+    domain = Domain(
+        "alpha",
+        "at least 1 and finite",
+        lambda alpha: (alpha >= 1) & (alpha < math.inf),
+        low=1.0,
+    )
+    alpha: float | Tensor = 1.5
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
-        """Σ (y^α − y) / (α(α − 1)), ``[rows]``, by y·(exp((α − 1) log y) − 1): exact near α = 1."""
-        positive = weights > 0
-        logarithm = torch.where(positive, weights, 1.0).log()
-        terms = weights * torch.expm1((self.alpha - 1) * logarithm)
-        return terms.sum(-1) / (self.alpha * (self.alpha - 1))
+        """Σ y·(y^{α−1} − 1) / (α(α − 1)), ``[rows]``, exact near α = 1 and there too."""
+        logarithm = torch.where(weights > 0, weights, 1.0).log()
+        if isinstance(self.alpha, Tensor):
+            terms = weights * logarithm * quotient((self.alpha - 1) * logarithm)
+        else:  # the same, sooner, where no derivative in α is wanted
+            terms = weights * torch.expm1(self._excess * logarithm) / self._excess
+        return (terms / self.alpha).sum(-1)
 
     def vertex(self, index: Tensor, valid: Tensor) -> float:
         """0 at every vertex."""
@@ -43,9 +47,9 @@ class TsallisNegentropy(Regularizer):
 
     def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
         """(1 + (α − 1)(x − c))_+^{1/(α − 1)}, with c such that the sum is 1."""
-        if self.alpha == 2:
+        if is_number(self.alpha, 2):
             return simplex.project(values)
-        near = simplex.candidates(values, margin=1 / (self.alpha - 1)).double()
+        near = simplex.candidates(values, margin=1 / self._excess).double()
         y = self._power(values.double() - self._threshold(near))
         # What c cannot resolve, where y is steep in c (α > 2), is made up along dy/dc.
         s = self._slope(y)
@@ -64,10 +68,25 @@ class TsallisNegentropy(Regularizer):
         mean = (s * vectors).sum(-1, keepdim=True) / torch.where(total > 0, total, 1.0)
         return s * (vectors - mean)
 
+    def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
+        """Σ v·∂((y^a − 1)/a)/∂a, a = α − 1 (Correia et al., 2019): ½Σ v·log² y in the limit a → 0.
+
+        It is Σ v·log² y·q′(a·log y) with q(z) = (e^z − 1)/z. What ∇Ω has besides is constant.
+        """
+        logarithm = torch.where(weights > 0, weights, 1.0).log()
+        slope = quotient_slope((self.alpha - 1) * logarithm)
+        return (vectors * logarithm.square() * slope).sum(-1)
+
+    @property
+    def _excess(self) -> Any:
+        """A = α − 1, which in the limit 0 is as good as 1e-15."""
+        a = self.alpha - 1
+        return a.clamp(min=1e-15) if isinstance(a, Tensor) else max(a, 1e-15)
+
     def _power(self, excess: Tensor) -> Tensor:
         """(1 + a·e)_+^{1/a} with a = α − 1; exp(e) in the limit a → 0."""
-        a = self.alpha - 1
-        if a == 0.5:
+        a = self._excess
+        if is_number(a, 0.5):
             return (1 + 0.5 * excess).clamp(min=0.0).square()
         return (torch.log1p((a * excess).clamp(min=-1.0)) / a).exp()
 
@@ -82,9 +101,9 @@ class TsallisNegentropy(Regularizer):
         is convex in c and nearly straight, so Newton's method from the left needs a handful of
         steps. The largest y lies between 1/length and 1, which brackets c.
         """
-        a = self.alpha - 1
+        a = self._excess
         low = values.new_zeros(values.shape[0], 1)
-        high = low - math.expm1(-a * math.log(values.shape[-1])) / a
+        high = low - torch.expm1(low - a * math.log(values.shape[-1])) / a
 
         def function(c: Tensor) -> tuple[Tensor, Tensor]:
             y = self._power(values - c)
@@ -100,7 +119,7 @@ def entmax(
     mask: Tensor | None = None,
     dim: int = -1,
     *,
-    alpha: float = 1.5,
+    alpha: float | Tensor = 1.5,
     gamma: float | Tensor = 1.0,
 ) -> Tensor:
     """Π(x) = argmax_y ⟨y, x⟩ − γΣ(y^α − y)/(α(α − 1)), of the form ((α − 1)x/γ − τ)_+^{1/(α − 1)}.
@@ -109,7 +128,7 @@ def entmax(
         scores: ``[..., length]`` of any float type.
         mask: bool, broadcastable to ``scores``, True = may be attended.
         dim: the dimension that the mapping works along.
-        alpha: α > 1; near 1 as dense as softmax, 2 as sparse as sparsemax.
+        alpha: α ≥ 1; 1 is softmax, 2 is sparsemax, and more is sparser still.
         gamma: the strength γ > 0; larger is denser.
 
     Returns:
@@ -121,5 +140,7 @@ def entmax(
 class Entmax(Mapping):
     """:func:`entmax` as a module."""
 
-    def __init__(self, alpha: float = 1.5, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
+    def __init__(
+        self, alpha: float | Tensor = 1.5, gamma: float | Tensor = 1.0, dim: int = -1
+    ) -> None:
         super().__init__(TsallisNegentropy(alpha), gamma, dim)

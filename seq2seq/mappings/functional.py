@@ -1,4 +1,8 @@
-"""The mappings as functions: ``weights = fusedmax(scores, mask=mask, gamma=1.0, lam=0.1)``."""
+"""The mappings as functions: ``weights = fusedmax(scores, mask=mask, gamma=1.0, lam=0.1)``.
+
+Every parameter (γ, λ, α, p) is a number or a tensor: one number, or one for each row or head,
+broadcastable to the scores with 1 along ``dim``. A tensor receives an exact gradient.
+"""
 
 from seq2seq.mappings.entmax import entmax
 from seq2seq.mappings.fusedmax import fusedmax

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.mappings import simplex
+from seq2seq.mappings.domain import LAM, is_number
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.regularizer import Regularizer, weights
 from seq2seq.mappings.sparsemax import SquaredNorm
@@ -16,30 +17,20 @@ from seq2seq.mappings.taut_string import piece_means, taut_string
 class TotalVariation(Regularizer):
     """Ω(y) = ½‖y‖² + λΣ|y_{i+1} − y_i|, over neighbors among the valid positions."""
 
-    lam: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Refuse λ < 0."""
-        if not 0 <= self.lam < float("inf"):
-            raise ValueError(f"lam must be at least 0 and finite, not {self.lam}")
+    name = "fusedmax"
+    domain = LAM
+    lam: float | Tensor = 0.1
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
         """½‖y‖² + λΣ|y_{i+1} − y_i|, ``[rows]``."""
-        position = torch.arange(weights.shape[-1], device=weights.device)
-        latest = torch.where(valid, position, -1).cummax(-1).values
-        before = torch.nn.functional.pad(latest, (1, 0), value=-1)[
-            :, :-1
-        ]  # the valid neighbor on the left
-        jumps = (weights - weights.gather(-1, before.clamp(min=0))).abs()
-        variation = jumps.masked_fill(~valid | (before < 0), 0.0).sum(-1)
-        return 0.5 * weights.square().sum(-1) + self.lam * variation
+        return (0.5 * weights.square() + self.lam * _jumps(weights, valid).abs()).sum(-1)
 
     def vertex(self, index: Tensor, valid: Tensor) -> Tensor:
         """½ + λ for each valid neighbor of the vertex: 2 inside the row, 1 at its border."""
         position = torch.arange(valid.shape[-1], device=valid.device)
         left = (valid & (position < index[:, None])).any(-1)
         right = (valid & (position > index[:, None])).any(-1)
-        return 0.5 + self.lam * (left.double() + right.double())
+        return (0.5 + self.lam * (left.double() + right.double())[:, None])[:, 0]
 
     def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
         """P_Δ(prox_{λTV}(x)): the two steps compose exactly.
@@ -48,28 +39,47 @@ class TotalVariation(Regularizer):
         What they leave is stretches that decouple: towards such a lower neighbor, an end of a
         stretch is drawn down by λ.
         """
-        if self.lam == 0:
+        if is_number(self.lam, 0):
             return SquaredNorm().argmax(values, valid)
         position, first, last = _neighbors(valid)
-        x = values.flatten()[position].double()
-        near = x >= -1 - 4 * self.lam
+        x, lam = values.flatten()[position].double(), self._at(position, valid)
+        near = x >= -1 - 4 * lam
         starts = near & (first | ~near.roll(1))
         ends = near & (last | ~near.roll(-1))
-        x = x - self.lam * ((starts & ~first).double() + (ends & ~last).double())
+        x = x - lam * ((starts & ~first).double() + (ends & ~last).double())
         prox = values.new_full((values.numel(),), -torch.inf, dtype=torch.float64)
-        prox[position[near]] = taut_string(x[near], starts[near], self.lam, self.lam)
+        prox[position[near]] = taut_string(x[near], starts[near], lam[near], lam[near])
         return simplex.project(prox.view_as(values)).to(values.dtype)
 
     def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
         """The mean of v over each run of equal weights less that over the support, on it."""
-        if self.lam > 0:
+        if not is_number(self.lam, 0):
             position, first, _ = _neighbors(valid)
             y = weights.detach().flatten()[position]
-            run = (first | (y != y.roll(1))).cumsum(0) - 1
+            apart = first | (y != y.roll(1)) | (self._at(position, valid) == 0)
+            run = apart.cumsum(0) - 1
             means = piece_means(vectors.flatten()[position], run)
             vectors = torch.zeros_like(vectors.flatten()).index_copy(0, position, means)
             vectors = vectors.view_as(weights)
         return SquaredNorm().jacobian_product(weights, valid, vectors)
+
+    def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
+        """Σ sign(y_{i+1} − y_i)·(v_{i+1} − v_i)."""
+        return (_jumps(weights, valid).sign() * _jumps(vectors, valid)).sum(-1)
+
+    def _at(self, position: Tensor, valid: Tensor) -> Tensor:
+        """The λ of the row of each of the flattened positions."""
+        lam = torch.as_tensor(self.lam, dtype=torch.float64, device=valid.device)
+        return lam.expand(valid.shape).flatten()[position]
+
+
+def _jumps(rows: Tensor, valid: Tensor) -> Tensor:
+    """Each value less its valid neighbor on the left, ``[rows, length]``; 0 without one."""
+    position = torch.arange(rows.shape[-1], device=rows.device)
+    latest = torch.where(valid, position, -1).cummax(-1).values
+    before = torch.nn.functional.pad(latest, (1, 0), value=-1)[:, :-1]
+    jumps = rows - rows.gather(-1, before.clamp(min=0))
+    return jumps.masked_fill(~valid | (before < 0), 0.0)
 
 
 def _neighbors(valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,7 +102,7 @@ def fusedmax(
     dim: int = -1,
     *,
     gamma: float | Tensor = 1.0,
-    lam: float = 0.1,
+    lam: float | Tensor = 0.1,
 ) -> Tensor:
     """Π(x) = argmax_y ⟨y, x⟩ − γ(½‖y‖² + λΣ|y_{i+1} − y_i|), the fused lasso on the simplex.
 
@@ -114,5 +124,7 @@ def fusedmax(
 class Fusedmax(Mapping):
     """:func:`fusedmax` as a module."""
 
-    def __init__(self, gamma: float | Tensor = 1.0, lam: float = 0.1, dim: int = -1) -> None:
+    def __init__(
+        self, gamma: float | Tensor = 1.0, lam: float | Tensor = 0.1, dim: int = -1
+    ) -> None:
         super().__init__(TotalVariation(lam), gamma, dim)

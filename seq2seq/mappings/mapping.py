@@ -1,31 +1,45 @@
 """The face that all mappings share: weights, smoothed max, Fenchel–Young loss, regularizer."""
 
 import math
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 
 import torch
 from torch import Tensor, nn
 
+from seq2seq.mappings.domain import GAMMA
 from seq2seq.mappings.regularizer import Regularizer, maximum, weights
-from seq2seq.mappings.rows import Rows, as_rows, broadcast_mask, check_gamma, flatten
+from seq2seq.mappings.rows import Rows, as_rows, broadcast_mask, flatten
 
 
 class Mapping(nn.Module):
     """A mapping from scores to probabilities, Π(x) = argmax_y ⟨y, x⟩ − γΩ(y) over the simplex.
 
+    γ and the parameter θ of Ω (λ, α, p) may be tensors: one number, or one for each row or head,
+    broadcastable to the scores with 1 along ``dim``. They receive exact gradients, and those given
+    to a module are its parameters or buffers, so that it can learn and move them.
+
     Args:
         omega: the regularizer Ω.
-        gamma: the strength γ > 0. A tensor (one number, or one for each row, broadcastable to the
-            scores with 1 along ``dim``) receives a gradient.
+        gamma: the strength γ > 0.
         dim: the dimension that the mapping works along.
     """
 
     def __init__(self, omega: Regularizer, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
         super().__init__()
-        check_gamma(gamma)
-        self.omega = omega
-        self.gamma = gamma
+        GAMMA.check(gamma)
+        self.gamma: float | Tensor
+        self._hold(GAMMA.name, gamma)
+        if omega.domain is not None and omega.parameter is not None:
+            omega.domain.check(omega.parameter)
+            self._hold(omega.domain.name, omega.parameter)
+        self._omega = omega
         self.dim = dim
+
+    @property
+    def omega(self) -> Regularizer:
+        """The regularizer Ω at the parameter that the module holds."""
+        domain = self._omega.domain
+        return self._omega if domain is None else self._omega.at(getattr(self, domain.name))
 
     def forward(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
         """Weights like ``scores``: non-negative, of sum 1 over True, exactly 0 elsewhere.
@@ -41,7 +55,8 @@ class Mapping(nn.Module):
         for a row with nothing to attend; float32 for half scores.
         """
         rows = as_rows(scores, mask, self.dim, self.gamma)
-        return rows.restore_values(rows.gamma * maximum(self.omega, rows) + rows.maximum)
+        omega = self.omega.of_rows(rows.shape, rows.dim, rows.values.dtype)
+        return rows.restore_values(rows.gamma * maximum(omega, rows) + rows.maximum)
 
     def loss(self, scores: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """The Fenchel–Young loss, L(x; y) = max_Ω(x) + γΩ(y) − ⟨x, y⟩ ≥ 0, of gradient Π(x) − y.
@@ -57,11 +72,12 @@ class Mapping(nn.Module):
             scores; 0 where nothing may be attended.
         """
         rows = as_rows(scores, mask, self.dim, self.gamma)
+        omega = self.omega.of_rows(rows.shape, rows.dim, rows.values.dtype)
         if self._is_distribution(target, scores):
-            difference = self._at_distribution(rows, target)
+            difference = self._at_distribution(omega, rows, target)
         else:
-            difference = self._at_index(rows, target.reshape(-1))
-        value = (maximum(self.omega, rows) + difference).masked_fill(rows.empty, 0.0)
+            difference = self._at_index(omega, rows, target.reshape(-1))
+        value = (maximum(omega, rows) + difference).masked_fill(rows.empty, 0.0)
         value = value - value.detach().clamp(max=0.0)  # rounding below 0 goes, the gradient stays
         value = rows.gamma * value
         return rows.restore_values(value)
@@ -73,14 +89,26 @@ class Mapping(nn.Module):
         else:
             valid = broadcast_mask(mask, weights)
         y, valid = flatten(weights, self.dim), flatten(valid, self.dim)
-        value = self.omega.value(y.masked_fill(~valid, 0.0), valid)
-        return value.reshape(weights.movedim(self.dim, -1).shape[:-1]).to(weights.dtype)
+        shape = weights.movedim(self.dim, -1).shape
+        omega = self.omega.of_rows(shape, self.dim, y.dtype)
+        value = omega.value(y.masked_fill(~valid, 0.0), valid)
+        return value.reshape(shape[:-1]).to(weights.dtype)
 
     def extra_repr(self) -> str:
         """The parameters, as given."""
-        parameters: dict[str, object] = asdict(self.omega) if is_dataclass(self.omega) else {}
+        omega = self.omega
+        parameters: dict[str, object] = {}
+        if is_dataclass(omega):
+            parameters = {field.name: getattr(omega, field.name) for field in fields(omega)}
         parameters |= {"gamma": self.gamma, "dim": self.dim}
         return ", ".join(f"{name}={value}" for name, value in parameters.items())
+
+    def _hold(self, name: str, parameter: float | Tensor) -> None:
+        """Keep γ or θ; a tensor moves with the module, and is saved with it."""
+        if isinstance(parameter, Tensor) and not isinstance(parameter, nn.Parameter):
+            self.register_buffer(name, parameter)
+        else:
+            setattr(self, name, parameter)
 
     def _is_distribution(self, target: Tensor, scores: Tensor) -> bool:
         without_dim = scores.movedim(self.dim, -1).shape[:-1]
@@ -94,14 +122,16 @@ class Mapping(nn.Module):
             f"not {target.dtype} of shape {tuple(target.shape)}"
         )
 
-    def _at_index(self, rows: Rows, index: Tensor) -> Tensor:
+    @staticmethod
+    def _at_index(omega: Regularizer, rows: Rows, index: Tensor) -> Tensor:
         """Ω(y) − ⟨x, y⟩ for one-hot y, without building y."""
-        vertex = self.omega.vertex(index, rows.valid)
+        vertex = omega.vertex(index, rows.valid)
         return (vertex - rows.values.gather(1, index[:, None])[:, 0]).to(rows.values.dtype)
 
-    def _at_distribution(self, rows: Rows, target: Tensor) -> Tensor:
+    @staticmethod
+    def _at_distribution(omega: Regularizer, rows: Rows, target: Tensor) -> Tensor:
         """Ω(y) − ⟨x, y⟩ for distributions y; inf where y has mass on a masked position."""
-        y = flatten(target, self.dim).to(rows.values.dtype)
+        y = flatten(target, rows.dim).to(rows.values.dtype)
         outside = ((y > 0) & ~rows.valid).any(-1)
         product = (y * rows.values.masked_fill(~rows.valid, 0.0)).sum(-1)
-        return (self.omega.value(y, rows.valid) - product).masked_fill(outside, math.inf)
+        return (omega.value(y, rows.valid) - product).masked_fill(outside, math.inf)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.mappings import simplex
+from seq2seq.mappings.domain import LAM, is_number
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.regularizer import Regularizer, weights
 from seq2seq.mappings.sparsemax import SquaredNorm
@@ -19,23 +20,20 @@ class Oscar(Regularizer):
     Here y_(1) ≥ y_(2) ≥ … are the weights in decreasing order and d the number of valid positions.
     """
 
-    lam: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Refuse λ < 0."""
-        if not 0 <= self.lam < float("inf"):
-            raise ValueError(f"lam must be at least 0 and finite, not {self.lam}")
+    name = "oscarmax"
+    domain = LAM
+    lam: float | Tensor = 0.1
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
         """½‖y‖² + λΣ_k (d − k)·y_(k), ``[rows]``."""
         descending = weights.sort(-1, descending=True).values
         rank = torch.arange(1, weights.shape[-1] + 1, device=weights.device)
         charge = (valid.sum(-1, keepdim=True) - rank).clamp(min=0)
-        return 0.5 * weights.square().sum(-1) + self.lam * (charge * descending).sum(-1)
+        return (0.5 * weights.square() + self.lam * charge * descending).sum(-1)
 
     def vertex(self, index: Tensor, valid: Tensor) -> Tensor:
         """½ + λ(d − 1) at every vertex."""
-        return 0.5 + self.lam * (valid.sum(-1).double() - 1)
+        return (0.5 + self.lam * (valid.sum(-1, keepdim=True).double() - 1))[:, 0]
 
     def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
         """P_Δ of the non-increasing isotonic regression of x_(k) − λ(d − k), unsorted.
@@ -45,13 +43,14 @@ class Oscar(Regularizer):
         argmax for large positive scores only.) Adding a constant changes nothing, so λk stands for
         −λ(d − k). Values below −1 − λ(d − 1) cannot be in the support.
         """
-        if self.lam == 0:
+        if is_number(self.lam, 0):
             return SquaredNorm().argmax(values, valid)
         descending, order = values.double().sort(-1, descending=True)
-        reach = 1 + self.lam * (valid.sum(-1, keepdim=True) - 1)
+        lam = torch.as_tensor(self.lam, dtype=torch.float64, device=values.device)
+        reach = 1 + lam * (valid.sum(-1, keepdim=True) - 1)
         near = descending >= -reach
         rank = torch.arange(values.shape[-1], device=values.device, dtype=torch.float64)
-        x = (descending + self.lam * rank)[near]
+        x = (descending + lam * rank)[near]
         starts = (rank == 0).expand_as(near)[near]
         rows = torch.full_like(descending, -torch.inf)
         rows[near] = taut_string(x, starts, 0.0, torch.inf)
@@ -60,14 +59,32 @@ class Oscar(Regularizer):
 
     def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
         """The mean of v over each group of equal weights less that over the support, on it."""
-        if self.lam > 0:
-            y, order = weights.detach().sort(-1, descending=True)
-            changes = torch.ones_like(y, dtype=torch.bool)
-            changes[:, 1:] = y[:, 1:] != y[:, :-1]
-            group = changes.flatten().cumsum(0) - 1
+        if not is_number(self.lam, 0):
+            order, group = _groups(weights)
             means = piece_means(vectors.gather(-1, order).flatten(), group).view_as(vectors)
-            vectors = torch.zeros_like(vectors).scatter(-1, order, means)
+            means = torch.zeros_like(vectors).scatter(-1, order, means)
+            lam = torch.as_tensor(self.lam, device=vectors.device)
+            vectors = torch.where(lam > 0, means, vectors)
         return SquaredNorm().jacobian_product(weights, valid, vectors)
+
+    def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
+        """Σ v·(d − k) with k the mean rank of the group of equal weights."""
+        order, group = _groups(weights)
+        rank = torch.arange(1, weights.shape[-1] + 1, device=weights.device, dtype=vectors.dtype)
+        rank = piece_means(rank.expand_as(weights).flatten(), group).view_as(weights)
+        charge = valid.sum(-1, keepdim=True) - rank
+        return (vectors.gather(-1, order) * charge).sum(-1)
+
+
+def _groups(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Decreasing order of each row, ``[rows, length]``, and the groups of equals, numbered.
+
+    The numbers, ``[rows · length]``, are those of all the rows one after the other.
+    """
+    y, order = weights.detach().sort(-1, descending=True)
+    changes = torch.ones_like(y, dtype=torch.bool)
+    changes[:, 1:] = y[:, 1:] != y[:, :-1]
+    return order, changes.flatten().cumsum(0) - 1
 
 
 def oscarmax(
@@ -76,7 +93,7 @@ def oscarmax(
     dim: int = -1,
     *,
     gamma: float | Tensor = 1.0,
-    lam: float = 0.1,
+    lam: float | Tensor = 0.1,
 ) -> Tensor:
     """Π(x) = argmax_y ⟨y, x⟩ − γ(½‖y‖² + λΣ_{i<j} max(y_i, y_j)), OSCAR on the simplex.
 
@@ -98,5 +115,7 @@ def oscarmax(
 class Oscarmax(Mapping):
     """:func:`oscarmax` as a module."""
 
-    def __init__(self, gamma: float | Tensor = 1.0, lam: float = 0.1, dim: int = -1) -> None:
+    def __init__(
+        self, gamma: float | Tensor = 1.0, lam: float | Tensor = 0.1, dim: int = -1
+    ) -> None:
         super().__init__(Oscar(lam), gamma, dim)

@@ -11,6 +11,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from seq2seq.mappings.domain import GAMMA
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -61,7 +63,6 @@ def as_rows(
 ) -> Rows:
     """View ``scores`` ``[..., length, ...]`` as rows along ``dim``; −inf counts as masked."""
     check_scores(scores)
-    check_gamma(gamma)
     shape = scores.movedim(dim, -1).shape
     x = flatten(scores, dim)
     if mask is not None:
@@ -70,10 +71,11 @@ def as_rows(
     valid = x.detach().isfinite()
     values = x - maximum.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)[:, None]
     if isinstance(gamma, Tensor):
-        gamma = _gamma_of_rows(gamma, scores, dim).to(x.dtype)
+        gamma = GAMMA.of_rows(gamma, shape, dim).to(x.dtype)
         values = values.masked_fill(~valid, 0.0) / gamma[:, None]  # no −inf in γ's gradient
-    elif gamma != 1.0:
-        values = values / gamma
+    else:
+        GAMMA.check(gamma)
+        values = values if gamma == 1.0 else values / gamma
     # A row without an answer is computed as if it were ordinary, and poisoned on the way out.
     values = values.masked_fill(~valid, -math.inf)
     maximum = maximum.masked_fill(maximum == -math.inf, 0.0)
@@ -107,23 +109,3 @@ def check_scores(scores: Tensor) -> None:
     """Refuse scores that are not floating point."""
     if not scores.is_floating_point():
         raise TypeError(f"scores must be floating point, not {scores.dtype}; pass scores.float()")
-
-
-def check_gamma(gamma: float | Tensor) -> None:
-    """Refuse a strength that is not positive."""
-    positive = bool((gamma > 0).all()) if isinstance(gamma, Tensor) else gamma > 0
-    if not positive:
-        raise ValueError(f"gamma must be greater than 0, not {gamma}")
-
-
-def _gamma_of_rows(gamma: Tensor, scores: Tensor, dim: int) -> Tensor:
-    """``gamma`` as ``[rows]``; it may differ between rows, not along one."""
-    shape = list(scores.shape)
-    shape[dim] = 1
-    try:
-        return gamma.broadcast_to(shape).movedim(dim, -1).reshape(-1)
-    except RuntimeError:
-        raise ValueError(
-            f"gamma of shape {tuple(gamma.shape)} does not broadcast to {tuple(shape)} "
-            "(the shape of the scores with 1 along dim)"
-        ) from None

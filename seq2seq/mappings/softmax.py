@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from seq2seq.mappings.domain import is_number
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.regularizer import Regularizer, weights
 from seq2seq.mappings.rows import check_scores, flatten
@@ -14,6 +15,8 @@ from seq2seq.mappings.rows import check_scores, flatten
 @dataclass(frozen=True)
 class Negentropy(Regularizer):
     """Ω(y) = Σ y log y."""
+
+    name = "softmax"
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
         """Σ y log y, ``[rows]``."""
@@ -63,7 +66,11 @@ class Softmax(Mapping):
         cross-entropy.
         """
         check_scores(scores)
-        if mask is None and self.gamma == 1.0 and not self._is_distribution(target, scores):
+        if (
+            mask is None
+            and is_number(self.gamma, 1.0)
+            and not self._is_distribution(target, scores)
+        ):
             value = functional.cross_entropy(
                 flatten(scores, self.dim), target.reshape(-1), reduction="none"
             )

@@ -13,6 +13,8 @@ from seq2seq.mappings.regularizer import Regularizer, weights
 class SquaredNorm(Regularizer):
     """Ω(y) = ½‖y‖²."""
 
+    name = "sparsemax"
+
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
         """½‖y‖², ``[rows]``."""
         return 0.5 * weights.square().sum(-1)

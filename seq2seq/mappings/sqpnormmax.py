@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.mappings import simplex
+from seq2seq.mappings.domain import Domain, is_number
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.regularizer import Regularizer, weights
 from seq2seq.mappings.root import decreasing_root
@@ -15,19 +16,18 @@ from seq2seq.mappings.root import decreasing_root
 class SquaredPNorm(Regularizer):
     """Ω(y) = ½‖y‖_p², 1 < p ≤ 2."""
 
-    p: float = 1.5
-
-    def __post_init__(self) -> None:
-        """Refuse p outside (1, 2]."""
-        if not 1 < self.p <= 2:
-            raise ValueError(f"p must be greater than 1 and at most 2, not {self.p}")
+    name = "sqpnormmax"
+    domain = Domain(
+        "p", "greater than 1 and at most 2", lambda p: (p > 1) & (p <= 2), low=1.001, high=2.0
+    )
+    p: float | Tensor = 1.5
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
         """½‖y‖_p², ``[rows]``."""
-        power = weights.abs().pow(self.p).sum(-1)
+        power = power_sum(weights.abs(), self.p)
         # The root of 0 has no derivative; an empty row is given that of 1 instead, times 0.
         some = power > 0
-        return torch.where(some, 0.5 * torch.where(some, power, 1.0).pow(2 / self.p), 0.0)
+        return torch.where(some, 0.5 * torch.where(some, power, 1.0).pow(2 / self.p), 0.0)[:, 0]
 
     def vertex(self, index: Tensor, valid: Tensor) -> float:
         """½ at every vertex."""
@@ -35,7 +35,7 @@ class SquaredPNorm(Regularizer):
 
     def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
         """In proportion to v^r, r = 1/(p − 1), v = (1 + x/m)_+, with m = −τ from ``_scale``."""
-        if self.p == 2:
+        if is_number(self.p, 2):
             return simplex.project(values)
         scale = self._scale(simplex.candidates(values, margin=1.0).double())
         z = self._power(values.double() / scale)
@@ -51,7 +51,7 @@ class SquaredPNorm(Regularizer):
         positive = weights > 0
         y = torch.where(positive, weights, 1.0)
         s = torch.where(positive, y.pow(2 - p), 0.0)
-        power = torch.where(positive, y.pow(p), 0.0).sum(-1, keepdim=True)
+        power = power_sum(weights, p)
         power = torch.where(power > 0, power, 1.0)  # n^p, of an empty row 1
 
         def inverse(v: Tensor) -> Tensor:
@@ -61,6 +61,23 @@ class SquaredPNorm(Regularizer):
         ones, result = inverse(positive.to(s.dtype)), inverse(vectors)
         total = ones.sum(-1, keepdim=True)
         return result - ones * result.sum(-1, keepdim=True) / torch.where(total > 0, total, 1.0)
+
+    def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
+        """Σ v·∂(n^{2−p}·y^{p−1})/∂p.
+
+        It is Σ v·n^{2−p}·y^{p−1}·(log y − log n + (2 − p)·(Σ(y/n)^p·log y − log n)/p), n = ‖y‖_p.
+        """
+        p = self.p
+        positive = weights > 0
+        y = torch.where(positive, weights, 1.0)
+        power = torch.where(positive, y.pow(p), 0.0)
+        total = power.sum(-1, keepdim=True)
+        total = torch.where(total > 0, total, 1.0)
+        log_n = total.log() / p
+        log_y = y.log()
+        slope = ((power * log_y).sum(-1, keepdim=True) / total - log_n) / p  # ∂(log n)/∂p
+        gradient = ((2 - p) * log_n).exp() * y.pow(p - 1)
+        return (vectors * gradient * (log_y - log_n + (2 - p) * slope)).sum(-1)
 
     def _power(self, ratio: Tensor) -> Tensor:
         """(1 + x/m)_+^{1/(p − 1)}."""
@@ -96,12 +113,18 @@ class SquaredPNorm(Regularizer):
         return decreasing_root(function, low, high)
 
 
+def power_sum(y: Tensor, p: float | Tensor) -> Tensor:
+    """Σ y^p, ``[rows, 1]``, for y ≥ 0; where y = 0 it has derivatives, in p too, and they are 0."""
+    positive = y > 0
+    return torch.where(positive, torch.where(positive, y, 1.0).pow(p), 0.0).sum(-1, keepdim=True)
+
+
 def sqpnormmax(
     scores: Tensor,
     mask: Tensor | None = None,
     dim: int = -1,
     *,
-    p: float = 1.5,
+    p: float | Tensor = 1.5,
     gamma: float | Tensor = 1.0,
 ) -> Tensor:
     """Π(x) = argmax_y ⟨y, x⟩ − (γ/2)‖y‖_p², of the form y ∝ (x − τ)_+^{1/(p − 1)}.
@@ -122,5 +145,5 @@ def sqpnormmax(
 class Sqpnormmax(Mapping):
     """:func:`sqpnormmax` as a module."""
 
-    def __init__(self, p: float = 1.5, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
+    def __init__(self, p: float | Tensor = 1.5, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
         super().__init__(SquaredPNorm(p), gamma, dim)

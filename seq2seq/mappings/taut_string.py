@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 
-def taut_string(values: Tensor, starts: Tensor, below: float, above: float) -> Tensor:
+def taut_string(
+    values: Tensor, starts: Tensor, below: float | Tensor, above: float | Tensor
+) -> Tensor:
     """Slopes of the shortest path in [S − below, S + above], equal along each straight piece.
 
     Every sequence begins as one piece, drawn as the chord between its ends. Where a chord leaves
@@ -21,7 +23,8 @@ def taut_string(values: Tensor, starts: Tensor, below: float, above: float) -> T
     Args:
         values: ``[positions]`` float64, sequences one after the other.
         starts: ``[positions]`` bool, True where a sequence begins.
-        below: how far the tube reaches below S.
+        below: how far the tube reaches below S; a number, or ``[positions]`` with one for each
+            sequence, at all of its positions.
         above: how far the tube reaches above S; may be inf.
 
     Returns:
@@ -30,13 +33,17 @@ def taut_string(values: Tensor, starts: Tensor, below: float, above: float) -> T
     if not len(values):
         return values
     values, knots = values.clone(), starts.clone()
+    lower, upper = (
+        torch.as_tensor(reach, dtype=values.dtype, device=values.device).expand_as(values)
+        for reach in (-below, above)
+    )
     size, epsilon = float(values.abs().max()), torch.finfo(values.dtype).eps
     while True:
         piece = knots.cumsum(0) - 1
         slopes = piece_means(values, piece)
         deviation = (values - slopes).cumsum(0)  # S − chord, 0 again at the end of each piece
         tolerance = epsilon * len(values) * max(size, float(deviation.abs().max()))
-        violation = torch.maximum(deviation - below, -deviation - above)
+        violation = torch.maximum(deviation + lower, -deviation - upper)
         violation[knots.roll(-1)] = -torch.inf  # ends of pieces are pinned already
         largest = violation.new_empty(int(piece[-1]) + 1).scatter_reduce_(
             0, piece, violation, "amax", include_self=False
@@ -44,8 +51,7 @@ def taut_string(values: Tensor, starts: Tensor, below: float, above: float) -> T
         knot = ((violation > tolerance) & (violation == largest[piece])).nonzero()[:, 0]
         if not len(knot):
             break
-        # Two numbers alone would make a float32 of λ.
-        offset = torch.where(deviation[knot] > 0, values.new_tensor(-below), above)
+        offset = torch.where(deviation[knot] > 0, lower[knot], upper[knot])
         values[knot] += offset  # the piece on the left ends at the tube,
         values[knot + 1] -= offset  # and the one on the right begins there
         knots[knot + 1] = True
