@@ -4,6 +4,7 @@ from seq2seq.mappings.entmax import Entmax
 from seq2seq.mappings.functional import (
     entmax,
     fusedmax,
+    normmax,
     oscarmax,
     softmax,
     sparsemax,
@@ -11,6 +12,7 @@ from seq2seq.mappings.functional import (
 )
 from seq2seq.mappings.fusedmax import Fusedmax
 from seq2seq.mappings.mapping import Mapping
+from seq2seq.mappings.normmax import Normmax
 from seq2seq.mappings.oscarmax import Oscarmax
 from seq2seq.mappings.softmax import Softmax
 from seq2seq.mappings.sparsemax import Sparsemax
@@ -20,12 +22,14 @@ __all__ = [
     "Entmax",
     "Fusedmax",
     "Mapping",
+    "Normmax",
     "Oscarmax",
     "Softmax",
     "Sparsemax",
     "Sqpnormmax",
     "entmax",
     "fusedmax",
+    "normmax",
     "oscarmax",
     "softmax",
     "sparsemax",

@@ -6,9 +6,10 @@ broadcastable to the scores with 1 along ``dim``. A tensor receives an exact gra
 
 from seq2seq.mappings.entmax import entmax
 from seq2seq.mappings.fusedmax import fusedmax
+from seq2seq.mappings.normmax import normmax
 from seq2seq.mappings.oscarmax import oscarmax
 from seq2seq.mappings.softmax import softmax
 from seq2seq.mappings.sparsemax import sparsemax
 from seq2seq.mappings.sqpnormmax import sqpnormmax
 
-__all__ = ["entmax", "fusedmax", "oscarmax", "softmax", "sparsemax", "sqpnormmax"]
+__all__ = ["entmax", "fusedmax", "normmax", "oscarmax", "softmax", "sparsemax", "sqpnormmax"]

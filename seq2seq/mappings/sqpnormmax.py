@@ -8,6 +8,7 @@ from torch import Tensor
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import Domain, is_number
 from seq2seq.mappings.mapping import Mapping
+from seq2seq.mappings.power_norm import logarithmic_slope, power_norm
 from seq2seq.mappings.regularizer import Regularizer, weights
 from seq2seq.mappings.root import decreasing_root
 
@@ -24,10 +25,8 @@ class SquaredPNorm(Regularizer):
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
         """½‖y‖_p², ``[rows]``."""
-        power = power_sum(weights.abs(), self.p)
-        # The root of 0 has no derivative; an empty row is given that of 1 instead, times 0.
-        some = power > 0
-        return torch.where(some, 0.5 * torch.where(some, power, 1.0).pow(2 / self.p), 0.0)[:, 0]
+        some = (weights > 0).any(-1)
+        return torch.where(some, 0.5 * power_norm(weights, self.p).square()[:, 0], 0.0)
 
     def vertex(self, index: Tensor, valid: Tensor) -> float:
         """½ at every vertex."""
@@ -51,33 +50,25 @@ class SquaredPNorm(Regularizer):
         positive = weights > 0
         y = torch.where(positive, weights, 1.0)
         s = torch.where(positive, y.pow(2 - p), 0.0)
-        power = power_sum(weights, p)
-        power = torch.where(power > 0, power, 1.0)  # n^p, of an empty row 1
+        n = power_norm(weights, p)
 
         def inverse(v: Tensor) -> Tensor:
-            product = s * v - (2 - p) / power * weights * (weights * v).sum(-1, keepdim=True)
-            return product / ((p - 1) * power.pow((2 - p) / p))
+            product = s * v - (2 - p) / n.pow(p) * weights * (weights * v).sum(-1, keepdim=True)
+            return product / ((p - 1) * n.pow(2 - p))
 
         ones, result = inverse(positive.to(s.dtype)), inverse(vectors)
         total = ones.sum(-1, keepdim=True)
         return result - ones * result.sum(-1, keepdim=True) / torch.where(total > 0, total, 1.0)
 
     def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """Σ v·∂(n^{2−p}·y^{p−1})/∂p.
+        """Σ v·∂(n^{2−p}·y^{p−1})/∂p with n = ‖y‖_p.
 
-        It is Σ v·n^{2−p}·y^{p−1}·(log y − log n + (2 − p)·(Σ(y/n)^p·log y − log n)/p), n = ‖y‖_p.
+        It is Σ v·n·(y/n)^{p−1}·(log(y/n) + (2 − p)·∂(log n)/∂p).
         """
-        p = self.p
-        positive = weights > 0
-        y = torch.where(positive, weights, 1.0)
-        power = torch.where(positive, y.pow(p), 0.0)
-        total = power.sum(-1, keepdim=True)
-        total = torch.where(total > 0, total, 1.0)
-        log_n = total.log() / p
-        log_y = y.log()
-        slope = ((power * log_y).sum(-1, keepdim=True) / total - log_n) / p  # ∂(log n)/∂p
-        gradient = ((2 - p) * log_n).exp() * y.pow(p - 1)
-        return (vectors * gradient * (log_y - log_n + (2 - p) * slope)).sum(-1)
+        p, n = self.p, power_norm(weights, self.p)
+        ratio = torch.where(weights > 0, weights / n, 1.0)
+        change = ratio.log() + (2 - p) * logarithmic_slope(weights, p)
+        return (vectors * n * ratio.pow(p - 1) * change).sum(-1)
 
     def _power(self, ratio: Tensor) -> Tensor:
         """(1 + x/m)_+^{1/(p − 1)}."""
@@ -111,12 +102,6 @@ class SquaredPNorm(Regularizer):
             return -value, -slope
 
         return decreasing_root(function, low, high)
-
-
-def power_sum(y: Tensor, p: float | Tensor) -> Tensor:
-    """Σ y^p, ``[rows, 1]``, for y ≥ 0; where y = 0 it has derivatives, in p too, and they are 0."""
-    positive = y > 0
-    return torch.where(positive, torch.where(positive, y, 1.0).pow(p), 0.0).sum(-1, keepdim=True)
 
 
 def sqpnormmax(

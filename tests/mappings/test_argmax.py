@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optimality import fused_bound, oscar_bound, smooth_bound
 
-from seq2seq.mappings import Entmax, Fusedmax, Oscarmax, Softmax, Sparsemax, Sqpnormmax
+from seq2seq.mappings import Entmax, Fusedmax, Normmax, Oscarmax, Softmax, Sparsemax, Sqpnormmax
 
 
 def squared_norm(y):
@@ -47,6 +47,9 @@ SOLVED = [
     pytest.param(Entmax(1.25), tsallis(1.25), 2e-5, id="entmax-1.25"),
     pytest.param(Entmax(3.0), tsallis(3), 2e-5, id="entmax-3"),
     pytest.param(Sqpnormmax(1.5), power_norm(1.5), 2e-5, id="sqpnormmax-1.5"),
+    pytest.param(Normmax(2.0), lambda y: cp.norm(y), 2e-5, id="normmax-2"),
+    pytest.param(Normmax(1.5, 0.5), lambda y: cp.pnorm(y, 1.5), 2e-5, id="normmax-1.5"),
+    pytest.param(Normmax(4.0), lambda y: cp.pnorm(y, 4), 2e-5, id="normmax-4"),
 ]
 
 
@@ -140,6 +143,19 @@ def test_sqpnormmax_is_optimal(x, p, gamma):
         return float(np.where(y > 0, np.abs(curved), np.maximum(slack, 0)).sum()) + abs(y.sum() - 1)
 
     check(Sqpnormmax(p, gamma), x, bound)
+
+
+@many
+@given(rows(), st.sampled_from([1.05, 1.3, 1.5, 2.0]), st.sampled_from([0.3, 1.0]))
+def test_normmax_is_optimal(x, p, gamma):
+    def bound(x, y):
+        norm = (y**p).sum() ** (1 / p)
+        slack = x - (y / norm) ** (p - 1)
+        slack = slack - slack[y.argmax()]
+        curved = slack * (y / norm) ** (2 - p) / (p - 1)
+        return float(np.where(y > 0, np.abs(curved), np.maximum(slack, 0)).sum()) + abs(y.sum() - 1)
+
+    check(Normmax(p, gamma), x, bound)
 
 
 @pytest.mark.parametrize("alpha", [2.5, 3.0, 10.0])

@@ -13,19 +13,21 @@ from seq2seq.mappings import (
     Entmax,
     Fusedmax,
     Mapping,
+    Normmax,
     Oscarmax,
     Softmax,
     Sparsemax,
     Sqpnormmax,
     entmax,
     fusedmax,
+    normmax,
     oscarmax,
     softmax,
     sparsemax,
     sqpnormmax,
 )
 
-FUNCTIONS = [softmax, sparsemax, entmax, sqpnormmax, fusedmax, oscarmax]
+FUNCTIONS = [softmax, sparsemax, entmax, sqpnormmax, normmax, fusedmax, oscarmax]
 MAPPINGS = [
     Softmax(),
     Softmax(gamma=0.5),
@@ -37,6 +39,9 @@ MAPPINGS = [
     Entmax(alpha=2.5),
     Sqpnormmax(),
     Sqpnormmax(p=1.2, gamma=0.7),
+    Normmax(),
+    Normmax(p=1.3, gamma=0.7),
+    Normmax(p=3.0),
     Fusedmax(),
     Fusedmax(gamma=0.5, lam=0.4),
     Oscarmax(),
@@ -335,6 +340,7 @@ def test_gamma_of_a_module_may_be_a_parameter():
         (lambda: Entmax(alpha=0.99), "alpha must be at least 1"),
         (lambda: entmax(torch.zeros(3), alpha=0.5), "alpha must be at least 1"),
         (lambda: Sqpnormmax(p=1.0), "p must be greater than 1 and at most 2"),
+        (lambda: Normmax(p=1.0), "p must be greater than 1 and finite"),
         (lambda: Sqpnormmax(p=2.1), "p must be greater than 1 and at most 2"),
         (lambda: softmax(torch.zeros(3, 4), torch.ones(3, dtype=torch.bool)), "does not broadcast"),
         (lambda: Sparsemax().loss(torch.zeros(3, 4), torch.zeros(4).long()), "class indices"),

@@ -10,6 +10,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from seq2seq.mappings import (
     Entmax,
     Fusedmax,
+    Normmax,
     Oscarmax,
     Softmax,
     Sparsemax,
@@ -28,15 +29,17 @@ CASES = [
     pytest.param(Sparsemax, "gamma", [0.5, 1.0, 2.0], id="sparsemax-gamma"),
     pytest.param(Entmax, "gamma", [0.5, 1.0, 2.0], id="entmax-gamma"),
     pytest.param(Sqpnormmax, "gamma", [0.5, 1.0, 2.0], id="sqpnormmax-gamma"),
+    pytest.param(Normmax, "gamma", [0.5, 1.0, 2.0], id="normmax-gamma"),
     pytest.param(Fusedmax, "gamma", [0.5, 1.0, 2.0], id="fusedmax-gamma"),
     pytest.param(Oscarmax, "gamma", [0.5, 1.0, 2.0], id="oscarmax-gamma"),
     pytest.param(Entmax, "alpha", [1.05, 1.5, 2.0], id="entmax-alpha"),
     pytest.param(Sqpnormmax, "p", [1.2, 1.5, 1.9], id="sqpnormmax-p"),
+    pytest.param(Normmax, "p", [1.3, 2.0, 3.0], id="normmax-p"),
     pytest.param(partial(Fusedmax, 0.5), "lam", [0.03, 0.1, 0.4], id="fusedmax-lam"),
     pytest.param(partial(Oscarmax, 0.5), "lam", [0.01, 0.03, 0.1], id="oscarmax-lam"),
 ]
 every = pytest.mark.parametrize(("build", "name", "values"), CASES)
-learned = pytest.mark.parametrize(("build", "name", "values"), CASES[6:])
+learned = pytest.mark.parametrize(("build", "name", "values"), CASES[7:])
 mask = torch.tensor(
     [
         [True, True, False, True, True, False, True],

@@ -1,0 +1,113 @@
+"""Normmax (Blondel, Martins and Niculae, 2020): the mapping of a p-norm that is not squared."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seq2seq.mappings import simplex
+from seq2seq.mappings.domain import Domain
+from seq2seq.mappings.mapping import Mapping
+from seq2seq.mappings.power_norm import logarithmic_slope, power_norm
+from seq2seq.mappings.regularizer import Regularizer, weights
+from seq2seq.mappings.root import decreasing_root
+
+
+@dataclass(frozen=True)
+class PNorm(Regularizer):
+    """Ω(y) = ‖y‖_p, p > 1."""
+
+    name = "normmax"
+    domain = Domain(
+        "p", "greater than 1 and finite", lambda p: (p > 1) & (p < float("inf")), low=1.001
+    )
+    p: float | Tensor = 2.0
+
+    def value(self, weights: Tensor, valid: Tensor) -> Tensor:
+        """‖y‖_p, ``[rows]``."""
+        some = (weights > 0).any(-1)
+        return torch.where(some, power_norm(weights, self.p)[:, 0], 0.0)
+
+    def vertex(self, index: Tensor, valid: Tensor) -> float:
+        """1 at every vertex."""
+        return 1.0
+
+    def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
+        """In proportion to (x − τ)_+^{1/(p − 1)}."""
+        tau = self._threshold(simplex.candidates(values, margin=1.0).double())
+        ratio = (1 - values.double() / tau).clamp(min=0.0)  # of x − τ to that of the largest x
+        z = torch.where(ratio > 0, (torch.log(ratio) / (self.p - 1)).exp(), 0.0)
+        return (
+            (z / z.sum(-1, keepdim=True).clamp(min=0.5)).masked_fill(~valid, 0.0).to(values.dtype)
+        )
+
+    def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
+        """n/(p − 1)·(s∘(v − ⟨y, v⟩) − y·Σ s∘(v − ⟨y, v⟩)), s = (y/n)^{2−p} on the support.
+
+        With n = ‖y‖_p. The Hessian (p − 1)/n·(diag(1/s) − u uᵀ), u = (y/n)^{p−1}, is flat along y:
+        for dx − dτ to be in its range, dτ = ⟨y, dx⟩, and the multiple of y is what keeps Σy = 1.
+        Above p = 2 the derivative is unbounded where y → 0; s is cut at 1/ε there.
+        """
+        p, positive = self.p, weights > 0
+        n = power_norm(weights, p)
+        s = torch.where(positive, torch.where(positive, weights / n, 1.0).pow(2 - p), 0.0)
+        s = s.clamp(max=1 / torch.finfo(s.dtype).eps)
+        change = s * (vectors - (weights * vectors).sum(-1, keepdim=True))
+        return n / (p - 1) * (change - weights * change.sum(-1, keepdim=True))
+
+    def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
+        """Σ v·∂((y/n)^{p−1})/∂p = Σ v·(y/n)^{p−1}·(log(y/n) − (p − 1)·∂(log n)/∂p), n = ‖y‖_p."""
+        p = self.p
+        ratio = torch.where(weights > 0, weights / power_norm(weights, p), 1.0)
+        change = ratio.log() - (p - 1) * logarithmic_slope(weights, p)
+        return (vectors * ratio.pow(p - 1) * change).sum(-1)
+
+    def _threshold(self, values: Tensor) -> Tensor:
+        """The τ of each row, ``[rows, 1]``, of ``values`` whose largest is 0.
+
+        Optimality asks (y/n)^{p−1} = x − τ on the support, and Σ(y/n)^p = 1: the root of
+        ‖(x − τ)_+‖_q − 1 with q = p/(p − 1). It is convex in τ, and no weight of d is above 1, the
+        largest not below 1/d.
+        """
+        q = self.p / (self.p - 1)
+        low = values.new_full((values.shape[0], 1), -1.0)
+        high = low * values.shape[-1] ** (-1 / q)
+
+        def function(tau: Tensor) -> tuple[Tensor, Tensor]:
+            ratio = (1 - values / tau).clamp(min=0.0)
+            powers = torch.where(ratio > 0, (ratio.log() * (q - 1)).exp(), 0.0)
+            total = (ratio * powers).sum(-1, keepdim=True)
+            norm = -tau * total.pow(1 / q)
+            return norm - 1, -total.pow(1 / q - 1) * powers.sum(-1, keepdim=True)
+
+        return decreasing_root(function, low, high)
+
+
+def normmax(
+    scores: Tensor,
+    mask: Tensor | None = None,
+    dim: int = -1,
+    *,
+    p: float | Tensor = 2.0,
+    gamma: float | Tensor = 1.0,
+) -> Tensor:
+    """Π(x) = argmax_y ⟨y, x⟩ − γ‖y‖_p, of the form y ∝ (x − τ)_+^{1/(p − 1)}.
+
+    Args:
+        scores: ``[..., length]`` of any float type.
+        mask: bool, broadcastable to ``scores``, True = may be attended.
+        dim: the dimension that the mapping works along.
+        p: p > 1; the larger, the more equal the weights of the support.
+        gamma: the strength γ > 0; larger is denser.
+
+    Returns:
+        Weights like ``scores``, some of them exactly 0.
+    """
+    return weights(PNorm(p), scores, mask, dim, gamma)
+
+
+class Normmax(Mapping):
+    """:func:`normmax` as a module."""
+
+    def __init__(self, p: float | Tensor = 2.0, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
+        super().__init__(PNorm(p), gamma, dim)
