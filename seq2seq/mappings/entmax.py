@@ -11,7 +11,8 @@ from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import Domain, is_number
 from seq2seq.mappings.exponential import quotient, quotient_slope
 from seq2seq.mappings.mapping import Mapping
-from seq2seq.mappings.regularizer import Regularizer, weights
+from seq2seq.mappings.operators import weights
+from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.root import decreasing_root
 
 

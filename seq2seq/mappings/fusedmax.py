@@ -8,7 +8,8 @@ from torch import Tensor
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import LAM, is_number
 from seq2seq.mappings.mapping import Mapping
-from seq2seq.mappings.regularizer import Regularizer, weights
+from seq2seq.mappings.operators import weights
+from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.sparsemax import SquaredNorm
 from seq2seq.mappings.taut_string import piece_means, taut_string
 
@@ -18,6 +19,9 @@ class TotalVariation(Regularizer):
     """Ω(y) = ½‖y‖² + λΣ|y_{i+1} − y_i|, over neighbors among the valid positions."""
 
     name = "fusedmax"
+    of_holes = True
+    neighbors = True
+    piecewise_linear = True
     domain = LAM
     lam: float | Tensor = 0.1
 

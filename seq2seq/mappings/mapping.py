@@ -1,14 +1,15 @@
 """The face that all mappings share: weights, smoothed max, Fenchel–Young loss, regularizer."""
 
-import math
 from dataclasses import fields, is_dataclass
 
 import torch
 from torch import Tensor, nn
 
 from seq2seq.mappings.domain import GAMMA
-from seq2seq.mappings.regularizer import Regularizer, maximum, weights
-from seq2seq.mappings.rows import Rows, as_rows, broadcast_mask, flatten
+from seq2seq.mappings.loss import class_loss, distribution_loss
+from seq2seq.mappings.operators import maximum, weights
+from seq2seq.mappings.regularizer import Regularizer
+from seq2seq.mappings.rows import broadcast_mask, flatten
 
 
 class Mapping(nn.Module):
@@ -54,9 +55,8 @@ class Mapping(nn.Module):
         Its gradient is ``mapping(scores, mask)``, and its Hessian the Jacobian of the mapping. 0
         for a row with nothing to attend; float32 for half scores.
         """
-        rows = as_rows(scores, mask, self.dim, self.gamma)
-        omega = self.omega.of_rows(rows.shape, rows.dim, rows.values.dtype)
-        return rows.restore_values(rows.gamma * maximum(omega, rows) + rows.maximum)
+        value = maximum(self.omega, scores, mask, self.dim, self.gamma)
+        return value.to(torch.promote_types(scores.dtype, torch.float32))
 
     def loss(self, scores: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """The Fenchel–Young loss, L(x; y) = max_Ω(x) + γΩ(y) − ⟨x, y⟩ ≥ 0, of gradient Π(x) − y.
@@ -71,16 +71,11 @@ class Mapping(nn.Module):
             The loss of each row, in the shape of ``scores`` without ``dim``, float32 for half
             scores; 0 where nothing may be attended.
         """
-        rows = as_rows(scores, mask, self.dim, self.gamma)
-        omega = self.omega.of_rows(rows.shape, rows.dim, rows.values.dtype)
         if self._is_distribution(target, scores):
-            difference = self._at_distribution(omega, rows, target)
+            loss = distribution_loss(self.omega, scores, target, mask, self.dim, self.gamma)
         else:
-            difference = self._at_index(omega, rows, target.reshape(-1))
-        value = (maximum(omega, rows) + difference).masked_fill(rows.empty, 0.0)
-        value = value - value.detach().clamp(max=0.0)  # rounding below 0 goes, the gradient stays
-        value = rows.gamma * value
-        return rows.restore_values(value)
+            loss = class_loss(self.omega, scores, target, mask, self.dim, self.gamma)
+        return loss.to(torch.promote_types(scores.dtype, torch.float32))
 
     def regularizer(self, weights: Tensor, mask: Tensor | None = None) -> Tensor:
         """Ω(y), without γ, of ``weights`` ``[..., length]``, in their shape without ``dim``."""
@@ -121,17 +116,3 @@ class Mapping(nn.Module):
             f"distributions (floats of shape {tuple(scores.shape)}), "
             f"not {target.dtype} of shape {tuple(target.shape)}"
         )
-
-    @staticmethod
-    def _at_index(omega: Regularizer, rows: Rows, index: Tensor) -> Tensor:
-        """Ω(y) − ⟨x, y⟩ for one-hot y, without building y."""
-        vertex = omega.vertex(index, rows.valid)
-        return (vertex - rows.values.gather(1, index[:, None])[:, 0]).to(rows.values.dtype)
-
-    @staticmethod
-    def _at_distribution(omega: Regularizer, rows: Rows, target: Tensor) -> Tensor:
-        """Ω(y) − ⟨x, y⟩ for distributions y; inf where y has mass on a masked position."""
-        y = flatten(target, rows.dim).to(rows.values.dtype)
-        outside = ((y > 0) & ~rows.valid).any(-1)
-        product = (y * rows.values.masked_fill(~rows.valid, 0.0)).sum(-1)
-        return (omega.value(y, rows.valid) - product).masked_fill(outside, math.inf)

@@ -8,7 +8,8 @@ from torch import Tensor
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import LAM, is_number
 from seq2seq.mappings.mapping import Mapping
-from seq2seq.mappings.regularizer import Regularizer, weights
+from seq2seq.mappings.operators import weights
+from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.sparsemax import SquaredNorm
 from seq2seq.mappings.taut_string import piece_means, taut_string
 
@@ -21,6 +22,8 @@ class Oscar(Regularizer):
     """
 
     name = "oscarmax"
+    of_holes = True
+    piecewise_linear = True
     domain = LAM
     lam: float | Tensor = 0.1
 
@@ -29,7 +32,7 @@ class Oscar(Regularizer):
         descending = weights.sort(-1, descending=True).values
         rank = torch.arange(1, weights.shape[-1] + 1, device=weights.device)
         charge = (valid.sum(-1, keepdim=True) - rank).clamp(min=0)
-        return (0.5 * weights.square() + self.lam * charge * descending).sum(-1)
+        return (0.5 * weights.square() + self.lam * (charge * descending)).sum(-1)
 
     def vertex(self, index: Tensor, valid: Tensor) -> Tensor:
         """½ + λ(d − 1) at every vertex."""

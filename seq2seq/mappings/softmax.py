@@ -1,14 +1,16 @@
 """Softmax: the mapping of negative entropy, dense everywhere."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from seq2seq.mappings import operators
 from seq2seq.mappings.domain import is_number
 from seq2seq.mappings.mapping import Mapping
-from seq2seq.mappings.regularizer import Regularizer, weights
+from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.rows import check_scores, flatten
 
 
@@ -20,7 +22,7 @@ class Negentropy(Regularizer):
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
         """Σ y log y, ``[rows]``."""
-        return torch.xlogy(weights, weights).sum(-1)
+        return (weights * torch.where(weights > 0, weights, 1.0).log()).sum(-1)
 
     def vertex(self, index: Tensor, valid: Tensor) -> float:
         """0 at every vertex."""
@@ -50,7 +52,23 @@ def softmax(
     Returns:
         Weights like ``scores``, positive wherever the mask is True.
     """
-    return weights(Negentropy(), scores, mask, dim, gamma)
+    x, hidden, call = operators.prepare(Negentropy(), scores, mask, dim, gamma)
+    if hidden is not None:
+        x = x.masked_fill(~hidden, -math.inf)
+    if call.gammas is not None:
+        hidden = x == -math.inf  # −inf would make a NaN of γ's gradient
+        x = x.masked_fill(hidden, 0.0) / call.gammas.reshape(*x.shape[:-1], 1)
+        x = x.masked_fill(hidden, -math.inf)
+    elif call.gamma != 1.0:
+        x = x / call.gamma
+    y = torch.softmax(x, -1)
+    # Rows with nothing to attend come out as NaN. Looking for them costs a pass, so that where a
+    # device need not be waited for, it is made only if there may be any.
+    near = x.device.type == "cpu" and operators.plain()
+    if not near or bool(y.detach()[..., :1].isnan().any()):
+        empty = (x.detach() == -math.inf).all(-1, keepdim=True)
+        y = torch.softmax(x.masked_fill(empty, 0.0), -1).masked_fill(empty, 0.0)
+    return y.to(scores.dtype).movedim(-1, dim)
 
 
 class Softmax(Mapping):
@@ -58,6 +76,10 @@ class Softmax(Mapping):
 
     def __init__(self, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
         super().__init__(Negentropy(), gamma, dim)
+
+    def forward(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
+        """See :func:`softmax`."""
+        return softmax(scores, mask, self.dim, gamma=self.gamma)
 
     def loss(self, scores: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """The Fenchel–Young loss: γ·cross-entropy at x/γ, less γ·entropy of the target.

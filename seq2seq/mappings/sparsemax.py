@@ -6,7 +6,8 @@ from torch import Tensor
 
 from seq2seq.mappings import simplex
 from seq2seq.mappings.mapping import Mapping
-from seq2seq.mappings.regularizer import Regularizer, weights
+from seq2seq.mappings.operators import weights
+from seq2seq.mappings.regularizer import Regularizer
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,7 @@ class SquaredNorm(Regularizer):
     """Ω(y) = ½‖y‖²."""
 
     name = "sparsemax"
+    piecewise_linear = True
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
         """½‖y‖², ``[rows]``."""

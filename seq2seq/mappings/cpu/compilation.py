@@ -1,0 +1,219 @@
+"""Compiling kernels: lazily, once a machine, and kept for the processes to come.
+
+A kernel is a C function made by numba, called through its address: no array is wrapped, no type is
+dispatched on, and the interpreter's lock is free while it runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+# Sums may be reordered, so that they vectorize; NaN and infinity keep their meaning.
+OPTIONS: dict[str, Any] = {
+    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
+    "error_model": "numpy",
+}
+jit = njit(**OPTIONS)
+# For solvers, which see finite numbers only: sums of what is chosen vectorize too.
+finite = njit(**{**OPTIONS, "fastmath": OPTIONS["fastmath"] | {"nnan", "ninf"}})
+# The same, each operation rounded where it stands.
+exact = njit(**{**OPTIONS, "fastmath": {"nnan", "ninf"}})
+
+BLOCK = 16  # positions of a row looked at together
+PADDED = 8  # candidates looked at together
+
+FLOATS = types.CPointer(types.float64)
+INTEGERS = types.CPointer(types.int64)
+
+# A solver works on what is left of one row when hopeless positions are taken out:
+# (values, vectors, places, count, length, theta, result, work, order, wanted) → a number
+SOLVER = types.float64(
+    FLOATS,
+    FLOATS,
+    INTEGERS,
+    types.int64,
+    types.int64,
+    types.float64,
+    FLOATS,
+    FLOATS,
+    INTEGERS,
+    types.int64,
+)
+REACH = types.float64(types.float64, types.int64)
+
+
+@cache
+def address(function: Callable[..., Any], signature: Any) -> int:
+    """The address of ``function`` compiled for ``signature``."""
+    with _kernel_cache():
+        compiled = cfunc(signature, cache=True, **OPTIONS)(function)
+    _alive.append(compiled)
+    return compiled.address
+
+
+_alive: list[Any] = []  # a compiled function is freed with its object
+
+
+@contextlib.contextmanager
+def _kernel_cache() -> Iterator[None]:
+    """Let numba keep its files in the user's cache, in a folder that changes with any kernel.
+
+    Beside the sources, numba would neither notice a change in a file that a kernel calls into, nor
+    write where the package is read-only. ``NUMBA_CACHE_DIR`` overrides.
+    """
+    before = numba.config.CACHE_DIR
+    if not before:
+        numba.config.CACHE_DIR = str(_cache_folder())
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@cache
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    digest = hashlib.sha256(f"{platform.machine()} {numba.__version__}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return Path(base) / "seq2seq" / "kernels" / digest.hexdigest()[:16]
+
+
+@intrinsic
+def from_bits(typing_context, bits):  # type: ignore[no-untyped-def]
+    """The float of the same bits: int32 → float32, int64 → float64."""
+    return _bitcast({types.int32: types.float32, types.int64: types.float64}[bits], bits)
+
+
+@intrinsic
+def to_bits(typing_context, number):  # type: ignore[no-untyped-def]
+    """The inverse of ``from_bits``."""
+    return _bitcast({types.float32: types.int32, types.float64: types.int64}[number], number)
+
+
+def _bitcast(result, given):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.bitcast(arguments[0], context.get_value_type(result))
+
+    return result(given), generate
+
+
+@intrinsic
+def above(typing_context, x, position, limit):  # type: ignore[no-untyped-def]
+    """A bit for each of the 16 numbers of ``x`` from ``position`` on: whether it is > ``limit``."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        kind = context.get_value_type(x.dtype)
+        vector = ir.VectorType(kind, BLOCK)
+        data = context.make_array(x)(context, builder, value=arguments[0]).data
+        start = builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer())
+        numbers = builder.load(start, align=x.dtype.bitwidth // 8)
+        limits = _splat(builder, vector, arguments[2])
+        bits = builder.bitcast(builder.fcmp_ordered(">", numbers, limits), ir.IntType(BLOCK))
+        return builder.zext(bits, ir.IntType(64))
+
+    return types.int64(x, types.int64, x.dtype), generate
+
+
+def _chosen(context, builder, x, arguments):  # type: ignore[no-untyped-def]
+    """Eight doubles of an array, and which of them are > a limit."""
+    double, vector = ir.DoubleType(), ir.VectorType(ir.DoubleType(), PADDED)
+    data = context.make_array(x)(context, builder, value=arguments[0]).data
+    start = builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer())
+    numbers = builder.load(start, align=8)
+    limits = _splat(builder, vector, arguments[2])
+    return double, vector, numbers, builder.fcmp_ordered(">", numbers, limits)
+
+
+def _splat(builder, vector, value):  # type: ignore[no-untyped-def]
+    unknown, integer = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+    one = builder.insert_element(unknown, value, ir.Constant(integer, 0))
+    lanes = ir.Constant(ir.VectorType(integer, vector.count), [0] * vector.count)
+    return builder.shuffle_vector(one, unknown, lanes)
+
+
+@intrinsic
+def sum_above(typing_context, x, position, limit):  # type: ignore[no-untyped-def]
+    """The sum of those of 8 doubles from ``position`` on that are > ``limit``."""
+    return _sum_above(x, squared=False)
+
+
+@intrinsic
+def squares_above(typing_context, x, position, limit):  # type: ignore[no-untyped-def]
+    """The sum of their squares."""
+    return _sum_above(x, squared=True)
+
+
+def _sum_above(x, squared):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        double, vector, numbers, chosen = _chosen(context, builder, x, arguments)
+        zeros = ir.Constant(vector, [0.0] * PADDED)
+        if squared:
+            numbers = builder.fmul(numbers, numbers)
+        name = f"llvm.vector.reduce.fadd.v{PADDED}f64"
+        kind = ir.FunctionType(double, [double, vector])
+        reduce = cgutils.get_or_insert_function(builder.module, kind, name)
+        addends = [ir.Constant(double, 0.0), builder.select(chosen, numbers, zeros)]
+        return builder.call(reduce, addends, fastmath=("reassoc", "nsz"))
+
+    return types.float64(x, types.int64, types.float64), generate
+
+
+@intrinsic
+def count_above(typing_context, x, position, limit):  # type: ignore[no-untyped-def]
+    """The number of those of 8 doubles from ``position`` on that are > ``limit``."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        *_, chosen = _chosen(context, builder, x, arguments)
+        bits = builder.zext(builder.bitcast(chosen, ir.IntType(PADDED)), ir.IntType(64))
+        return builder.ctpop(bits)
+
+    return types.int64(x, types.int64, types.float64), generate
+
+
+@intrinsic
+def lowest_bit(typing_context, bits):  # type: ignore[no-untyped-def]
+    """The place of the lowest bit that is set; there has to be one."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), generate
+
+
+def _caller(signature: Any) -> Any:
+    """A function ``call(address, *arguments)`` for compiled functions of ``signature``."""
+
+    @intrinsic
+    def call(typing_context, target, arguments):  # type: ignore[no-untyped-def]
+        def generate(context, builder, called, values):  # type: ignore[no-untyped-def]
+            given = cgutils.unpack_tuple(builder, values[1])
+            wanted = [context.get_value_type(kind) for kind in signature.args]
+            given = [
+                builder.inttoptr(value, kind) if isinstance(kind, ir.PointerType) else value
+                for value, kind in zip(given, wanted, strict=True)
+            ]
+            result = context.get_value_type(signature.return_type)
+            function = builder.inttoptr(values[0], ir.FunctionType(result, wanted).as_pointer())
+            return builder.call(function, given)
+
+        return signature.return_type(target, arguments), generate
+
+    return call
+
+
+call_solver = _caller(SOLVER)
+call_reach = _caller(REACH)

@@ -1,0 +1,179 @@
+"""Entmax, compiled: y = (1 + (α − 1)(x − c))_+^{1/(α − 1)} with Σy = 1."""
+
+# What is compiled is typed by the compiler, not by annotations.
+# mypy: disable-error-code="no-untyped-def"
+
+import math
+
+from numba import carray
+
+from seq2seq.mappings.cpu.compilation import (
+    PADDED,
+    count_above,
+    finite,
+    jit,
+    squares_above,
+    sum_above,
+)
+from seq2seq.mappings.cpu.powers import exp, log1p, power
+from seq2seq.mappings.cpu.sparsemax import project
+
+LEAST = 745.0  # exp(−745) is 0
+SOFTMAX = 1e-13  # α − 1 up to here makes no difference
+# From a sum so near to 1, one step along the tangent ends below the rounding; where y is steep it
+# does from nearer only.
+CLOSE, CLOSER = 1e-9, 1e-13
+
+
+def reach(alpha, length):
+    """Y > 0 needs x − c > −1/(α − 1), and c ≥ max x."""
+    return min(1.0 / (alpha - 1.0), LEAST) if alpha > 1.0 else LEAST
+
+
+@jit
+def root_of_squares(x, count):
+    """The τ of Σ(x − τ)²_+ = 1, for padded ``x`` whose largest is 0.
+
+    On a given support τ is a root of a quadratic equation, which is exact if the support is its
+    own. If not, Newton's method on the norm, which is convex, finds a better support from below.
+    """
+    tau = -1.0
+    while True:
+        total, squares, active = 0.0, 0.0, 0
+        for first in range(0, count, PADDED):
+            total += sum_above(x, first, tau)
+            squares += squares_above(x, first, tau)
+            active += count_above(x, first, tau)
+        inner = total * total - active * (squares - 1.0)
+        if inner >= 0.0:
+            exact = (total - math.sqrt(inner)) / active
+            left = 0
+            for first in range(0, count, PADDED):
+                left += count_above(x, first, exact)
+            if left == active:
+                return exact
+        norm = math.sqrt(squares - tau * (2.0 * total - tau * active))
+        step = (norm - 1.0) * norm / (total - tau * active)
+        if not step > 1e-16:
+            return tau
+        tau += step
+
+
+@finite
+def sums(x, count, a, c, y, s):
+    """The y of a c, and −dy/dc = y^{2 − α}; returns the sums of both."""
+    total, slope = 0.0, 0.0
+    for i in range(count):
+        z = a * (x[i] - c)
+        inside = z > -1.0
+        z = z if inside else 0.0
+        raised = exp(log1p(z) / a)
+        y[i] = raised if inside else 0.0
+        s[i] = raised / (1.0 + z) if inside else 0.0
+        total += y[i]
+        slope += s[i]
+    return total, slope
+
+
+@finite
+def exponentials(x, count, c, y):
+    """The y of softmax, the limit α → 1; returns the sum."""
+    total = 0.0
+    for i in range(count):
+        y[i] = exp(x[i] - c)
+        total += y[i]
+    return total
+
+
+@jit
+def root(x, count, a, y, s):
+    """The y of Σy = 1, by Newton's method on the norm F^a of 1 + a(x − c), F = Σy, within bounds.
+
+    For α ≤ 2 it is convex in c and nearly straight. The largest y is between 1/count and 1.
+    """
+    low, high = 0.0, -math.expm1(-a * math.log(count)) / a
+    c, before = low, math.inf
+    total, slope = 1.0, 1.0
+    close = CLOSE if a <= 0.5 else CLOSER
+    for _ in range(100):
+        total, slope = sums(x, count, a, c, y, s)
+        if abs(total - 1.0) <= close:
+            break
+        if total > 1.0:
+            low = c
+        else:
+            high = c
+        grown = math.log(total)
+        step = math.expm1(a * grown) / (a * math.exp((a - 1.0) * grown) * slope)
+        trusted = low <= c + step <= high and abs(total - 1.0) <= 0.5 * before
+        before = abs(total - 1.0)
+        c = c + step if trusted else 0.5 * (low + high)
+        if high - low <= 2e-16 * high:
+            break
+    if abs(total - 1.0) > close:  # no c is near enough: what is too much at the one below goes
+        total, slope = sums(x, count, a, low, y, s)
+    excess = (total - 1.0) / max(slope, 0.5)
+    for i in range(count):
+        y[i] = max(y[i] - s[i] * excess, 0.0)
+
+
+def solve(values, _, places, count, length, alpha, result, work, order, wanted):
+    """Weights; returns ⟨y, x⟩ − Σ(y^α − y)/(α(α − 1)) if wanted."""
+    x, y = carray(values, count + PADDED), carray(result, count)
+    s = carray(work, count + PADDED)
+    a = alpha - 1.0
+    if alpha == 1.5:
+        for i in range(count + PADDED):
+            s[i] = 0.5 * x[i]
+        tau = root_of_squares(s, count)
+        for i in range(count):
+            y[i] = max(s[i] - tau, 0.0) ** 2
+    elif alpha == 2.0:
+        project(x, count, y)
+    elif a <= SOFTMAX:
+        total = exponentials(x, count, 0.0, y)
+        for i in range(count):
+            y[i] /= total
+    else:
+        root(x, count, a, y, s)
+    value = 0.0
+    if wanted:
+        for i in range(count):
+            if y[i] > 0.0:
+                grown = math.log(y[i])
+                entropy = grown if a <= SOFTMAX else math.expm1(a * grown) / (a * alpha)
+                value += y[i] * (x[i] - entropy)
+    return value
+
+
+@finite
+def slopes(y, count, exponent, s):
+    """y^{2 − α} of the support."""
+    for i in range(count):
+        s[i] = power(y[i], exponent)
+
+
+def product(weights, vectors, places, count, length, alpha, result, work, order, _):
+    """J·v = s∘(v − ⟨s, v⟩/Σs) with s = y^{2 − α} on the support.
+
+    Above α = 2 the derivative is unbounded where y → 0; s is cut at 2⁵² there.
+    """
+    y, v, u = carray(weights, count), carray(vectors, count), carray(result, count)
+    s = carray(work, count)
+    if alpha == 1.5:
+        for i in range(count):
+            s[i] = math.sqrt(y[i])
+    elif alpha == 2.0:
+        for i in range(count):
+            s[i] = 1.0
+    else:
+        slopes(y, count, 2.0 - alpha, s)
+    total, mean = 0.0, 0.0
+    for i in range(count):
+        s[i] = min(s[i], 4503599627370496.0)
+        total += s[i]
+        mean += s[i] * v[i]
+    mean /= total
+    for i in range(count):
+        u[i] = s[i] * (v[i] - mean)
+    return 0.0

@@ -1,0 +1,157 @@
+"""The compiled kernels as functions of tensors: weights, smoothed max, and J·v."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import torch
+from numba import types
+from torch import Tensor
+
+from seq2seq.mappings.cpu import (
+    entmax,
+    fusedmax,
+    normmax,
+    oscarmax,
+    rows,
+    sparsemax,
+    sqpnormmax,
+)
+from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address
+from seq2seq.mappings.cpu.threads import over_rows
+from seq2seq.mappings.implementations import Call
+
+SOLVERS: dict[str, ModuleType] = {
+    "entmax": entmax,
+    "fusedmax": fusedmax,
+    "normmax": normmax,
+    "oscarmax": oscarmax,
+    "sparsemax": sparsemax,
+    "sqpnormmax": sqpnormmax,
+}
+_POINTERS, _SIZES = [ctypes.c_void_p] * 10, [ctypes.c_int64] * 4
+_DRIVER = ctypes.CFUNCTYPE(
+    None, *_POINTERS, *_SIZES, ctypes.c_double, ctypes.c_double, ctypes.c_int64, ctypes.c_int64
+)
+
+
+def supports(name: str, length: int) -> bool:
+    """Whether there is a kernel for rows of a length."""
+    return name in SOLVERS
+
+
+@cache
+def _types(dtype: torch.dtype) -> Any:
+    real, bits = {
+        torch.float32: (types.float32, types.int32),
+        torch.float64: (types.float64, types.int64),
+    }[dtype]
+    return rows.signature(real, bits)
+
+
+@cache
+def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int]:
+    module = SOLVERS[name]
+    driver = _DRIVER(address(rows.forward, _types(dtype)))
+    return driver, address(module.solve, SOLVER), address(module.reach, REACH)
+
+
+@cache
+def _backward(name: str, dtype: torch.dtype) -> tuple[Any, int]:
+    driver = _DRIVER(address(rows.backward, _types(dtype)))
+    return driver, address(SOLVERS[name].product, SOLVER)
+
+
+def argmax(scores: Tensor, mask: Tensor | None, call: Call) -> Tensor:
+    """See ``implementations``."""
+    return _solve(scores, mask, call, None)
+
+
+def maximum(scores: Tensor, mask: Tensor | None, call: Call) -> tuple[Tensor, Tensor]:
+    """See ``implementations``."""
+    rows_in_all = scores.numel() // scores.size(-1)
+    values = scores.new_empty(rows_in_all, dtype=torch.float64)
+    return values, _solve(scores, mask, call, values)
+
+
+def _solve(scores: Tensor, mask: Tensor | None, call: Call, values: Tensor | None) -> Tensor:
+    driver, solver, reach = _forward(call.omega.name, scores.dtype)
+    scores = scores.contiguous()
+    result = torch.empty_like(scores)
+    given = rows.HOLES if call.omega.of_holes else 0
+    if values is not None:
+        given |= rows.VALUES
+    x = scores.data_ptr()
+    out = (result.data_ptr(), None if values is None else values.data_ptr())
+    _run(driver, (x, x, None, None), mask, out, call, scores.shape, given, solver, reach)
+    return result
+
+
+def jacobian_product(
+    weights: Tensor, vectors: Tensor, scores: Tensor | None, mask: Tensor | None, call: Call
+) -> Tensor:
+    """See ``implementations``."""
+    driver, solver = _backward(call.omega.name, weights.dtype)
+    weights, vectors = weights.contiguous(), vectors.contiguous()
+    result = torch.empty_like(weights)
+    given = 0
+    if call.omega.neighbors:
+        given = rows.HOLES
+        if scores is not None:
+            scores = scores.contiguous()
+            given |= rows.SCORES
+    else:
+        scores = mask = None
+    place = None if scores is None else scores.data_ptr()
+    pointers = (weights.data_ptr(), None, vectors.data_ptr(), place)
+    out = (result.data_ptr(), None)
+    _run(driver, pointers, mask, out, call, weights.shape, given, solver, 0)
+    return result
+
+
+def _run(
+    driver: Any,
+    pointers: tuple[int | None, ...],
+    mask: Tensor | None,
+    out: tuple[int, int | None],
+    call: Call,
+    shape: torch.Size,
+    given: int,
+    solver: int,
+    reach: int,
+) -> None:
+    length = shape[-1]
+    masks = geometry = gammas = thetas = None
+    if mask is not None:
+        given |= rows.MASK
+        mask = mask.broadcast_to(shape)
+        masks, geometry = mask.data_ptr(), _geometry(tuple(shape[:-1]), mask.stride())
+    if call.gammas is not None:
+        given |= rows.GAMMAS
+        gammas = call.gammas.to(torch.float64).contiguous()
+    if call.thetas is not None:
+        given |= rows.THETAS
+        thetas = call.thetas.to(torch.float64).contiguous()
+    parameters = (
+        masks,
+        *out,
+        None if gammas is None else gammas.data_ptr(),
+        None if thetas is None else thetas.data_ptr(),
+        geometry,
+    )
+    rest = (length, given, call.gamma, call.theta, solver, reach)
+
+    def run(first: int, end: int) -> None:
+        driver(*pointers, *parameters, first, end, *rest)
+
+    over_rows(run, shape.numel() // length, length)
+
+
+@cache
+def _geometry(shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    """The step of a mask along its rows, and its leading dimensions, for ``scan.offset_of``."""
+    numbers = [strides[-1], len(shape), *shape, *strides[:-1]]
+    return (ctypes.c_int64 * len(numbers))(*numbers)

@@ -1,0 +1,183 @@
+"""The compiled kernels compute what the reference computes, for any layout, threads and batch."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seq2seq.mappings import (
+    Entmax,
+    Fusedmax,
+    Normmax,
+    Oscarmax,
+    Sparsemax,
+    Sqpnormmax,
+)
+from seq2seq.mappings.cpu.kernels import SOLVERS
+from seq2seq.mappings.cpu.threads import GRAIN
+from seq2seq.mappings.implementations import reference
+
+MAPPINGS = [
+    Sparsemax(),
+    Sparsemax(gamma=0.3),
+    Entmax(),
+    Entmax(alpha=1.1),
+    Entmax(alpha=1.8, gamma=2.0),
+    Entmax(alpha=2.0),
+    Entmax(alpha=3.0),
+    Sqpnormmax(),
+    Sqpnormmax(p=1.1, gamma=0.5),
+    Sqpnormmax(p=2.0),
+    Normmax(),
+    Normmax(p=1.3),
+    Normmax(p=4.0),
+    Fusedmax(),
+    Fusedmax(lam=0.0),
+    Fusedmax(lam=1.0, gamma=0.2),
+    Oscarmax(),
+    Oscarmax(lam=0.0),
+    Oscarmax(lam=0.01, gamma=0.3),
+]
+every = pytest.mark.parametrize("mapping", MAPPINGS, ids=repr)
+
+
+def test_every_kernel_is_looked_at():
+    assert {mapping.omega.name for mapping in MAPPINGS} == set(SOLVERS)
+
+
+@st.composite
+def problems(draw):
+    """Scores of many kinds, and a mask of many kinds or none."""
+    shape = draw(st.sampled_from([(7,), (2, 5), (2, 3, 4)]))
+    length = draw(st.one_of(st.integers(1, 40), st.sampled_from([64, 127, 200, 513])))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    x = torch.randn(*shape, length, generator=generator, dtype=torch.float64)
+    if draw(st.booleans()):
+        x = (2 * x).round() / 4  # ties
+    x = x * draw(st.sampled_from([0.01, 0.1, 1.0, 10.0])) + draw(st.sampled_from([0.0, -3.0]))
+    if draw(st.booleans()):
+        x[torch.rand(x.shape, generator=generator) < 0.3] = -math.inf
+    mask = None
+    kind = draw(st.sampled_from(["none", "lengths", "holes", "rows"]))
+    if kind == "lengths":
+        lengths = torch.randint(0, length + 1, (*shape[:1], *[1] * len(shape)), generator=generator)
+        mask = torch.arange(length) < lengths
+    elif kind == "holes":
+        mask = torch.rand(length, generator=generator) < 0.6
+    elif kind == "rows":
+        mask = torch.rand(*shape, 1, generator=generator) < 0.7
+    return x, mask
+
+
+@every
+@settings(max_examples=25, deadline=None)
+@given(problem=problems(), single=st.booleans())
+def test_they_agree_with_the_reference(mapping, problem, single):
+    x, mask = problem
+    if single:
+        x = x.float()
+    v = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
+    tolerance = {"atol": 2e-6, "rtol": 1e-5} if single else {"atol": 1e-11, "rtol": 1e-9}
+    leaf, other = x.clone().requires_grad_(), x.clone().requires_grad_()
+    y, value = mapping(leaf, mask), mapping.max(leaf, mask)
+    with reference():
+        y_wanted, value_wanted = mapping(other, mask), mapping.max(other, mask)
+    torch.testing.assert_close(y, y_wanted, **tolerance)
+    torch.testing.assert_close(value, value_wanted, **tolerance)
+    if single or getattr(mapping, "alpha", 0) > 2 or getattr(mapping, "p", 0) > 2:
+        return  # the Jacobian jumps where rounding moves the support
+    y.backward(v)
+    with reference():
+        y_wanted.backward(v)
+    near = y.detach().gt(0) & y.detach().lt(1e-9)
+    if not near.any():
+        torch.testing.assert_close(leaf.grad, other.grad, atol=1e-8, rtol=1e-6)
+
+
+@every
+def test_threads_batches_and_layouts_change_nothing(mapping):
+    x = torch.randn(4, 64, 300, generator=torch.Generator().manual_seed(1))
+    assert x.numel() > 2 * GRAIN
+    mask = torch.arange(300) < torch.tensor([300, 20, 0, 299])[:, None, None]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = mapping(x, mask)
+        torch.set_num_threads(3)
+        together = mapping(x, mask)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(alone, together)
+    assert torch.equal(mapping(x[1:2, 5:9], mask[1:2]), alone[1:2, 5:9])
+    strided = x.transpose(0, 1).contiguous().transpose(0, 1)
+    assert torch.equal(mapping(strided, mask), alone)
+    reversed_rows = torch.flip(x, [1])
+    assert torch.equal(mapping(reversed_rows, mask), torch.flip(alone, [1]))
+    expanded = x[0, 0].expand(3, 2, 300)
+    assert torch.equal(mapping(expanded), mapping(x[0, 0]).expand(3, 2, 300))
+
+
+@every
+def test_inputs_are_left_alone(mapping):
+    x = torch.randn(3, 40, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    mask = torch.rand(3, 40, generator=torch.Generator().manual_seed(3)) < 0.7
+    kept, mask_kept, v = x.detach().clone(), mask.clone(), torch.randn(3, 40)
+    v_kept = v.clone()
+    y = mapping(x, mask)
+    y_kept = y.detach().clone()
+    y.backward(v)
+    assert torch.equal(x, kept)
+    assert torch.equal(mask, mask_kept)
+    assert torch.equal(v, v_kept)
+    assert torch.equal(y, y_kept)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@every
+def test_scores_of_the_largest_sizes(mapping, dtype):
+    # In single precision 1e30 − 1 is 1e30: what is left is the largest alone, or those equal to it.
+    x = torch.tensor([1e30, -1e30, 1e30, 0.0, -1e30], dtype=dtype)
+    y = mapping(x)
+    assert y[0] == y[2]
+    assert y[0] > 0
+    assert y.sum() == 1
+    assert mapping(torch.tensor([-1e30, 1e30], dtype=dtype)).tolist() == [0, 1]
+
+
+def test_a_forked_process_has_threads_of_its_own():
+    script = """
+import os, torch
+from seq2seq.mappings import sparsemax
+torch.set_num_threads(2)
+x = torch.randn(2000, 100)
+y = sparsemax(x)
+child = os.fork()
+if child == 0:
+    os._exit(0 if torch.equal(sparsemax(x), y) else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+def test_importing_the_mappings_compiles_and_loads_nothing():
+    script = "import sys, seq2seq.mappings; assert not {'numba', 'triton'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+def test_another_process_finds_the_kernels_compiled(tmp_path):
+    script = """
+import torch, numba
+from seq2seq.mappings import fusedmax
+fusedmax(torch.randn(4, 8, requires_grad=True)).sum().backward()
+"""
+    environment = {"PATH": "", "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    files = []
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", script], check=True, timeout=300, env=environment)
+        files.append({f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.nb?") if f.is_file()})
+    assert files[0]
+    assert files[0] == files[1]
