@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import fields, is_dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,13 @@ class Mapping(nn.Module):
         omega: the regularizer Ω.
         gamma: the strength γ > 0.
         dim: the dimension that the mapping works along.
+
+    Attributes:
+        stateful: whether the weights of a step depend on those of the steps before it, so that
+            steps are to be mapped in order, by ``start`` and ``step``.
     """
+
+    stateful: ClassVar[bool] = False
 
     def __init__(self, omega: Regularizer, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
         super().__init__()
@@ -47,6 +54,21 @@ class Mapping(nn.Module):
         Scores of −inf count as masked. A row with nothing to attend is all 0 and has no gradient.
         """
         return weights(self.omega, scores, mask, self.dim, self.gamma)
+
+    def start(self, mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """What stands before the first step, each like the scores of a step; here nothing.
+
+        Args:
+            mask: bool, like the scores of a step, True = may be attended.
+            dtype: what to keep it in.
+        """
+        return ()
+
+    def step(
+        self, scores: Tensor, mask: Tensor | None, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The weights of one step, and what stands after it."""
+        return self(scores, mask), past
 
     def max(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
         """The smoothed max sup_y ⟨y, x⟩ − γΩ(y), in the shape of ``scores`` without ``dim``.

@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from seq2seq.mappings import Fusedmax, Oscarmax, Softmax, Sparsemax
+from seq2seq.mappings import (
+    ConstrainedSoftmax,
+    ConstrainedSparsemax,
+    Fusedmax,
+    Oscarmax,
+    Softmax,
+    Sparsemax,
+)
 from seq2seq.models import EncoderDecoder, Recurrent, Transformer
 
 SOURCE_SIZE, TARGET_SIZE = 29, 23
@@ -18,6 +25,10 @@ MAPPINGS = {
     "fusedmax": lambda: Fusedmax(gamma=0.1, lam=0.02),
     "oscarmax": lambda: Oscarmax(gamma=0.1, lam=0.01),
 }
+STATEFUL = {
+    "constrained softmax": lambda: ConstrainedSoftmax(fertility=0.6),
+    "constrained sparsemax": lambda: ConstrainedSparsemax(fertility=0.6, gamma=0.5),
+}
 
 
 def recurrent(mapping: str = "softmax", **options: object) -> EncoderDecoder:
@@ -27,7 +38,7 @@ def recurrent(mapping: str = "softmax", **options: object) -> EncoderDecoder:
         "hidden_size": 8,
         "encoder_layers": 2,
         "decoder_layers": 2,
-        "mapping": MAPPINGS[mapping](),
+        "mapping": (MAPPINGS | STATEFUL)[mapping](),
     }
     return Recurrent(SOURCE_SIZE, TARGET_SIZE, **(defaults | options)).double().eval()
 
@@ -64,9 +75,10 @@ def _variants() -> dict[str, Callable[[], EncoderDecoder]]:
         add(transformer, norm=norm, positions=positions)
     add(transformer, activation="gelu", tie_embeddings="none")
     for mapping in list(MAPPINGS)[1:]:
+        add(transformer, mapping=mapping)
+    for mapping in [*list(MAPPINGS)[1:], *STATEFUL]:
         add(recurrent, mapping=mapping)
         add(recurrent, mapping=mapping, input_feeding=False)
-        add(transformer, mapping=mapping)
     return found
 
 
