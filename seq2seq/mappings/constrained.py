@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.mappings.domain import Domain
-from seq2seq.mappings.mapping import Mapping
+from seq2seq.mappings.mapping import Mapping, shown
 from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.rows import as_rows, flatten
 
@@ -53,7 +53,7 @@ def bounded(
 
 
 class Constrained(Mapping):
-    """A mapping whose weights have upper bounds.
+    """A mapping whose weights have upper bounds; ``max`` and ``loss`` are those without bounds.
 
     In the attention of a recurrent decoder the bounds are the fertility left: with weights a_t at
     step t, u_t = f − Σ_{s<t} a_s. The last valid position, the end of the sentence, has no bound:
@@ -113,5 +113,5 @@ class Constrained(Mapping):
         return weights, (left - weights,)
 
     def extra_repr(self) -> str:
-        """The parameters, as given."""
-        return f"fertility={self.fertility}, {super().extra_repr()}"
+        """The parameters: numbers as given, tensors by their shape."""
+        return f"fertility={shown(self.fertility)}, {super().extra_repr()}"

@@ -117,13 +117,13 @@ class Mapping(nn.Module):
         return value.reshape(shape[:-1]).to(weights.dtype)
 
     def extra_repr(self) -> str:
-        """The parameters, as given."""
+        """The parameters: numbers as given, tensors by their shape."""
         omega = self.omega
         parameters: dict[str, object] = {}
         if is_dataclass(omega):
             parameters = {field.name: getattr(omega, field.name) for field in fields(omega)}
         parameters |= {"gamma": self.gamma, "dim": self.dim}
-        return ", ".join(f"{name}={value}" for name, value in parameters.items())
+        return ", ".join(f"{name}={shown(value)}" for name, value in parameters.items())
 
     def _hold(self, name: str, parameter: float | Tensor) -> None:
         """Keep γ or θ; a tensor moves with the module, and is saved with it."""
@@ -157,3 +157,8 @@ class Mapping(nn.Module):
         outside = ((y > 0) & ~rows.valid).any(-1)
         product = (y * rows.values.masked_fill(~rows.valid, 0.0)).sum(-1)
         return (omega.value(y, rows.valid) - product).masked_fill(outside, math.inf)
+
+
+def shown(parameter: object) -> str:
+    """A parameter in the ``repr`` of a module."""
+    return f"Tensor{tuple(parameter.shape)}" if isinstance(parameter, Tensor) else str(parameter)
