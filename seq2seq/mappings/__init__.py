@@ -1,7 +1,11 @@
 """Regularized max operators: mappings from scores to sparse and structured probabilities."""
 
+from seq2seq.mappings.constrained_softmax import ConstrainedSoftmax
+from seq2seq.mappings.constrained_sparsemax import ConstrainedSparsemax
 from seq2seq.mappings.entmax import Entmax
 from seq2seq.mappings.functional import (
+    constrained_softmax,
+    constrained_sparsemax,
     entmax,
     fusedmax,
     normmax,
@@ -19,6 +23,8 @@ from seq2seq.mappings.sparsemax import Sparsemax
 from seq2seq.mappings.sqpnormmax import Sqpnormmax
 
 __all__ = [
+    "ConstrainedSoftmax",
+    "ConstrainedSparsemax",
     "Entmax",
     "Fusedmax",
     "Mapping",
@@ -27,6 +33,8 @@ __all__ = [
     "Softmax",
     "Sparsemax",
     "Sqpnormmax",
+    "constrained_softmax",
+    "constrained_sparsemax",
     "entmax",
     "fusedmax",
     "normmax",

@@ -4,6 +4,8 @@ Every parameter (γ, λ, α, p) is a number or a tensor: one number, or one for 
 broadcastable to the scores with 1 along ``dim``. A tensor receives an exact gradient.
 """
 
+from seq2seq.mappings.constrained_softmax import constrained_softmax
+from seq2seq.mappings.constrained_sparsemax import constrained_sparsemax
 from seq2seq.mappings.entmax import entmax
 from seq2seq.mappings.fusedmax import fusedmax
 from seq2seq.mappings.normmax import normmax
@@ -12,4 +14,14 @@ from seq2seq.mappings.softmax import softmax
 from seq2seq.mappings.sparsemax import sparsemax
 from seq2seq.mappings.sqpnormmax import sqpnormmax
 
-__all__ = ["entmax", "fusedmax", "normmax", "oscarmax", "softmax", "sparsemax", "sqpnormmax"]
+__all__ = [
+    "constrained_softmax",
+    "constrained_sparsemax",
+    "entmax",
+    "fusedmax",
+    "normmax",
+    "oscarmax",
+    "softmax",
+    "sparsemax",
+    "sqpnormmax",
+]

@@ -1,6 +1,7 @@
 """The face that all mappings share: weights, smoothed max, Fenchel–Young loss, regularizer."""
 
 from dataclasses import fields, is_dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,13 @@ class Mapping(nn.Module):
         omega: the regularizer Ω.
         gamma: the strength γ > 0.
         dim: the dimension that the mapping works along.
+
+    Attributes:
+        stateful: whether the weights of a step depend on those of the steps before it, so that
+            steps are to be mapped in order, by ``start`` and ``step``.
     """
+
+    stateful: ClassVar[bool] = False
 
     def __init__(self, omega: Regularizer, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
         super().__init__()
@@ -48,6 +55,21 @@ class Mapping(nn.Module):
         Scores of −inf count as masked. A row with nothing to attend is all 0 and has no gradient.
         """
         return weights(self.omega, scores, mask, self.dim, self.gamma)
+
+    def start(self, mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """What stands before the first step, each like the scores of a step; here nothing.
+
+        Args:
+            mask: bool, like the scores of a step, True = may be attended.
+            dtype: what to keep it in.
+        """
+        return ()
+
+    def step(
+        self, scores: Tensor, mask: Tensor | None, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The weights of one step, and what stands after it."""
+        return self(scores, mask), past
 
     def max(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
         """The smoothed max sup_y ⟨y, x⟩ − γΩ(y), in the shape of ``scores`` without ``dim``.
@@ -90,13 +112,13 @@ class Mapping(nn.Module):
         return value.reshape(shape[:-1]).to(weights.dtype)
 
     def extra_repr(self) -> str:
-        """The parameters, as given."""
+        """The parameters: numbers as given, tensors by their shape."""
         omega = self.omega
         parameters: dict[str, object] = {}
         if is_dataclass(omega):
             parameters = {field.name: getattr(omega, field.name) for field in fields(omega)}
         parameters |= {"gamma": self.gamma, "dim": self.dim}
-        return ", ".join(f"{name}={value}" for name, value in parameters.items())
+        return ", ".join(f"{name}={shown(value)}" for name, value in parameters.items())
 
     def _hold(self, name: str, parameter: float | Tensor) -> None:
         """Keep γ or θ; a tensor moves with the module, and is saved with it."""
@@ -116,3 +138,8 @@ class Mapping(nn.Module):
             f"distributions (floats of shape {tuple(scores.shape)}), "
             f"not {target.dtype} of shape {tuple(target.shape)}"
         )
+
+
+def shown(parameter: object) -> str:
+    """A parameter in the ``repr`` of a module."""
+    return f"Tensor{tuple(parameter.shape)}" if isinstance(parameter, Tensor) else str(parameter)

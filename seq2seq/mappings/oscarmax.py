@@ -71,12 +71,14 @@ class Oscar(Regularizer):
         return SquaredNorm().jacobian_product(weights, valid, vectors)
 
     def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """Σ v·(d − k) with k the mean rank of the group of equal weights."""
+        """Σ v·(k₁ − k), k the mean rank of the group of equal weights, k₁ that of the largest.
+
+        As Σv = 0, that is Σ v·(d − k), and exactly 0 where all of the support is one group.
+        """
         order, group = _groups(weights)
         rank = torch.arange(1, weights.shape[-1] + 1, device=weights.device, dtype=vectors.dtype)
         rank = piece_means(rank.expand_as(weights).flatten(), group).view_as(weights)
-        charge = valid.sum(-1, keepdim=True) - rank
-        return (vectors.gather(-1, order) * charge).sum(-1)
+        return (vectors.gather(-1, order) * (rank[:, :1] - rank)).sum(-1)
 
 
 def _groups(weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -63,6 +63,11 @@ class EncoderDecoder(nn.Module, ABC):
         super().__init__()
         self.pad_id = pad_id
         self.output_mapping = output_mapping or Softmax()
+        if self.output_mapping.stateful:
+            raise ValueError(
+                f"output_mapping={type(self.output_mapping).__name__} bounds attention over steps; "
+                "an output layer needs a mapping without bounds, such as Softmax or Sparsemax"
+            )
         self.source_embedding = Embedding(
             source_vocabulary_size, embedding_size, pad_id, embedding_scale
         )

@@ -32,7 +32,7 @@ class Recurrent(EncoderDecoder):
         score: ``dot``, ``general`` or ``additive``.
         input_feeding: whether the decoder reads the attentional state of the step before; without,
             all target positions are decoded by one call of the cell and attend in one call of the
-            mapping.
+            mapping, or in order if the mapping has bounds that carry over.
         dropout: on embeddings, between layers and on attentional states.
         tie_embeddings: ``none``, ``target`` (target embedding = output layer) or ``all``.
         output_mapping: logits → probabilities; softmax by default.
@@ -105,7 +105,7 @@ class Recurrent(EncoderDecoder):
     def start(self, source: Tensor, source_lengths: Tensor) -> State:
         """See the base class."""
         memory, bridged = self._encode(source, source_lengths)
-        return State(source=tuple(memory), past=self.decoder.start(bridged))
+        return State(source=tuple(memory), past=self.decoder.start(bridged, memory))
 
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
         """See the base class."""

@@ -95,11 +95,47 @@ class LuongAttention(nn.Module):
         return Memory(mask[:, None], self.score.keys(memory), self.context(memory))  # type: ignore[operator]
 
     def forward(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Attend with the decoder's states ``[batch, target_length, size]``.
+        """Attend with the decoder's states at all positions, ``[batch, target_length, size]``.
 
         Returns the attentional states of the same shape and the weights
         ``[batch, target_length, source_length]``.
         """
-        weights = self.mapping(self.score(queries, memory.keys), memory.mask)
+        weights = self._all_weights(self.score(queries, memory.keys), memory)
+        return self._attentional(queries, weights, memory), weights
+
+    def start(self, memory: Memory) -> tuple[Tensor, ...]:
+        """What the mapping carries from step to step, ``[batch, source_length]`` each."""
+        exact = torch.promote_types(memory.keys.dtype, torch.float32)
+        return tuple(tensor.squeeze(1) for tensor in self.mapping.start(memory.mask, exact))
+
+    def step(
+        self, queries: Tensor, memory: Memory, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Attend at one position of each hypothesis, which are rows side by side.
+
+        Takes ``[batch · width, size]`` and what the mapping carried so far; returns the attentional
+        states, the weights ``[batch · width, source_length]``, and what it carries from here.
+        """
+        side = (memory.keys.size(0), -1)  # the hypotheses of a sentence attend like positions
+        queries = queries.unflatten(0, side)
+        scores = self.score(queries, memory.keys)
+        carried = tuple(tensor.unflatten(0, side) for tensor in past)
+        weights, carried = self.mapping.step(scores, memory.mask, carried)
+        attentional = self._attentional(queries, weights, memory)
+        after = tuple(tensor.flatten(0, 1) for tensor in carried)
+        return attentional.flatten(0, 1), weights.flatten(0, 1), after
+
+    def _all_weights(self, scores: Tensor, memory: Memory) -> Tensor:
+        """The weights of all positions: in one call, unless each depends on those before it."""
+        if not self.mapping.stateful:
+            return self.mapping(scores, memory.mask)
+        past = self.mapping.start(memory.mask, torch.promote_types(scores.dtype, torch.float32))
+        weights = []
+        for position in scores.split(1, dim=1):
+            row, past = self.mapping.step(position, memory.mask, past)
+            weights.append(row)
+        return torch.cat(weights, dim=1)
+
+    def _attentional(self, queries: Tensor, weights: Tensor, memory: Memory) -> Tensor:
         context = torch.bmm(weights.to(memory.values.dtype), memory.values)
-        return torch.tanh(context + self.query(queries)), weights
+        return torch.tanh(context + self.query(queries))

@@ -33,6 +33,11 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         if size % heads:
             raise ValueError(f"size={size} is not divisible by heads={heads}; change one of them")
+        if mapping.stateful:
+            raise ValueError(
+                f"{type(mapping).__name__} carries bounds from step to step, and a Transformer "
+                "attends at all positions at once; use it in a recurrent model"
+            )
         self.size, self.heads = size, heads
         self.head_size = size // heads
         self.mapping = mapping

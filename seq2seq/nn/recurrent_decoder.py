@@ -40,10 +40,14 @@ class RecurrentDecoder(nn.Module):
         """What the lowest layer reads."""
         return self.input_size
 
-    def start(self, bridged: States) -> States:
-        """``[batch, layers · hidden_size]`` each → the states of layer after layer."""
+    def start(self, bridged: States, memory: Memory) -> States:
+        """``[batch, layers · hidden_size]`` each → the states of layer after layer.
+
+        After them comes what the attention carries from step to step, if it does.
+        """
         layers = zip(*(state.chunk(self.layers, dim=-1) for state in bridged), strict=True)
-        return tuple(tensor for layer in layers for tensor in layer)
+        states = (tensor for layer in layers for tensor in layer)
+        return (*states, *self.attention.start(memory))
 
     def forward(self, embedded: Tensor, bridged: States, memory: Memory) -> tuple[Tensor, Tensor]:
         """Decode all of ``embedded`` ``[batch, target_length, input_size]``.
@@ -64,9 +68,10 @@ class RecurrentDecoder(nn.Module):
         ``[batch, source_length]``.
         """
         weight, bias = self.weights("ih", 0)
-        hidden, states = self._climb(F.linear(embedded, weight, bias), past)
-        attentional, weights = self._attend(hidden, memory)
-        return self.dropout(attentional), states, weights
+        states, carried = self._split(past)
+        hidden, states = self._climb(F.linear(embedded, weight, bias), states)
+        attentional, weights, carried = self.attention.step(hidden, memory, carried)
+        return self.dropout(attentional), (*states, *carried), weights
 
     def weights(self, kind: str, layer: int) -> tuple[Tensor, Tensor]:
         """Weight and bias of a layer: ``ih`` reads its input, ``hh`` its own past."""
@@ -85,11 +90,10 @@ class RecurrentDecoder(nn.Module):
             after.extend(self.cell.step(gates, state, *self.weights("hh", layer)))
         return after[-size], tuple(after)
 
-    def _attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """One position; hypotheses that share a sentence attend as its target positions."""
-        queries = hidden.reshape(memory.keys.size(0), -1, self.hidden_size)
-        attentional, weights = self.attention(queries, memory)
-        return attentional.flatten(0, 1), weights.flatten(0, 1)
+    def _split(self, past: States) -> tuple[States, States]:
+        """The states of the layers, and what follows them."""
+        count = self.layers * self.cell.states
+        return past[:count], past[count:]
 
 
 class InputFeedingDecoder(RecurrentDecoder):
@@ -100,16 +104,17 @@ class InputFeedingDecoder(RecurrentDecoder):
         """An embedding and an attentional state."""
         return self.input_size + self.hidden_size
 
-    def start(self, bridged: States) -> States:
-        """The states of layer after layer, and zeros for the attentional state before the first."""
-        return (*super().start(bridged), bridged[0].new_zeros(bridged[0].size(0), self.hidden_size))
+    def start(self, bridged: States, memory: Memory) -> States:
+        """The same, with zeros after the layers for the attentional state before the first."""
+        states, carried = self._split(super().start(bridged, memory))
+        return (*states, bridged[0].new_zeros(bridged[0].size(0), self.hidden_size), *carried)
 
     def forward(self, embedded: Tensor, bridged: States, memory: Memory) -> tuple[Tensor, Tensor]:
         """Decode all of ``embedded``; see the base class."""
         weight, bias = self.weights("ih", 0)
         gates = F.linear(embedded, weight[:, : self.input_size], bias)  # once for all positions
         noise = self.dropout(embedded.new_ones(*embedded.shape[:2], self.hidden_size))
-        past = self.start(bridged)
+        past = self.start(bridged, memory)
         attentional, weights = [], []
         for gate, keep in zip(gates.unbind(1), noise.unbind(1), strict=True):
             feed, past, weight_row = self._feed(gate, past, memory, keep)
@@ -129,9 +134,9 @@ class InputFeedingDecoder(RecurrentDecoder):
         self, gates: Tensor, past: States, memory: Memory, noise: Tensor
     ) -> tuple[Tensor, States, Tensor]:
         weight, _ = self.weights("ih", 0)
-        *states, feed = past
+        states, (feed, *carried) = self._split(past)
         gates = gates + F.linear(feed, weight[:, self.input_size :])
-        hidden, after = self._climb(gates, tuple(states))
-        attentional, weights = self._attend(hidden, memory)
+        hidden, states = self._climb(gates, states)
+        attentional, weights, after = self.attention.step(hidden, memory, tuple(carried))
         attentional = attentional * noise
-        return attentional, (*after, attentional), weights
+        return attentional, (*states, attentional, *after), weights

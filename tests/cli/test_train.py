@@ -316,6 +316,7 @@ def test_max_time_ends_with_a_tested_checkpoint(work: Path) -> None:
     [
         ["model=transformer", "model.size=16", "model.heads=2", "schedule=noam"],
         ["schedule=plateau", "optimizer=sgd", "attention=oscarmax", "model.input_feeding=true"],
+        ["attention=constrained_sparsemax", "attention.fertility=1.5"],
         [
             "attention@model.output_mapping=entmax15",
             "optimizer=adamw",

@@ -10,6 +10,8 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import functional
 
 from seq2seq.mappings import (
+    ConstrainedSoftmax,
+    ConstrainedSparsemax,
     Entmax,
     Fusedmax,
     Mapping,
@@ -18,6 +20,8 @@ from seq2seq.mappings import (
     Softmax,
     Sparsemax,
     Sqpnormmax,
+    constrained_softmax,
+    constrained_sparsemax,
     entmax,
     fusedmax,
     normmax,
@@ -27,7 +31,29 @@ from seq2seq.mappings import (
     sqpnormmax,
 )
 
-FUNCTIONS = [softmax, sparsemax, entmax, sqpnormmax, normmax, fusedmax, oscarmax]
+
+def bounded(function):
+    """A function of scores and bounds, at bounds that no weight can reach."""
+    bounds = torch.ones((), dtype=torch.float64)
+
+    def unbounded(x, mask=None, dim=-1, **parameters):
+        return function(x, bounds, mask, dim, **parameters)
+
+    unbounded.__name__ = function.__name__
+    return unbounded
+
+
+FUNCTIONS = [
+    softmax,
+    sparsemax,
+    entmax,
+    sqpnormmax,
+    normmax,
+    fusedmax,
+    oscarmax,
+    bounded(constrained_softmax),
+    bounded(constrained_sparsemax),
+]
 MAPPINGS = [
     Softmax(),
     Softmax(gamma=0.5),
@@ -46,6 +72,8 @@ MAPPINGS = [
     Fusedmax(gamma=0.5, lam=0.4),
     Oscarmax(),
     Oscarmax(gamma=0.5, lam=0.02),
+    ConstrainedSoftmax(),
+    ConstrainedSparsemax(gamma=0.5),
 ]
 every = pytest.mark.parametrize("mapping", MAPPINGS, ids=repr)
 holes = torch.tensor([True, True, False, True, False, True, True, True, False])

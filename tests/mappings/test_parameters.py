@@ -125,6 +125,7 @@ def test_a_module_learns_it(build, name, values):
     mapping = build(**{name: theta})
     assert dict(mapping.named_parameters()) == {name: theta}
     assert name in mapping.state_dict()
+    assert f"{name}=Tensor(3, 1)" in repr(mapping)
     x, goal = scores(20, 3, 9).float(), build(**{name: values[1]})(scores(20, 3, 9).float())
     optimizer = torch.optim.Adam(mapping.parameters(), 0.02)
     for _ in range(150):

@@ -5,9 +5,17 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from seq2seq.mappings import Fusedmax, Oscarmax, Softmax, Sparsemax
+from seq2seq.mappings import (
+    ConstrainedSoftmax,
+    ConstrainedSparsemax,
+    Entmax,
+    Fusedmax,
+    Oscarmax,
+    Softmax,
+    Sparsemax,
+)
 from seq2seq.models import EncoderDecoder, Recurrent, Transformer
 
 SOURCE_SIZE, TARGET_SIZE = 29, 23
@@ -18,6 +26,21 @@ MAPPINGS = {
     "fusedmax": lambda: Fusedmax(gamma=0.1, lam=0.02),
     "oscarmax": lambda: Oscarmax(gamma=0.1, lam=0.01),
 }
+LEARNED = {
+    "learned fusedmax": lambda: Fusedmax(
+        gamma=nn.Parameter(torch.tensor(0.1)), lam=nn.Parameter(torch.tensor(0.01))
+    ),
+    "learned entmax": lambda: Entmax(alpha=nn.Parameter(torch.tensor(1.3))),
+}
+PER_HEAD = {
+    "oscarmax per head": lambda: Oscarmax(
+        gamma=0.1, lam=nn.Parameter(torch.tensor([0.002, 0.01])[:, None, None])
+    ),
+}
+STATEFUL = {
+    "constrained softmax": lambda: ConstrainedSoftmax(fertility=0.6),
+    "constrained sparsemax": lambda: ConstrainedSparsemax(fertility=0.6, gamma=0.5),
+}
 
 
 def recurrent(mapping: str = "softmax", **options: object) -> EncoderDecoder:
@@ -27,7 +50,7 @@ def recurrent(mapping: str = "softmax", **options: object) -> EncoderDecoder:
         "hidden_size": 8,
         "encoder_layers": 2,
         "decoder_layers": 2,
-        "mapping": MAPPINGS[mapping](),
+        "mapping": (MAPPINGS | LEARNED | STATEFUL)[mapping](),
     }
     return Recurrent(SOURCE_SIZE, TARGET_SIZE, **(defaults | options)).double().eval()
 
@@ -42,7 +65,8 @@ def transformer(mapping: str = "softmax", **options: object) -> EncoderDecoder:
         "decoder_layers": 2,
         "max_length": 32,
     }
-    kinds = {f"{place}_mapping": MAPPINGS[mapping]() for place in ("cross", "encoder", "decoder")}
+    choices = MAPPINGS | LEARNED | PER_HEAD
+    kinds = {f"{place}_mapping": choices[mapping]() for place in ("cross", "encoder", "decoder")}
     model = Transformer(SOURCE_SIZE, TARGET_SIZE, **(kinds | defaults | options))
     return model.double().eval()
 
@@ -63,10 +87,11 @@ def _variants() -> dict[str, Callable[[], EncoderDecoder]]:
     for norm, positions in itertools.product(("pre", "post"), ("sinusoidal", "learned", "rotary")):
         add(transformer, norm=norm, positions=positions)
     add(transformer, activation="gelu", tie_embeddings="none")
-    for mapping in list(MAPPINGS)[1:]:
+    for mapping in [*list(MAPPINGS)[1:], *LEARNED, *PER_HEAD]:
+        add(transformer, mapping=mapping)
+    for mapping in [*list(MAPPINGS)[1:], *LEARNED, *STATEFUL]:
         add(recurrent, mapping=mapping)
         add(recurrent, mapping=mapping, input_feeding=False)
-        add(transformer, mapping=mapping)
     return found
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seq2seq.mappings import Fusedmax, Mapping, Softmax, Sparsemax
+from seq2seq.mappings import ConstrainedSparsemax, Fusedmax, Mapping, Softmax, Sparsemax
 from seq2seq.models import Recurrent
 
 
@@ -56,6 +56,33 @@ def test_only_with_input_feeding_a_state_depends_on_earlier_attention(
     fed, other = queries(True, softmax), queries(True, sparsemax)
     torch.testing.assert_close(fed[:, 0], other[:, 0])
     assert not torch.allclose(fed[:, 1:], other[:, 1:])
+
+
+@pytest.mark.parametrize("feeding", [False, True])
+def test_no_word_receives_more_than_its_fertility_but_the_end_of_the_sentence(
+    feeding: bool, source: Tensor, source_lengths: Tensor
+) -> None:
+    target = torch.randint(4, 20, (3, 12), generator=torch.Generator().manual_seed(0))
+    model = build(mapping=ConstrainedSparsemax(fertility=1.5), input_feeding=feeding)
+    attention = model(source, source_lengths, target, return_attention=True).attention
+    received = attention[:, 0, 0].sum(1)
+    words = torch.arange(5) < source_lengths[:, None] - 1
+    assert received[words].max() <= 1.5 + 1e-12
+    assert received[words].sum() > 0.9 * 1.5 * words.sum()  # 12 steps spend nearly all of it
+    torch.testing.assert_close(received.sum(-1), torch.full((3,), 12.0, dtype=torch.float64))
+    free = build(mapping=Sparsemax(), input_feeding=feeding)
+    assert not torch.allclose(
+        free(source, source_lengths, target).logits, model(source, source_lengths, target).logits
+    )
+    rich = build(mapping=ConstrainedSparsemax(fertility=12.0), input_feeding=feeding)
+    torch.testing.assert_close(
+        free(source, source_lengths, target).logits, rich(source, source_lengths, target).logits
+    )
+
+
+def test_bounds_have_no_place_in_the_output_layer() -> None:
+    with pytest.raises(ValueError, match="output_mapping=ConstrainedSparsemax bounds attention"):
+        build(output_mapping=ConstrainedSparsemax())
 
 
 def test_tied_embeddings_are_one_table() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seq2seq.mappings import Softmax, Sparsemax
+from seq2seq.mappings import ConstrainedSparsemax, Softmax, Sparsemax
 from seq2seq.models import Transformer
 
 
@@ -97,6 +97,8 @@ def test_a_too_long_source_says_how_to_mend() -> None:
         ({"norm": "none"}, "norm='none' is unknown; choose one of pre, post"),
         ({"positions": "absolute"}, "choose one of sinusoidal, learned, rotary"),
         ({"activation": "swish"}, "choose one of relu, gelu"),
+        ({"cross_mapping": ConstrainedSparsemax()}, "use it in a recurrent model"),
+        ({"encoder_mapping": ConstrainedSparsemax()}, "use it in a recurrent model"),
         ({"heads": 3}, "size=8 is not divisible by heads=3"),
         ({"heads": 8, "positions": "rotary"}, "even size per head"),
     ],

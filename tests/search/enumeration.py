@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from seq2seq.mappings import Softmax, Sparsemax
+from seq2seq.mappings import ConstrainedSparsemax, Softmax, Sparsemax
 from seq2seq.models import EncoderDecoder, Recurrent, Transformer
 from seq2seq.search.vocabulary import log_probabilities
 
@@ -13,6 +13,13 @@ VOCABULARY = 7  # pad, unk, bos, eos and three words
 BUILDERS = {
     "recurrent": lambda: Recurrent(
         12, VOCABULARY, mapping=Sparsemax(), embedding_size=8, hidden_size=8
+    ),
+    "fertility": lambda: Recurrent(
+        12,
+        VOCABULARY,
+        mapping=ConstrainedSparsemax(fertility=0.7),
+        embedding_size=8,
+        hidden_size=8,
     ),
     "transformer": lambda: Transformer(
         12, VOCABULARY, cross_mapping=Softmax(), size=8, feedforward_size=8, heads=2, max_length=40

@@ -54,7 +54,7 @@ def root_of_squares(x, count):
                 return exact
         norm = math.sqrt(squares - tau * (2.0 * total - tau * active))
         step = (norm - 1.0) * norm / (total - tau * active)
-        if not step > 1e-16:
+        if not tau + step > tau:
             return tau
         tau += step
 

@@ -17,18 +17,19 @@ def reach(theta, length):
 def threshold(x, count):
     """The τ of Σ(x − τ)_+ = 1, for a row whose candidates are ``x``, padded.
 
-    Newton's method from below: the sum is convex in τ, so τ only grows; when it does not change
-    what is active, it is exact.
+    Newton's method from below: the sum is convex in τ, so τ only grows; when it does not, it is
+    exact.
     """
-    active, tau = 0, -1e299
+    tau = -1e299
     while True:
-        total, above = 0.0, 0
+        total, active = 0.0, 0
         for first in range(0, count, PADDED):
             total += sum_above(x, first, tau)
-            above += count_above(x, first, tau)
-        if above == active or above == 0:
+            active += count_above(x, first, tau)
+        larger = (total - 1.0) / active if active else tau
+        if not larger > tau:
             return tau
-        active, tau = above, (total - 1.0) / above
+        tau = larger
 
 
 @jit

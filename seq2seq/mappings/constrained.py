@@ -1,0 +1,117 @@
+"""Mappings with bounds y ≤ u: what they share, and bounds that are the fertility left.
+
+The fertility of a source word is the attention it can receive over all target positions (Malaviya,
+Ferreira and Martins, 2018). What a step spends, later steps lack: such a mapping is stateful.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from seq2seq.mappings.domain import Domain
+from seq2seq.mappings.mapping import Mapping, shown
+from seq2seq.mappings.regularizer import Regularizer
+from seq2seq.mappings.rows import as_rows, flatten
+
+FERTILITY = Domain("fertility", "greater than 0", lambda fertility: fertility > 0, low=0.0)
+Solver = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def bounded(
+    solve: Solver,
+    scores: Tensor,
+    upper: Tensor,
+    mask: Tensor | None,
+    dim: int,
+    gamma: float | Tensor,
+) -> Tensor:
+    """Argmax_y ⟨y, x⟩ − γΩ(y) with y ≤ u, in the shape and type of the scores.
+
+    Args:
+        solve: of values (x − max x)/γ ``[rows, length]``, where they are valid, and bounds in
+            [0, 1], 0 where not valid; in differentiable operations. Where bounds sum to less than
+            1, the solution is the bounds.
+        scores: ``[..., length]`` of any float type.
+        upper: the bounds u, broadcastable to ``scores``; below 0 is 0, above 1 is none.
+        mask: bool, broadcastable to ``scores``, True = may be attended.
+        dim: the dimension that the mapping works along.
+        gamma: the strength γ > 0.
+    """
+    rows = as_rows(scores, mask, dim, gamma)
+    try:
+        u = flatten(upper.broadcast_to(scores.shape), dim)
+    except RuntimeError:
+        raise ValueError(
+            f"upper of shape {tuple(upper.shape)} does not broadcast to scores of shape "
+            f"{tuple(scores.shape)}; add dimensions of size 1 where they differ"
+        ) from None
+    u = u.to(rows.values.dtype).masked_fill(~rows.valid, 0.0).clamp(0.0, 1.0)
+    return rows.restore(solve(rows.values, rows.valid, u) if u.numel() else rows.values)
+
+
+class Constrained(Mapping):
+    """A mapping whose weights have upper bounds; ``max`` and ``loss`` are those without bounds.
+
+    In the attention of a recurrent decoder the bounds are the fertility left: with weights a_t at
+    step t, u_t = f − Σ_{s<t} a_s. The last valid position, the end of the sentence, has no bound:
+    it is the sink that takes what no word can, so that the weights sum to 1 at every step.
+
+    Args:
+        omega: the regularizer Ω.
+        fertility: f > 0, the most that a source position can receive in all.
+        gamma: the strength γ > 0.
+        dim: the dimension that the mapping works along.
+    """
+
+    stateful = True
+
+    def __init__(
+        self,
+        omega: Regularizer,
+        fertility: float | Tensor = 2.0,
+        gamma: float | Tensor = 1.0,
+        dim: int = -1,
+    ) -> None:
+        super().__init__(omega, gamma, dim)
+        FERTILITY.check(fertility)
+        self.fertility: float | Tensor
+        self._hold(FERTILITY.name, fertility)
+
+    @staticmethod
+    @abstractmethod
+    def solve(values: Tensor, valid: Tensor, upper: Tensor) -> Tensor:
+        """The weights of rows; see :func:`bounded`."""
+
+    def forward(
+        self, scores: Tensor, mask: Tensor | None = None, upper: Tensor | None = None
+    ) -> Tensor:
+        """Weights like ``scores``, at most ``upper``, which is broadcastable to them.
+
+        They sum to 1, or where the bounds of a row sum to less, are the bounds. Without ``upper``
+        there are no bounds.
+        """
+        if upper is None:
+            return super().forward(scores, mask)
+        return bounded(self.solve, scores, upper, mask, self.dim, self.gamma)
+
+    def start(self, mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """The fertility of all positions, and none of bounds for the last valid one."""
+        count = mask.long().cumsum(self.dim)
+        last = mask & (count == count.amax(self.dim, keepdim=True))
+        fertility = torch.as_tensor(self.fertility, dtype=dtype, device=mask.device)
+        return (torch.where(last, math.inf, fertility),)
+
+    def step(
+        self, scores: Tensor, mask: Tensor | None, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The weights of one step within the fertility left, and what is left after it."""
+        (left,) = past
+        weights = self(scores, mask, left)
+        return weights, (left - weights,)
+
+    def extra_repr(self) -> str:
+        """The parameters: numbers as given, tensors by their shape."""
+        return f"fertility={shown(self.fertility)}, {super().extra_repr()}"
