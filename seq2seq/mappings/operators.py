@@ -8,7 +8,6 @@ derivatives, below, are the same in all three.
 """
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -75,12 +74,15 @@ def prepare(
     return x, mask, Call(omega, gamma, gammas, thetas)
 
 
+# The other forms of the operators, by name; their modules enter them here.
+FORMS: dict[str, dict[str, Callable[..., Tensor]]] = {}
+
+
 def _way(eager: Any, name: str) -> Callable[..., Tensor]:
     """The form of an operator that what is going on asks for."""
     if plain():
         return eager.apply
-    form = "registration" if torch.compiler.is_compiling() else "transforms"
-    return import_module(f"seq2seq.mappings.{form}").OPERATORS[name]
+    return FORMS["registered" if torch.compiler.is_compiling() else "transformed"][name]
 
 
 def plain() -> bool:

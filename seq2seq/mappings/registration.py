@@ -10,7 +10,13 @@ from torch import Tensor
 
 from seq2seq.mappings import implementations
 from seq2seq.mappings.implementations import Call
-from seq2seq.mappings.operators import kept, pull_back, pull_back_maximum, pull_back_product
+from seq2seq.mappings.operators import (
+    FORMS,
+    kept,
+    pull_back,
+    pull_back_maximum,
+    pull_back_product,
+)
 from seq2seq.mappings.regularizer import Regularizer
 
 
@@ -158,4 +164,4 @@ _weights.register_autograd(_pull_back_weights, setup_context=_keep_weights)
 _product.register_autograd(_pull_back_product, setup_context=_keep_product)
 _maximum.register_autograd(_pull_back_maximum, setup_context=_keep_maximum)
 
-OPERATORS = {"weights": weights, "maximum": maximum}
+FORMS["registered"] = {"weights": weights, "maximum": maximum}

@@ -13,12 +13,14 @@ from torch import Tensor
 from seq2seq.mappings import implementations
 from seq2seq.mappings.implementations import Call
 from seq2seq.mappings.operators import (
+    FORMS,
     kept,
     pull_back,
     pull_back_maximum,
     pull_back_product,
     with_parameters,
 )
+from seq2seq.mappings.rows import flatten
 
 
 class Weights(torch.autograd.Function):
@@ -45,11 +47,7 @@ class Weights(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, dx: Tensor | None, _: Any, d_gamma: Any, d_theta: Any, __: Any) -> Tensor:
         """J·dx."""
-        if d_gamma is not None or d_theta is not None:
-            raise NotImplementedError(
-                "forward-mode differentiation with respect to the parameters of a mapping is not "
-                "supported; use reverse mode (torch.func.jacrev, backward)"
-            )
+        _refuse(d_gamma, d_theta)
         y, x, mask, gammas, thetas = ctx.saved_tensors
         return Product.apply(y, dx, x, mask, gammas, thetas, ctx.call)
 
@@ -117,11 +115,19 @@ class Maximum(torch.autograd.Function):
         y = output[1]
         ctx.mark_non_differentiable(y)
         ctx.save_for_backward(y, x, mask, gammas, thetas)
+        ctx.save_for_forward(y, x, mask, gammas, thetas)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, _: Any) -> tuple[Tensor | None, ...]:
         """See ``operators``."""
         return (*pull_back_maximum(Weights.apply, ctx, ctx.call, gradient), None)
+
+    @staticmethod
+    def jvp(ctx: Any, dx: Tensor | None, _: Any, d_gamma: Any, d_theta: Any, __: Any):  # type: ignore[no-untyped-def]
+        """⟨y, dx⟩."""
+        _refuse(d_gamma, d_theta)
+        y, *_rest = ctx.saved_tensors
+        return flatten(y * dx).sum(-1).double(), None
 
     @staticmethod
     def vmap(info: Any, dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:
@@ -161,8 +167,17 @@ def batched(
     return (*moved, mask, *rows, call)
 
 
+def _refuse(*tangents: Tensor | None) -> None:
+    """Say what cannot be pushed forward, rather than leave it out."""
+    if any(tangent is not None for tangent in tangents):
+        raise NotImplementedError(
+            "forward-mode differentiation with respect to the parameters of a mapping is not "
+            "supported; use reverse mode (torch.func.jacrev, backward)"
+        )
+
+
 def _maximum(*inputs: Any) -> Tensor:
     return Maximum.apply(*inputs)[0]
 
 
-OPERATORS = {"weights": Weights.apply, "maximum": _maximum}
+FORMS["transformed"] = {"weights": Weights.apply, "maximum": _maximum}

@@ -19,7 +19,8 @@ from seq2seq.mappings import (
 )
 from seq2seq.mappings.cpu.kernels import SOLVERS
 from seq2seq.mappings.cpu.threads import GRAIN
-from seq2seq.mappings.implementations import reference
+from seq2seq.mappings.implementations import jacobian_product, reference
+from seq2seq.mappings.operators import prepare
 
 MAPPINGS = [
     Sparsemax(),
@@ -82,20 +83,18 @@ def test_they_agree_with_the_reference(mapping, problem, single):
         x = x.float()
     v = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
     tolerance = {"atol": 2e-6, "rtol": 1e-5} if single else {"atol": 1e-11, "rtol": 1e-9}
-    leaf, other = x.clone().requires_grad_(), x.clone().requires_grad_()
-    y, value = mapping(leaf, mask), mapping.max(leaf, mask)
+    y, value = mapping(x, mask), mapping.max(x, mask)
     with reference():
-        y_wanted, value_wanted = mapping(other, mask), mapping.max(other, mask)
+        y_wanted, value_wanted = mapping(x, mask), mapping.max(x, mask)
     torch.testing.assert_close(y, y_wanted, **tolerance)
     torch.testing.assert_close(value, value_wanted, **tolerance)
-    if single or getattr(mapping, "alpha", 0) > 2 or getattr(mapping, "p", 0) > 2:
-        return  # the Jacobian jumps where rounding moves the support
-    y.backward(v)
+    # J·v at the same weights: rounding may move the support where scores tie at its edge.
+    x, mask, call = prepare(mapping.omega, x, mask, -1, mapping.gamma)
+    product = jacobian_product(y_wanted, v, x, mask, call)
     with reference():
-        y_wanted.backward(v)
-    near = y.detach().gt(0) & y.detach().lt(1e-9)
-    if not near.any():
-        torch.testing.assert_close(leaf.grad, other.grad, atol=1e-8, rtol=1e-6)
+        wanted = jacobian_product(y_wanted, v, x, mask, call)
+    scale = wanted.abs().max().clamp(min=1.0)
+    torch.testing.assert_close(product / scale, wanted / scale, **tolerance)
 
 
 @every
@@ -142,9 +141,11 @@ def test_scores_of_the_largest_sizes(mapping, dtype):
     # In single precision 1e30 − 1 is 1e30: what is left is the largest alone, or those equal to it.
     x = torch.tensor([1e30, -1e30, 1e30, 0.0, -1e30], dtype=dtype)
     y = mapping(x)
-    assert y[0] == y[2]
     assert y[0] > 0
-    assert y.sum() == 1
+    torch.testing.assert_close(y[0] + y[2], torch.ones((), dtype=dtype))
+    assert (y[[1, 3, 4]] == 0).all()
+    if not mapping.omega.neighbors:  # the first position has one neighbor, the third has two
+        assert y[0] == y[2]
     assert mapping(torch.tensor([-1e30, 1e30], dtype=dtype)).tolist() == [0, 1]
 
 
