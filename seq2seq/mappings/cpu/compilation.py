@@ -30,7 +30,7 @@ jit = njit(**OPTIONS)
 # For solvers, which see finite numbers only: sums of what is chosen vectorize too.
 finite = njit(**{**OPTIONS, "fastmath": OPTIONS["fastmath"] | {"nnan", "ninf"}})
 # The same, each operation rounded where it stands.
-exact = njit(**{**OPTIONS, "fastmath": {"nnan", "ninf"}})
+exact = njit(forceinline=True, **{**OPTIONS, "fastmath": {"nnan", "ninf"}})
 
 BLOCK = 16  # positions of a row looked at together
 PADDED = 8  # candidates looked at together
@@ -128,16 +128,6 @@ def above(typing_context, x, position, limit):  # type: ignore[no-untyped-def]
     return types.int64(x, types.int64, x.dtype), generate
 
 
-def _chosen(context, builder, x, arguments):  # type: ignore[no-untyped-def]
-    """Eight doubles of an array, and which of them are > a limit."""
-    double, vector = ir.DoubleType(), ir.VectorType(ir.DoubleType(), PADDED)
-    data = context.make_array(x)(context, builder, value=arguments[0]).data
-    start = builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer())
-    numbers = builder.load(start, align=8)
-    limits = _splat(builder, vector, arguments[2])
-    return double, vector, numbers, builder.fcmp_ordered(">", numbers, limits)
-
-
 def _splat(builder, vector, value):  # type: ignore[no-untyped-def]
     unknown, integer = ir.Constant(vector, ir.Undefined), ir.IntType(32)
     one = builder.insert_element(unknown, value, ir.Constant(integer, 0))
@@ -146,40 +136,85 @@ def _splat(builder, vector, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def sum_above(typing_context, x, position, limit):  # type: ignore[no-untyped-def]
-    """The sum of those of 8 doubles from ``position`` on that are > ``limit``."""
-    return _sum_above(x, squared=False)
+def sums_above(typing_context, x, count, limit):  # type: ignore[no-untyped-def]
+    """Of the first ``count`` doubles those > ``limit``: their number, sum, and sum of squares.
+
+    Read in blocks of ``PADDED``, the last one whole. What is not used is not computed.
+    """
+
+    def addends(builder, numbers, limits):  # type: ignore[no-untyped-def]
+        (x,) = numbers
+        return builder.fcmp_ordered(">", x, limits), (x, builder.fmul(x, x))
+
+    return _sums(3, (x,), addends)(x, types.int64, types.float64)
 
 
 @intrinsic
-def squares_above(typing_context, x, position, limit):  # type: ignore[no-untyped-def]
-    """The sum of their squares."""
-    return _sum_above(x, squared=True)
+def sums_equal(typing_context, x, v, count, value):  # type: ignore[no-untyped-def]
+    """Of the first ``count`` doubles those equal to ``value``: their number, and the sum of v."""
+
+    def addends(builder, numbers, values):  # type: ignore[no-untyped-def]
+        x, v = numbers
+        return builder.fcmp_ordered("==", x, values), (v,)
+
+    return _sums(2, (x, v), addends)(x, v, types.int64, types.float64)
 
 
-def _sum_above(x, squared):  # type: ignore[no-untyped-def]
+def _sums(results, arrays, chosen_addends):  # type: ignore[no-untyped-def]
+    """Sums over blocks of arrays, of what is chosen: 1, and what ``chosen_addends`` says."""
+    double, vector = ir.DoubleType(), ir.VectorType(ir.DoubleType(), PADDED)
+    zeros, ones = (ir.Constant(vector, [value] * PADDED) for value in (0.0, 1.0))
+
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        double, vector, numbers, chosen = _chosen(context, builder, x, arguments)
-        zeros = ir.Constant(vector, [0.0] * PADDED)
-        if squared:
-            numbers = builder.fmul(numbers, numbers)
-        name = f"llvm.vector.reduce.fadd.v{PADDED}f64"
+        *given, count, value = arguments
+        places = [
+            context.make_array(kind)(context, builder, value=array).data
+            for kind, array in zip(arrays, given, strict=True)
+        ]
+        limits = _splat(builder, vector, value)
+        totals = [cgutils.alloca_once_value(builder, zeros) for _ in range(results)]
+        step, zero = ir.Constant(count.type, PADDED), ir.Constant(count.type, 0)
+        with cgutils.for_range_slice(builder, zero, count, step) as (position, _):
+            numbers = []
+            for place in places:
+                start = builder.bitcast(builder.gep(place, [position]), vector.as_pointer())
+                numbers.append(builder.load(start, align=8))
+            chosen, addends = chosen_addends(builder, numbers, limits)
+            for total, addend in zip(totals, (ones, *addends), strict=True):
+                more = builder.select(chosen, addend, zeros)
+                builder.store(builder.fadd(builder.load(total), more), total)
         kind = ir.FunctionType(double, [double, vector])
+        name = f"llvm.vector.reduce.fadd.v{PADDED}f64"
         reduce = cgutils.get_or_insert_function(builder.module, kind, name)
-        addends = [ir.Constant(double, 0.0), builder.select(chosen, numbers, zeros)]
-        return builder.call(reduce, addends, fastmath=("reassoc", "nsz"))
+        found = [
+            builder.call(
+                reduce,
+                [ir.Constant(double, 0.0), builder.load(total)],
+                fastmath=("reassoc", "nsz"),
+            )
+            for total in totals
+        ]
+        return context.make_tuple(builder, signature.return_type, found)
 
-    return types.float64(x, types.int64, types.float64), generate
+    return lambda *kinds: (types.UniTuple(types.float64, results)(*kinds), generate)
 
 
 @intrinsic
-def count_above(typing_context, x, position, limit):  # type: ignore[no-untyped-def]
-    """The number of those of 8 doubles from ``position`` on that are > ``limit``."""
+def count_above(typing_context, x, count, limit):  # type: ignore[no-untyped-def]
+    """How many of the first ``count`` doubles, read in whole blocks, are > ``limit``."""
+    integer, vector = ir.IntType(64), ir.VectorType(ir.DoubleType(), PADDED)
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        *_, chosen = _chosen(context, builder, x, arguments)
-        bits = builder.zext(builder.bitcast(chosen, ir.IntType(PADDED)), ir.IntType(64))
-        return builder.ctpop(bits)
+        data = context.make_array(x)(context, builder, value=arguments[0]).data
+        limits = _splat(builder, vector, arguments[2])
+        total = cgutils.alloca_once_value(builder, ir.Constant(integer, 0))
+        step, zero = ir.Constant(integer, PADDED), ir.Constant(integer, 0)
+        with cgutils.for_range_slice(builder, zero, arguments[1], step) as (position, _):
+            start = builder.bitcast(builder.gep(data, [position]), vector.as_pointer())
+            chosen = builder.fcmp_ordered(">", builder.load(start, align=8), limits)
+            bits = builder.zext(builder.bitcast(chosen, ir.IntType(PADDED)), integer)
+            builder.store(builder.add(builder.load(total), builder.ctpop(bits)), total)
+        return builder.load(total)
 
     return types.int64(x, types.int64, types.float64), generate
 

@@ -12,17 +12,17 @@ from seq2seq.mappings.cpu.compilation import (
     count_above,
     finite,
     jit,
-    squares_above,
-    sum_above,
+    sums_above,
 )
 from seq2seq.mappings.cpu.powers import exp, log1p, power
-from seq2seq.mappings.cpu.sparsemax import project
+from seq2seq.mappings.cpu.scan import padded
+from seq2seq.mappings.cpu.sparsemax import project, threshold
 
 LEAST = 745.0  # exp(−745) is 0
 SOFTMAX = 1e-13  # α − 1 up to here makes no difference
-# From a sum so near to 1, one step along the tangent ends below the rounding; where y is steep it
-# does from nearer only.
-CLOSE, CLOSER = 1e-9, 1e-13
+# From a sum so near to 1, a step by the first two derivatives of y ends below the rounding; where y
+# is steep, at a > ½, only from nearer.
+CLOSE, CLOSER = 3e-5, 1e-13
 
 
 def reach(alpha, length):
@@ -39,18 +39,11 @@ def root_of_squares(x, count):
     """
     tau = -1.0
     while True:
-        total, squares, active = 0.0, 0.0, 0
-        for first in range(0, count, PADDED):
-            total += sum_above(x, first, tau)
-            squares += squares_above(x, first, tau)
-            active += count_above(x, first, tau)
+        active, total, squares = sums_above(x, count, tau)
         inner = total * total - active * (squares - 1.0)
         if inner >= 0.0:
             exact = (total - math.sqrt(inner)) / active
-            left = 0
-            for first in range(0, count, PADDED):
-                left += count_above(x, first, exact)
-            if left == active:
+            if count_above(x, count, exact) == active:
                 return exact
         norm = math.sqrt(squares - tau * (2.0 * total - tau * active))
         step = (norm - 1.0) * norm / (total - tau * active)
@@ -61,15 +54,16 @@ def root_of_squares(x, count):
 
 @finite
 def sums(x, count, a, c, y, s):
-    """The y of a c, and −dy/dc = y^{2 − α}; returns the sums of both."""
-    total, slope = 0.0, 0.0
-    for i in range(count):
+    """The y of a c, and −dy/dc = y^{2 − α}; returns the sums of both. All are padded."""
+    total, slope, r = 0.0, 0.0, 1.0 / a
+    for i in range(padded(count)):
         z = a * (x[i] - c)
         inside = z > -1.0
         z = z if inside else 0.0
-        raised = exp(log1p(z) / a)
+        inverse = 1.0 / (1.0 + z)
+        raised = exp(log1p(z, inverse) * r)
         y[i] = raised if inside else 0.0
-        s[i] = raised / (1.0 + z) if inside else 0.0
+        s[i] = raised * inverse if inside else 0.0
         total += y[i]
         slope += s[i]
     return total, slope
@@ -86,13 +80,30 @@ def exponentials(x, count, c, y):
 
 
 @jit
+def guess(x, count, a, spare):
+    """A c for any α from those of α = 1.5 and 2, which are cheap.
+
+    n scores of −δ, the others hopeless, have c = (1 − n^{−a})/a − δ: with u = n^{−½}, the c of
+    a = ½ less that of a = 1 is (1 − u)².
+    """
+    for i in range(padded(count)):
+        spare[i] = 0.5 * x[i]
+    half = 2.0 * (1.0 + root_of_squares(spare, count))
+    whole = 1.0 + threshold(x, count)
+    u = 1.0 - math.sqrt(max(half - whole, 0.0))
+    delta = 2.0 * (1.0 - u) - half
+    return -math.expm1(2.0 * a * math.log(max(u, 1e-9))) / a - delta
+
+
+@jit
 def root(x, count, a, y, s):
     """The y of Σy = 1, by Newton's method on the norm F^a of 1 + a(x − c), F = Σy, within bounds.
 
     For α ≤ 2 it is convex in c and nearly straight. The largest y is between 1/count and 1.
     """
     low, high = 0.0, -math.expm1(-a * math.log(count)) / a
-    c, before = low, math.inf
+    before = math.inf
+    c = min(max(guess(x, count, a, s), low), high)
     total, slope = 1.0, 1.0
     close = CLOSE if a <= 0.5 else CLOSER
     for _ in range(100):
@@ -112,6 +123,25 @@ def root(x, count, a, y, s):
             break
     if abs(total - 1.0) > close:  # no c is near enough: what is too much at the one below goes
         total, slope = sums(x, count, a, low, y, s)
+    finish(
+        y,
+        s,
+        count,
+        a,
+        0.0 if total == 1.0 else math.expm1(a * math.log(total)) * total ** (1.0 - a) / (a * slope),
+    )
+
+
+@finite
+def finish(y, s, count, a, step):
+    """Move c by ``step``, by the derivatives −s and (1 − a)s²/y of y; then make the sum 1."""
+    total, slope = 0.0, 0.0
+    bend = 0.5 * (1.0 - a) * step * step if a <= 0.5 else 0.0
+    for i in range(count):
+        curved = s[i] * s[i] / y[i] if y[i] > 0.0 else 0.0
+        y[i] = max(y[i] - s[i] * step + bend * curved, 0.0)
+        total += y[i]
+        slope += s[i]
     excess = (total - 1.0) / max(slope, 0.5)
     for i in range(count):
         y[i] = max(y[i] - s[i] * excess, 0.0)
@@ -119,7 +149,7 @@ def root(x, count, a, y, s):
 
 def solve(values, _, places, count, length, alpha, result, work, order, wanted):
     """Weights; returns ⟨y, x⟩ − Σ(y^α − y)/(α(α − 1)) if wanted."""
-    x, y = carray(values, count + PADDED), carray(result, count)
+    x, y = carray(values, count + PADDED), carray(result, count + PADDED)
     s = carray(work, count + PADDED)
     a = alpha - 1.0
     if alpha == 1.5:

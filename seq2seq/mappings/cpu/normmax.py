@@ -8,6 +8,7 @@ from numba import carray
 from seq2seq.mappings.cpu.compilation import PADDED, finite
 from seq2seq.mappings.cpu.entmax import root_of_squares
 from seq2seq.mappings.cpu.powers import exp, log, power
+from seq2seq.mappings.cpu.scan import padded
 
 
 def reach(p, length):
@@ -17,13 +18,13 @@ def reach(p, length):
 
 @finite
 def sums(x, count, tau, q, z):
-    """Σv^q and Σv^{q−1} of v = (x − τ)_+; v^{q−1} goes to ``z``."""
+    """Σv^q and Σv^{q−1} of v = (x − τ)_+; v^{q−1} goes to ``z``. All are padded."""
     total, slope = 0.0, 0.0
-    for i in range(count):
+    for i in range(padded(count)):
         v = x[i] - tau
         inside = v > 1e-300
         v = v if inside else 1.0
-        raised = exp((q - 1.0) * log(v))
+        raised = v * v if q == 3.0 else exp((q - 1.0) * log(v))
         z[i] = raised if inside else 0.0
         slope += z[i]
         total += z[i] * v
@@ -45,7 +46,7 @@ def solve(values, _, places, count, length, p, result, work, order, wanted):
 
     ‖(x − τ)_+‖_q is convex in τ: Newton's method from below, where the largest x alone has norm 1.
     """
-    x, y = carray(values, count + PADDED), carray(result, count)
+    x, y = carray(values, count + PADDED), carray(result, count + PADDED)
     q = p / (p - 1.0)
     if p == 2.0:
         tau = root_of_squares(x, count)

@@ -30,10 +30,10 @@ def log(x):
 
 
 @exact
-def log1p(z):
-    """Log (1 + z) of z > −1, with what is lost of z in 1 + z."""
+def log1p(z, inverse):
+    """Log (1 + z) of z > −1, with what is lost of z in 1 + z; ``inverse`` is 1/(1 + z)."""
     w = 1.0 + z
-    return log(w) + (z - (w - 1.0)) / w
+    return log(w) + (z - (w - 1.0)) * inverse
 
 
 @exact

@@ -26,7 +26,7 @@ from seq2seq.mappings.cpu.scan import (
 
 MASK, VALUES, GAMMAS, THETAS, HOLES, SCORES = (1 << bit for bit in range(6))
 ANYWHERE = 1 << 62  # a mask's strides may lead to any byte
-WORK, ORDER = 5, 3  # arrays of a row's length that a solver may scribble in
+WORK, ORDER = 5, 7  # arrays of a row's length that a solver may scribble in
 
 
 def signature(real: types.Float, bits: types.Integer) -> types.Type:

@@ -7,7 +7,7 @@ import numpy as np
 
 from seq2seq.mappings.cpu.compilation import BLOCK, PADDED, above, from_bits, jit, lowest_bit
 
-FULL = (1 << BLOCK) - 1
+WORD = 64
 LOWEST = -1e300
 
 
@@ -57,12 +57,14 @@ def collect(x, length, limit, best, scale, values, index):
     """
     count = 0
     done = length - length % BLOCK
-    for first in range(0, done, BLOCK):
-        bits = above(x, first, limit)
-        if bits == FULL:
-            for k in range(BLOCK):
+    for first in range(0, done, WORD):  # bits of four blocks, so that few branches go astray
+        bits = np.int64(0)
+        for k in range(0, min(WORD, done - first), BLOCK):
+            bits |= above(x, first + k, limit) << k
+        if bits == np.int64(-1):
+            for k in range(WORD):
                 index[count + k] = first + k
-            count += BLOCK
+            count += WORD
             continue
         while bits:
             index[count] = first + lowest_bit(bits)
@@ -75,6 +77,12 @@ def collect(x, length, limit, best, scale, values, index):
         values[i] = (np.float64(x[index[i]]) - best) * scale
     pad(values, count)
     return count
+
+
+@jit
+def padded(count):
+    """How many numbers there are with those that fill up the last block."""
+    return (count + PADDED - 1) // PADDED * PADDED
 
 
 @jit

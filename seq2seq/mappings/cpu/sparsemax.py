@@ -5,7 +5,7 @@
 
 from numba import carray
 
-from seq2seq.mappings.cpu.compilation import PADDED, count_above, jit, sum_above
+from seq2seq.mappings.cpu.compilation import PADDED, jit, sums_above
 
 
 def reach(theta, length):
@@ -22,11 +22,8 @@ def threshold(x, count):
     """
     tau = -1e299
     while True:
-        total, active = 0.0, 0
-        for first in range(0, count, PADDED):
-            total += sum_above(x, first, tau)
-            active += count_above(x, first, tau)
-        larger = (total - 1.0) / active if active else tau
+        active, total, _ = sums_above(x, count, tau)
+        larger = (total - 1.0) / active if active > 0.0 else tau
         if not larger > tau:
             return tau
         tau = larger

@@ -9,6 +9,7 @@ from numba import carray
 
 from seq2seq.mappings.cpu.compilation import PADDED, finite, jit
 from seq2seq.mappings.cpu.powers import exp, log, power
+from seq2seq.mappings.cpu.scan import padded
 from seq2seq.mappings.cpu.sparsemax import project
 
 
@@ -22,7 +23,7 @@ def sums(x, count, m, r, z):
     """Σv^r, Σv^{r+1}, and what their derivatives need, of v = (1 + x/m)_+; v^r goes to ``z``."""
     first, second, first_slope, second_slope = 0.0, 0.0, 0.0, 0.0
     inverse = 1.0 / m
-    for i in range(count):
+    for i in range(padded(count)):
         v = 1.0 + x[i] * inverse
         inside = v > 1e-300
         v = v if inside else 1.0
@@ -65,7 +66,7 @@ def root(x, count, p, z):
 
 def solve(values, _, places, count, length, p, result, work, order, wanted):
     """Weights; returns ⟨y, x⟩ − ½‖y‖_p² if wanted."""
-    x, y = carray(values, count + PADDED), carray(result, count)
+    x, y = carray(values, count + PADDED), carray(result, count + PADDED)
     if p == 2.0:
         project(x, count, y)
     else:
