@@ -34,7 +34,6 @@ except ImportError:
     compiled = lambda function: function  # noqa: E731
     COMPILER = "plain Python"
 
-package: Any
 try:
     import torchsparseattn as package
 
