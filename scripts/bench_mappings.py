@@ -104,13 +104,16 @@ def errors(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def caption(args: argparse.Namespace, load_before: float) -> str:
-    device = torch.cuda.get_device_name() if args.device == "cuda" else f"{os.cpu_count()} cores"
-    package = f"entmax {version('entmax')}" if entmax is not None else "entmax is not installed"
-    return (
-        f"{device}, float32, torch {torch.__version__}; {package}; "
-        f"published: {published_mappings.SOURCE}; {args.rounds} rounds; "
-        f"load of the machine {load_before:.1f} before, {os.getloadavg()[0]:.1f} after"
-    )
+    """What was measured, where."""
+    parts = [
+        torch.cuda.get_device_name() if args.device == "cuda" else f"{os.cpu_count()} cores",
+        f"float32, torch {torch.__version__}",
+        f"entmax {version('entmax')}" if entmax is not None else "entmax is not installed",
+        f"published: {published_mappings.SOURCE}" if args.device == "cpu" else "",
+        f"{args.rounds} rounds",
+        f"load of the machine {load_before:.1f} before, {os.getloadavg()[0]:.1f} after",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def arguments() -> argparse.Namespace:

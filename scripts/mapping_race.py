@@ -88,7 +88,7 @@ class Lane:
 def race(contenders: Sequence[Contender], setting: Setting) -> list[Result]:
     """All at one setting; ratios are to the first."""
     scores = _draw(setting)
-    vectors = torch.randn(setting.size).to(setting.device)
+    vectors = torch.randn(setting.size, device=setting.device)
     lanes = [Lane(_call(c, setting, vectors), scores, setting.turn) for c in contenders]
     results = [_result(c, setting, lane) for c, lane in zip(contenders, lanes, strict=True)]
     for number in range(setting.rounds):
@@ -119,10 +119,11 @@ def _draw(setting: Setting) -> list[Tensor]:
     """At least 16 different scores, and more where they are small, lest branches be learned."""
     rows, length = setting.size
     number = max(16, min(256, 2**20 // (rows * length)))
-    generator = torch.Generator().manual_seed(rows * length)
-    drawn = (torch.randn(setting.size, generator=generator) for _ in range(number))
-    scores = [(setting.scale * x).to(setting.device) for x in drawn]
-    return [x.requires_grad_(setting.direction == BOTH) for x in scores]
+    generator = torch.Generator(setting.device).manual_seed(rows * length)
+    drawn = (
+        torch.randn(setting.size, generator=generator, device=setting.device) for _ in range(number)
+    )
+    return [(setting.scale * x).requires_grad_(setting.direction == BOTH) for x in drawn]
 
 
 def _call(contender: Contender, setting: Setting, vectors: Tensor) -> Callable[[Tensor], Any]:
