@@ -62,7 +62,7 @@ MAPPINGS: dict[str, tuple[str, dict[str, float]]] = {
 def ours(names: Sequence[str]) -> Iterator[Contender]:
     for name in names:
         function, arguments = MAPPINGS[name]
-        if hasattr(functional, function):
+        if function in functional.__all__:
             yield Contender(name, OURS, partial(getattr(functional, function), **arguments), name)
 
 

@@ -28,12 +28,12 @@ from seq2seq.mappings import functional
 
 DOCUMENTS = Path(__file__).parents[1] / "docs"
 WORDS = "after the long storm , two small red boats were still there".split()
-SCORES = [0.05, 0.25, 1.12, 1.42, -1.3, 0.78, 1.05, 1.1, 1.3, -0.2, -0.75, 0.6]
+SCORES = [0.05, 0.25, 1.12, 1.42, -1.3, 0.73, 1.05, 1.1, 1.3, -0.2, -0.75, 0.5]
 SHOWN: dict[str, dict[str, float]] = {
     "softmax": {},
     "entmax": {"alpha": 1.5},
     "sqpnormmax": {"p": 1.5},
-    "normmax": {"p": 1.5},
+    "normmax": {"p": 2.0},
     "sparsemax": {},
     "fusedmax": {"lam": 0.15},
     "oscarmax": {"lam": 0.05},
@@ -66,7 +66,7 @@ def mapping(name: str, **arguments: float) -> Callable[[Tensor], Tensor]:
 
 
 def available() -> dict[str, dict[str, float]]:
-    return {name: given for name, given in SHOWN.items() if hasattr(functional, name)}
+    return {name: given for name, given in SHOWN.items() if name in functional.__all__}
 
 
 def label(name: str, arguments: dict[str, float]) -> str:
@@ -152,7 +152,7 @@ def draw_paths() -> Figure:
     figure = Figure(figsize=(8.2, 3.8), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     x = torch.tensor(SCORES, dtype=torch.float64)
-    for axis, name, largest in zip(axes, ("fusedmax", "oscarmax"), (0.6, 0.16), strict=True):
+    for axis, name, largest in zip(axes, ("fusedmax", "oscarmax"), (0.68, 0.155), strict=True):
         grid = np.linspace(0, largest, 801)
         paths = torch.stack([mapping(name, lam=float(lam))(x) for lam in grid]).numpy()
         _paths(axis, grid, paths, neighbors=name == "fusedmax")
