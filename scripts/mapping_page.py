@@ -32,6 +32,8 @@ def _times(found: Found) -> Iterator[str]:
     threads = min(race["threads"] for race in found["races"])
     at = (threads, 1.0, BOTH)
     chosen = [r for r in found["races"] if (r["threads"], r["scale"], r["direction"]) == at]
+    if not chosen:
+        raise SystemExit("the bench has no scores N(0, 1): the table is of those; give --scales 1")
     shapes = list(dict.fromkeys(race["shape"] for race in chosen))
     cells = {(r["mapping"], r["by"], r["shape"]): r for r in chosen}
     where = f"{threads} thread{'s' * (threads > 1)}" if found["device"] == "cpu" else "GPU"

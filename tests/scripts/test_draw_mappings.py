@@ -51,6 +51,12 @@ def test_table_says_what_the_bench_found(page: Any) -> None:
     assert "99" not in text, "that was on two threads"
 
 
+def test_a_bench_without_the_scores_of_the_table_is_refused(page: Any) -> None:
+    others = [{**race, "scale": 3.0} for race in found()["races"]]
+    with pytest.raises(SystemExit, match="--scales 1"):
+        page["section"](found(races=others))
+
+
 def test_only_the_section_between_the_markers_is_replaced(page: Any) -> None:
     before = "above\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nbelow\n"
     once = page["replaced"](before, found())
