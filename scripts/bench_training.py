@@ -243,8 +243,8 @@ def table(results: Sequence[Result], caption: str) -> Table:
     return shown
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+def arguments(document: str, **defaults: Any) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=document.split("\n\n")[0])
     add = parser.add_argument
     add("--data", default="toy", help="a corpus of configs/data (%(default)s)")
     add("--root", help="folder of the corpus, as data.root")
@@ -257,6 +257,7 @@ def arguments() -> argparse.Namespace:
     add("--precision", choices=("32", "bf16"), default="32", help="(%(default)s)")
     add("--json", type=Path, help="file for every figure")
     add("overrides", nargs="*", help="further overrides of seq2seq-train: data.subwords.size=8000")
+    parser.set_defaults(**defaults)
     args = parser.parse_intermixed_args()
     args.models, args.attention = args.models.split(","), args.attention.split(",")
     if unknown := set(args.models) - set(MODELS):
@@ -265,6 +266,10 @@ def arguments() -> argparse.Namespace:
 
 
 def prepared(args: argparse.Namespace) -> ParallelData:
+    torch.set_num_threads(args.threads)
+    datasets.disable_progress_bars()
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*(enable_nested_tensor|LeafSpec).*")
     config = configuration(args.models[0], args.attention[0], args)
     given: Any = OmegaConf.to_container(config.data, resolve=True)
     settings = {key: given[key] for key in ("subwords", "limits", "cache")}
@@ -272,11 +277,7 @@ def prepared(args: argparse.Namespace) -> ParallelData:
 
 
 def main() -> None:
-    args = arguments()
-    torch.set_num_threads(args.threads)
-    datasets.disable_progress_bars()
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*(enable_nested_tensor|LeafSpec).*")
+    args = arguments(__doc__ or "")
     data = prepared(args)
     before = os.getloadavg()[0]
     pairs = itertools.product(args.models, args.attention)
