@@ -139,7 +139,7 @@ def _launch(
     with torch.cuda.device_of(tensors[0]):
         kernel[(triton.cdiv(layout.rows, rows),)](
             *tensors,
-            *values,
+            *map(float, values),  # an integer would be compiled for
             layout.rows,
             length,
             *layout.sizes[1:],

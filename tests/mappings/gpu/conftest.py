@@ -19,6 +19,7 @@ if DEVICE == "cpu":
     before = os.environ.get("TRITON_INTERPRET")
     os.environ["TRITON_INTERPRET"] = "1"
     try:
+        import seq2seq.mappings.gpu.attention
         import seq2seq.mappings.gpu.launch  # noqa: F401
     finally:
         if before is None:

@@ -65,7 +65,7 @@ def expect(reference, scores, v, mask=None, gamma=1.0, **keywords):
 
 @every
 @types
-@pytest.mark.parametrize("length", [1, 2, 5, 16, 17, 33, 64, 130])
+@pytest.mark.parametrize("length", [1, 2, 7, 17, 64, 130])
 def test_weights_and_derivatives_are_those_of_the_reference(
     name, reference, keywords, dtype, length, device
 ):
