@@ -69,7 +69,7 @@ def _root(x, valid, a, steep, base, start, low, high, tolerance, attempts):
             t, value, step, low, high, previous, rounding(x), tolerance
         )
         going = tl.where(any_of(settled == 0) > 0, going - 1, 0)
-    return t, low, high
+    return t
 
 
 @triton.jit
@@ -85,11 +85,16 @@ def entmax(x, valid, alpha):
     low = high - 1.001 * (1.0 - least) * inverse
     low, high = tl.where(steep, 0.999 * least * inverse, low), 1.001 * high
     zero = tl.zeros_like(low)
-    t, low, high = _root(x, valid, a, steep, zero, high, low, high, 32 * rounding(x), 100)
-    rest, _, _ = _root(x, valid, a, steep, t, zero, low - t, high - t, 4 * rounding(x), 24)
-    y, _ = _power(tl.where(valid, (x + t) + rest, float("-inf")), inverse, a, steep)
-    total = tl.sum(y, axis=1, keep_dims=True)
-    return y / tl.where(total > 0, total, 1.0)
+    reach = tl.where(steep, 64 * rounding(x), 0.0)
+    t = _root(x, valid, a, steep, zero, high, low, high, 16 * rounding(x), 100)
+    attempts = 16 * any_of(steep)
+    rest = _root(x, valid, a, steep, t, zero, -reach, reach, 4 * rounding(x), attempts)
+    y, v = _power(tl.where(valid, (x + t) + rest, float("-inf")), inverse, a, steep)
+    # What t and the rest still leave is made up along dy/dt.
+    s = y / tl.where(v > 0, v, 1.0)
+    slope = tl.sum(s, axis=1, keep_dims=True)
+    excess = (tl.sum(y, axis=1, keep_dims=True) - 1.0) / tl.where(slope > 0, slope, 1.0)
+    return tl.maximum(y - s * excess, 0.0)
 
 
 @triton.jit

@@ -78,7 +78,7 @@ def _norm_root(x, p, base, start, low, high, tolerance, attempts):
             t, value, step, low, high, previous, rounding(x), tolerance
         )
         going = tl.where(any_of(settled == 0) > 0, going - 1, 0)
-    return t, low, high
+    return t
 
 
 @triton.jit
@@ -93,8 +93,9 @@ def normmax(x, valid, p):
     high = tl.full([x.shape[0], 1], 1.001, x.dtype)
     x, zero = tl.where(valid, tl.maximum(x, -2.0), -2.0), tl.zeros_like(low)
     one = tl.minimum(high, 1.0)
-    m, low, high = _norm_root(x, p, zero, one, low, high, 8 * rounding(x), 100)
-    rest, _, _ = _norm_root(x, p, m, zero, low - m, high - m, 4 * rounding(x), 24)
+    m = _norm_root(x, p, zero, one, low, high, 4 * rounding(x), 100)
+    reach = tl.where(steep, 64 * rounding(x), 0.0)
+    rest = _norm_root(x, p, m, zero, -reach, reach, 4 * rounding(x), 16 * any_of(steep))
     _, z = _power(x, tl.where(steep, m, m + rest), tl.where(steep, rest, 0.0), r, steep)
     return _normalized(tl.where(valid, z, 0.0))
 

@@ -18,7 +18,8 @@ def advance(x, value, step, low, high, previous, epsilon, tolerance):
     """One step of Newton's method inside a bracket, all ``[ROWS, 1]``.
 
     A step that leaves the bracket, or that follows one which did not halve the value, is a
-    bisection instead. A settled row stays where it is.
+    bisection instead. A settled row stays where it is; a row whose value is all but 0 is settled
+    as well when its step is below the resolution of x, for there the value is rounding.
 
     Returns:
         x, low, high, |value|, and whether x is settled.
@@ -26,8 +27,9 @@ def advance(x, value, step, low, high, previous, epsilon, tolerance):
     positive = value > 0
     low, high = tl.where(positive, low, x), tl.where(positive, x, high)
     size = tl.abs(value)
-    wide = high - low > epsilon * tl.maximum(tl.abs(low), tl.abs(high))
-    settled = (size <= tolerance) | (wide == 0)
+    resolution = epsilon * tl.maximum(tl.abs(low), tl.abs(high))
+    still = (tl.abs(step) <= 2 * resolution) & (size <= 1000 * epsilon)
+    settled = (size <= tolerance) | still | (high - low <= resolution)
     newton = x + step
     trusted = (newton >= low) & (newton <= high) & (size <= 0.5 * previous)
     x = tl.where(settled, x, tl.where(trusted, newton, 0.5 * (low + high)))

@@ -80,6 +80,24 @@ def test_weights_and_derivatives_are_those_of_the_reference(
     torch.testing.assert_close(ours, gradient, rtol=10 * FLOAT[dtype], atol=10 * FLOAT[dtype])
 
 
+@every
+@types
+@pytest.mark.parametrize("seed", [0, 3])
+def test_rows_of_many_kinds(name, reference, keywords, dtype, seed, device):
+    x = draw(12, 100, seed=seed, dtype=torch.float64)
+    x[:5] *= torch.tensor([0.01, 0.1, 0.3, 5.0, 30.0])[:, None]
+    x[5] = 0.1 * x[5].cumsum(0)  # long runs
+    x[6] = (4 * x[6]).round() / 4  # ties
+    x[7], x[8] = torch.linspace(0, 1, 100), 3 * torch.linspace(0, 1, 100).pow(8)
+    x[9] = (torch.arange(100) > 50) + 0.01 * x[9]
+    x[10] = 0.0
+    x, v = x.to(dtype), draw(12, 100, seed=seed + 1, dtype=dtype)
+    y, gradient = expect(reference, x, v, **keywords)
+    torch.testing.assert_close(weights(name, x, device, keywords), y, rtol=0, atol=FLOAT[dtype])
+    ours = product(name, y, v, device, keywords)
+    torch.testing.assert_close(ours, gradient, rtol=10 * FLOAT[dtype], atol=10 * FLOAT[dtype])
+
+
 @one_each
 def test_a_long_row(name, reference, keywords, device):
     x = draw(1, 4096, scale=0.5)
