@@ -85,7 +85,7 @@ def entmax(x, valid, alpha):
     low = high - 1.001 * (1.0 - least) * inverse
     low, high = tl.where(steep, 0.999 * least * inverse, low), 1.001 * high
     zero = tl.zeros_like(low)
-    reach = tl.where(steep, 64 * rounding(x), 0.0)
+    reach = 64 * rounding(x) * steep.to(x.dtype)
     t = _root(x, valid, a, steep, zero, high, low, high, 16 * rounding(x), 100)
     attempts = 16 * any_of(steep)
     rest = _root(x, valid, a, steep, t, zero, -reach, reach, 4 * rounding(x), attempts)

@@ -94,7 +94,7 @@ def normmax(x, valid, p):
     x, zero = tl.where(valid, tl.maximum(x, -2.0), -2.0), tl.zeros_like(low)
     one = tl.minimum(high, 1.0)
     m = _norm_root(x, p, zero, one, low, high, 4 * rounding(x), 100)
-    reach = tl.where(steep, 64 * rounding(x), 0.0)
+    reach = 64 * rounding(x) * steep.to(x.dtype)
     rest = _norm_root(x, p, m, zero, -reach, reach, 4 * rounding(x), 16 * any_of(steep))
     _, z = _power(x, tl.where(steep, m, m + rest), tl.where(steep, rest, 0.0), r, steep)
     return _normalized(tl.where(valid, z, 0.0))
