@@ -55,6 +55,7 @@ class Call:
         return omega, gamma if self.gammas is None else self.gammas[:, None].to(dtype)
 
 
+PLACES = {"cpu": "cpu.kernels", "cuda": "gpu.kernels"}
 _forced = False
 
 
@@ -78,7 +79,7 @@ def kernels(scores: Tensor, call: Call) -> ModuleType | None:
     """The module of kernels that takes this call, if any."""
     if _forced:
         return None
-    place = {"cpu": "cpu.kernels", "cuda": "gpu"}.get(scores.device.type)
+    place = PLACES.get(scores.device.type)
     module = _loaded(place) if place else None
     return module if module and module.supports(call.omega.name, scores.size(-1)) else None
 
