@@ -145,6 +145,16 @@ def test_a_row_without_an_answer_does_not_touch_the_others(mapping, bad):
 
 
 @every
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_row_without_an_answer_is_nan_with_holes_too(mapping, bad):
+    x = scores(3, 9)
+    x[1, 0], x[2, 2] = bad, bad
+    weights = mapping(x, holes)
+    assert weights[1].isnan().all()
+    assert torch.equal(weights[[0, 2]], mapping(scores(3, 9), holes)[[0, 2]])  # 2 is masked
+
+
+@every
 def test_a_row_does_not_depend_on_its_batch(mapping):
     x = scores(50, 9, dtype=torch.float32)
     assert torch.equal(mapping(x)[:7], mapping(x[:7]))

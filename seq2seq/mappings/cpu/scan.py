@@ -32,12 +32,14 @@ def largest(bits, length):
 
 @jit
 def largest_of(values, length):
-    """The same of the first ``length`` of ``values``, one by one."""
+    """The same of the first ``length`` of ``values``, one by one; both NaN if one is."""
     top, extent = -np.inf, 0.0
     for j in range(length):
         v = float(values[j])
+        if v != v:  # NaN stays
+            return values.dtype.type(v), values.dtype.type(v)
         top = max(top, v)
-        extent = v if v != v or extent != extent else max(extent, abs(v))
+        extent = max(extent, abs(v))
     return values.dtype.type(top), values.dtype.type(extent)
 
 

@@ -8,6 +8,13 @@ import torch
 from seq2seq.mappings import entmax, fusedmax, gpu, oscarmax, sparsemax, sqpnormmax
 
 FLOAT = {torch.float32: 1e-6, torch.float64: 1e-12}
+
+
+def shown(value):
+    """A case in the name of a test; functions would show their address."""
+    return getattr(value, "__name__", repr(value))
+
+
 CASES = [
     ("sparsemax", sparsemax, {}),
     ("entmax", entmax, {"alpha": 1.5}),
@@ -25,9 +32,9 @@ CASES = [
     ("oscarmax", oscarmax, {"lam": 0.003}),
     ("oscarmax", oscarmax, {"lam": 0.0}),
 ]
-every = pytest.mark.parametrize(("name", "reference", "keywords"), CASES, ids=repr)
+every = pytest.mark.parametrize(("name", "reference", "keywords"), CASES, ids=shown)
 ONE_EACH = [CASES[0], CASES[1], CASES[3], CASES[6], CASES[9], CASES[12]]
-one_each = pytest.mark.parametrize(("name", "reference", "keywords"), ONE_EACH, ids=repr)
+one_each = pytest.mark.parametrize(("name", "reference", "keywords"), ONE_EACH, ids=shown)
 types = pytest.mark.parametrize("dtype", FLOAT, ids=str)
 
 
