@@ -68,7 +68,7 @@ def evaluate_checkpoint(config: DictConfig) -> None:
         for number, attention in enumerate(maps, start=1):
             path = output / f"attention.{split}.{number}.png"
             figure = attention_heat_map(attention.weights, attention.source, attention.target)
-            figure.savefig(path, dpi=150)
+            figure.savefig(path, dpi=150, bbox_inches="tight")
             print(f"written: {path}")
 
 

@@ -156,7 +156,7 @@ def _size(
     source: Sequence[str], target: Sequence[str], layers: int, heads: int, cell: float
 ) -> tuple[float, float]:
     """Inches: the cells, the longest labels, the color bar and the title."""
-    letter = 0.11 * cell / _CELL
+    letter = 0.085 * cell / _CELL
     left, top = letter * max(map(len, target)), letter * max(map(len, source))
     width = heads * (cell * len(source) + 0.2) + left + 1.3
     height = layers * (cell * len(target) + 0.35) + top + 0.6
