@@ -3,10 +3,11 @@
 # What is compiled is typed by the compiler, not by annotations.
 # mypy: disable-error-code="no-untyped-def"
 
+import numpy as np
 from numba import carray
 
-from seq2seq.mappings.cpu.compilation import PADDED, jit
-from seq2seq.mappings.cpu.scan import pad
+from seq2seq.mappings.cpu.compilation import BLOCK, above, jit, lowest_bit
+from seq2seq.mappings.cpu.scan import WORD, pad
 from seq2seq.mappings.cpu.sparsemax import project
 
 
@@ -77,52 +78,78 @@ def prox(x, start, end, lam, y):
 
 
 @jit
-def prox_of_stretches(x, place, count, length, lam, t):
+def prox_of_stretches(x, place, count, length, lam, t, drawn, joined):
     """The prox of each stretch of neighbors.
 
     Beyond the end of a stretch lies a lower score, which draws the end down by λ, or the border of
-    the row, which does not.
+    the row, which does not. Most stretches are one position long: that is all there is to them.
+
+    Args:
+        x: the candidates.
+        place: where they are in the row.
+        count: how many.
+        length: of the row.
+        lam: λ.
+        t: for the result.
+        drawn: for the candidates less what draws them down.
+        joined: for 1 where a candidate is next to the one before it, else 0.
     """
-    start = 0
-    while start < count:
-        end = start + 1
-        while end < count and place[end] == place[end - 1] + 1:
-            end += 1
-        if place[start] > 0:
-            x[start] -= lam
-        if place[end - 1] < length - 1:
-            x[end - 1] -= lam
-        if end - start == 1:
-            t[start] = x[start]
-        elif end - start == 2:
-            # The two draw near by λ each, at most to their mean.
-            step = min(max(0.5 * (x[start + 1] - x[start]), -lam), lam)
-            t[start] = x[start] + step
-            t[start + 1] = t[start] if abs(step) < lam else x[start + 1] - step
-        else:
-            prox(x, start, end, lam, t)
-        start = end
+    joined[0] = 1.0 if place[0] == 0 else 0.0
+    for i in range(1, count):
+        joined[i] = 1.0 if place[i] - place[i - 1] == 1 else 0.0
+    joined[count] = 1.0 if place[count - 1] == length - 1 else 0.0
+    for i in range(count):
+        drawn[i] = x[i] - lam * (2.0 - joined[i] - joined[i + 1])
+        t[i] = drawn[i]
+    joined[0] = 0.0
+    for i in range(count, count + BLOCK):
+        joined[i] = 0.0
+    done = 0
+    for first in range(0, count, WORD):
+        bits = np.int64(0)
+        for k in range(0, min(WORD, count - first), BLOCK):
+            bits |= above(joined, first + k, 0.5) << k
+        while bits:
+            i = first + lowest_bit(bits)
+            bits &= bits - 1
+            if i < done:  # in the stretch that was solved last
+                continue
+            done = i + 1
+            while joined[done] > 0.5:
+                done += 1
+            if done - i == 1:  # the two draw near by λ each, at most to their mean
+                step = min(max(0.5 * (drawn[i] - drawn[i - 1]), -lam), lam)
+                t[i - 1] = drawn[i - 1] + step
+                t[i] = t[i - 1] if abs(step) < lam else drawn[i] - step
+            else:
+                prox(drawn, i - 1, done, lam, t)
 
 
 def solve(values, _, places, count, length, lam, result, work, order, wanted):
     """Weights; returns ⟨y, x⟩ − ½‖y‖² − λΣ|y_{i+1} − y_i| if wanted."""
+    capacity = count + BLOCK
     x, place, y = carray(values, count), carray(places, count), carray(result, count)
-    copy, t = carray(work, count), carray(work, 2 * count + PADDED)[count:]
-    for i in range(count):
-        copy[i] = x[i]
-    prox_of_stretches(copy, place, count, length, lam, t)
+    floats = carray(work, 3 * capacity)
+    drawn, joined = floats[:capacity], floats[capacity : 2 * capacity]
+    t = floats[2 * capacity :]
+    prox_of_stretches(x, place, count, length, lam, t, drawn, joined)
     pad(t, count)
     project(t, count, y)
+    return smoothed(x, place, y, count, length, lam) if wanted else 0.0
+
+
+@jit
+def smoothed(x, place, y, count, length, lam):
+    """⟨y, x⟩ − Ω(y)."""
     value = 0.0
-    if wanted:
-        for i in range(count):
-            value += y[i] * (x[i] - 0.5 * y[i])
-            if i and place[i] == place[i - 1] + 1:
-                value -= lam * abs(y[i] - y[i - 1])
-            elif place[i] > 0:
-                value -= lam * y[i]
-            if place[i] < length - 1 and (i + 1 == count or place[i + 1] != place[i] + 1):
-                value -= lam * y[i]
+    for i in range(count):
+        value += y[i] * (x[i] - 0.5 * y[i])
+        if i and place[i] == place[i - 1] + 1:
+            value -= lam * abs(y[i] - y[i - 1])
+        elif place[i] > 0:
+            value -= lam * y[i]
+        if place[i] < length - 1 and (i + 1 == count or place[i + 1] != place[i] + 1):
+            value -= lam * y[i]
     return value
 
 
