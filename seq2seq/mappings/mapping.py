@@ -162,6 +162,8 @@ class Mapping(nn.Module):
     def set_gamma(self, gamma: float) -> None:
         """Set γ from outside, step by step; it becomes a buffer, saved and loaded with the weights.
 
+        The first time is before the module moves to its device, so that γ moves along.
+
         Raises:
             ValueError: if γ is learned, or was given as a tensor.
         """

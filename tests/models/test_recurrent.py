@@ -137,9 +137,7 @@ def test_a_number_for_each_head_is_one_for_the_layer(
 ) -> None:
     logits = []
     for per in ("layer", "head"):
-        torch.manual_seed(0)
-        mapping = Fusedmax(gamma=0.3, lam=0.1, learn=["gamma", "lam"], per=per)
-        model = Recurrent(SOURCE_SIZE, TARGET_SIZE, mapping=mapping, hidden_size=8).eval()
+        model = build(mapping=Fusedmax(gamma=0.3, lam=0.1, learn=["gamma", "lam"], per=per))
         (held,) = model.attention_mappings()["cross"]
         assert [value.numel() for value in held.tensors().values()] == [1, 1]
         logits.append(model(source, source_lengths, target).logits)
