@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_model
 
 from seq2seq.checkpoint import CheckpointError, build, load_checkpoint, save_checkpoint
 from seq2seq.data.subwords import SubwordPair
@@ -144,3 +145,54 @@ def test_saving_replaces_the_whole_directory(
     save_checkpoint(folder, model, subwords, config)
     assert not (folder / "stale.txt").exists()
     assert [p.name for p in folder.parent.iterdir()] == [folder.name], "nothing temporary is left"
+
+
+def learning(learn: list[str]) -> dict[str, Any]:
+    return {"mapping": {**MODEL["mapping"], "learn": learn, "per": "head"}}
+
+
+@pytest.fixture
+def learned(subwords: SubwordPair, tmp_path: Path) -> tuple[Path, Recurrent]:
+    sizes = {
+        "source_vocabulary_size": subwords.source.size,
+        "target_vocabulary_size": subwords.target.size,
+    }
+    config = {"model": {**MODEL, **sizes, **learning(["gamma", "lam"])}}
+    model = build(config["model"])
+    for parameter in model.attention_mappings()["cross"][0].parameters():
+        torch.nn.init.constant_(parameter, 0.7)
+    return save_checkpoint(tmp_path / "learned", model, subwords, config), model
+
+
+def test_learned_parameters_are_loaded(learned: tuple[Path, Recurrent]) -> None:
+    folder, model = learned
+    (saved,) = model.attention_mappings()["cross"]
+    (found,) = load_checkpoint(folder).model.attention_mappings()["cross"]
+    assert set(found.tensors()) == {"gamma", "lam"}
+    for name, value in found.tensors().items():
+        assert torch.equal(value, saved.tensors()[name])
+
+
+@pytest.mark.parametrize("learn", [[], ["gamma"]])
+def test_learned_parameters_that_the_configuration_lacks_are_refused(
+    learned: tuple[Path, Recurrent], learn: list[str]
+) -> None:
+    rewrite(learned[0], learning(learn))
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load_checkpoint(learned[0])
+
+
+def test_an_unknown_parameter_to_learn_is_named(learned: tuple[Path, Recurrent]) -> None:
+    rewrite(learned[0], learning(["alpha"]))
+    with pytest.raises(CheckpointError, match="Fusedmax can learn gamma, lam"):
+        load_checkpoint(learned[0])
+
+
+def test_a_gamma_of_many_numbers_is_refused(saved: tuple[Path, Recurrent]) -> None:
+    folder, model = saved
+    (mapping,) = model.attention_mappings()["cross"]
+    del mapping.gamma
+    mapping.register_buffer("gamma", torch.ones(5))
+    save_model(model, str(folder / "model.safetensors"))
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load_checkpoint(folder)

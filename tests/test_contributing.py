@@ -74,7 +74,10 @@ def command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProces
     [
         (
             "attention=expmax",
-            [*TINY_SUBWORDS, *TINY_RECURRENT, "attention.gamma=0.5"],
+            [
+                *(*TINY_SUBWORDS, *TINY_RECURRENT),
+                *("attention.gamma=0.5", "attention.learn=[gamma]"),
+            ],
             "seq2seq.mappings.Expmax",
         ),
         (

@@ -57,6 +57,7 @@ def train(config: DictConfig) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
+    annealing = config.get("annealing")  # which runs of earlier versions do not have
     module = Seq2SeqModule(
         model,
         SequenceLoss(**config.loss),
@@ -73,6 +74,7 @@ def train(config: DictConfig) -> None:
             config=resolved,
             validation=ValidationSettings(**instantiate(config.validation, _convert_="all")),
             test=TestSettings(**instantiate(config.test, _convert_="all")),
+            annealing=instantiate(annealing, _convert_="all") if annealing else None,
             resume=config.resume is not None,
         )
     except InterruptedRunError as stop:

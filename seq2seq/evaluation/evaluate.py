@@ -19,6 +19,7 @@ from seq2seq.data.parallel import ParallelData
 from seq2seq.data.subwords import SubwordPair
 from seq2seq.evaluation.alignment import AlignmentScore
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
+from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.scores import translation_scores
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss
@@ -116,6 +117,8 @@ def evaluate(
         model.train(training)
     references = list(texts["target"])
     metrics = {**reader.metrics(), **translation_scores(hypotheses, [references], scores)}
+    if parameters := mapping_parameters(model):
+        metrics["mapping"] = parameters
     return Evaluation(metrics, list(texts["source"]), references, hypotheses)
 
 

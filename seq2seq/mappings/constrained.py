@@ -7,11 +7,13 @@ Ferreira and Martins, 2018). What a step spends, later steps lack: such a mappin
 import math
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from seq2seq.mappings.domain import Domain
+from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping, shown
 from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.rows import as_rows, flatten
@@ -64,6 +66,7 @@ class Constrained(Mapping):
         fertility: f > 0, the most that a source position can receive in all.
         gamma: the strength γ > 0.
         dim: the dimension that the mapping works along.
+        learning: what to learn; see :class:`Learning`.
     """
 
     stateful = True
@@ -74,11 +77,10 @@ class Constrained(Mapping):
         fertility: float | Tensor = 2.0,
         gamma: float | Tensor = 1.0,
         dim: int = -1,
+        **learning: Unpack[Learning],
     ) -> None:
-        super().__init__(omega, gamma, dim)
-        FERTILITY.check(fertility)
+        super().__init__(omega, gamma, dim, others=[(FERTILITY, fertility)], **learning)
         self.fertility: float | Tensor
-        self._hold(FERTILITY.name, fertility)
 
     @staticmethod
     @abstractmethod

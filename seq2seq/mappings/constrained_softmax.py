@@ -1,9 +1,12 @@
 """Constrained softmax (Martins and Kreutzer, 2017): softmax whose weights have upper bounds."""
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
 from seq2seq.mappings.constrained import Constrained, bounded
+from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.softmax import Negentropy
 
 
@@ -60,6 +63,10 @@ class ConstrainedSoftmax(Constrained):
     solve = staticmethod(capped_softmax)
 
     def __init__(
-        self, fertility: float | Tensor = 2.0, gamma: float | Tensor = 1.0, dim: int = -1
+        self,
+        fertility: float | Tensor = 2.0,
+        gamma: float | Tensor = 1.0,
+        dim: int = -1,
+        **learning: Unpack[Learning],
     ) -> None:
-        super().__init__(Negentropy(), fertility, gamma, dim)
+        super().__init__(Negentropy(), fertility, gamma, dim, **learning)

@@ -1,9 +1,12 @@
 """Constrained sparsemax (Malaviya et al., 2018): sparsemax whose weights have upper bounds."""
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
 from seq2seq.mappings.constrained import Constrained, bounded
+from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.sparsemax import SquaredNorm
 
 
@@ -67,6 +70,10 @@ class ConstrainedSparsemax(Constrained):
     solve = staticmethod(capped_projection)
 
     def __init__(
-        self, fertility: float | Tensor = 2.0, gamma: float | Tensor = 1.0, dim: int = -1
+        self,
+        fertility: float | Tensor = 2.0,
+        gamma: float | Tensor = 1.0,
+        dim: int = -1,
+        **learning: Unpack[Learning],
     ) -> None:
-        super().__init__(SquaredNorm(), fertility, gamma, dim)
+        super().__init__(SquaredNorm(), fertility, gamma, dim, **learning)

@@ -23,6 +23,7 @@ class Domain:
         contains: the same of a number or a tensor.
         low: the least that a tensor acts as.
         high: the most that a tensor acts as.
+        learned_high: the most that a learned one can become, where that is less.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Domain:
     contains: Callable[[Any], Any]
     low: float
     high: float = math.inf
+    learned_high: float = math.inf
 
     def check(self, theta: float | Tensor) -> None:
         """Refuse a number, or a tensor in the memory of the CPU, that is outside."""
@@ -57,8 +59,12 @@ class Domain:
                 f"{self.name} of shape {tuple(theta.shape)} does not broadcast to {tuple(single)} "
                 "(the shape of the scores with 1 along dim)"
             ) from None
+        return self.nearest(theta)
+
+    def nearest(self, theta: Tensor) -> Tensor:
+        """``theta`` where it is inside, else the nearer end, with the gradient of θ."""
         held = theta.detach()
-        return held.clamp(self.low, self.high) + (theta - held)  # the gradient is that of θ
+        return held.clamp(self.low, self.high) + (theta - held)
 
 
 def is_number(theta: float | Tensor, value: float) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import Domain, is_number
 from seq2seq.mappings.exponential import quotient, quotient_slope
+from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights
 from seq2seq.mappings.regularizer import Regularizer
@@ -30,6 +31,7 @@ class TsallisNegentropy(Regularizer):
         "at least 1 and finite",
         lambda alpha: (alpha >= 1) & (alpha < math.inf),
         low=1.0,
+        learned_high=2.0,  # as Correia et al. (2019) have it; beyond, the derivative is unbounded
     )
     alpha: float | Tensor = 1.5
 
@@ -142,6 +144,10 @@ class Entmax(Mapping):
     """:func:`entmax` as a module."""
 
     def __init__(
-        self, alpha: float | Tensor = 1.5, gamma: float | Tensor = 1.0, dim: int = -1
+        self,
+        alpha: float | Tensor = 1.5,
+        gamma: float | Tensor = 1.0,
+        dim: int = -1,
+        **learning: Unpack[Learning],
     ) -> None:
-        super().__init__(TsallisNegentropy(alpha), gamma, dim)
+        super().__init__(TsallisNegentropy(alpha), gamma, dim, **learning)

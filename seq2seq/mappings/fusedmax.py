@@ -1,12 +1,14 @@
 """Fusedmax (Niculae and Blondel, 2017): sparse attention whose neighbors share one weight."""
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import LAM, is_number
+from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights
 from seq2seq.mappings.regularizer import Regularizer
@@ -129,6 +131,10 @@ class Fusedmax(Mapping):
     """:func:`fusedmax` as a module."""
 
     def __init__(
-        self, gamma: float | Tensor = 1.0, lam: float | Tensor = 0.1, dim: int = -1
+        self,
+        gamma: float | Tensor = 1.0,
+        lam: float | Tensor = 0.1,
+        dim: int = -1,
+        **learning: Unpack[Learning],
     ) -> None:
-        super().__init__(TotalVariation(lam), gamma, dim)
+        super().__init__(TotalVariation(lam), gamma, dim, **learning)

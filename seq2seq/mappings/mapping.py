@@ -1,12 +1,15 @@
 """The face that all mappings share: weights, smoothed max, Fenchel–Young loss, regularizer."""
 
+import copy
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from seq2seq.mappings.domain import GAMMA
+from seq2seq.mappings.domain import GAMMA, Domain
+from seq2seq.mappings.learned import SHAPES, Learned, check_learning
 from seq2seq.mappings.loss import class_loss, distribution_loss
 from seq2seq.mappings.operators import maximum, weights
 from seq2seq.mappings.regularizer import Regularizer
@@ -20,10 +23,16 @@ class Mapping(nn.Module):
     broadcastable to the scores with 1 along ``dim``. They receive exact gradients, and those given
     to a module are its parameters or buffers, so that it can learn and move them.
 
+    Numbers can be learned by name, ``learn=["gamma"]``: what the module keeps is then free, and
+    ``mapping.gamma`` reads as a tensor inside the domain of γ (see :class:`Learned`).
+
     Args:
         omega: the regularizer Ω.
         gamma: the strength γ > 0.
         dim: the dimension that the mapping works along.
+        others: parameters besides γ and θ, with their domains.
+        learn: names of the parameters to learn, from the numbers given on.
+        per: ``layer`` or ``head``: what each attention layer learns a number for.
 
     Attributes:
         stateful: whether the weights of a step depend on those of the steps before it, so that
@@ -32,16 +41,29 @@ class Mapping(nn.Module):
 
     stateful: ClassVar[bool] = False
 
-    def __init__(self, omega: Regularizer, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
+    def __init__(
+        self,
+        omega: Regularizer,
+        gamma: float | Tensor = 1.0,
+        dim: int = -1,
+        *,
+        others: Sequence[tuple[Domain, float | Tensor]] = (),
+        learn: Sequence[str] = (),
+        per: str = "layer",
+    ) -> None:
         super().__init__()
-        GAMMA.check(gamma)
         self.gamma: float | Tensor
-        self._hold(GAMMA.name, gamma)
+        held = [(GAMMA, gamma), *others]
         if omega.domain is not None and omega.parameter is not None:
-            omega.domain.check(omega.parameter)
-            self._hold(omega.domain.name, omega.parameter)
+            held.insert(1, (omega.domain, omega.parameter))
+        self._names = tuple(domain.name for domain, _ in held)
+        check_learning(type(self).__name__, self._names, learn, per)
+        for domain, parameter in held:
+            domain.check(parameter)
+            self._hold(domain, parameter, learned=domain.name in learn)
         self._omega = omega
         self.dim = dim
+        self.per = per
 
     @property
     def omega(self) -> Regularizer:
@@ -118,14 +140,74 @@ class Mapping(nn.Module):
         if is_dataclass(omega):
             parameters = {field.name: getattr(omega, field.name) for field in fields(omega)}
         parameters |= {"gamma": self.gamma, "dim": self.dim}
+        if learned := self.learned():
+            parameters |= {"learn": [*learned], "per": self.per}
         return ", ".join(f"{name}={shown(value)}" for name, value in parameters.items())
 
-    def _hold(self, name: str, parameter: float | Tensor) -> None:
+    def for_layer(self, heads: int = 1) -> Self:
+        """The same mapping for one attention layer, which learns parameters of its own.
+
+        Tensors that were given are not copied: layers share them.
+
+        Args:
+            heads: of the layer; where a number is learned for each, it is ``[heads, 1, 1]``.
+        """
+        twin = copy.copy(self)
+        for part in ("_parameters", "_buffers", "_modules"):  # a shallow copy would share these
+            twin.__dict__[part] = dict(self.__dict__[part])
+        for name, learned in self.learned().items():
+            twin._modules[name] = learned.again(SHAPES[self.per](heads))
+        return twin
+
+    def set_gamma(self, gamma: float) -> None:
+        """Set γ from outside, step by step; it becomes a buffer, saved and loaded with the weights.
+
+        The first time is before the module moves to its device, so that γ moves along.
+
+        Raises:
+            ValueError: if γ is learned, or was given as a tensor.
+        """
+        GAMMA.check(gamma)
+        if not isinstance(self.gamma, Tensor):
+            del self.gamma
+            self.register_buffer(GAMMA.name, torch.tensor(float(gamma)))
+        held = self._buffers.get(GAMMA.name)
+        if held is None or held.dim():
+            raise ValueError(
+                f"gamma of {type(self).__name__} is learned or was given as a tensor, and cannot "
+                "be annealed too: take gamma out of learn, or choose annealing=none"
+            )
+        held.fill_(gamma)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The parameters that are tensors, now: what is learned, set from outside, or given so."""
+        values = {name: getattr(self, name) for name in self._names}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+    def learned(self) -> dict[str, Learned]:
+        """The learned parameters by their names, free as the module keeps them."""
+        return {name: part for name, part in self._modules.items() if isinstance(part, Learned)}
+
+    def __getattr__(self, name: str) -> Any:
+        """What PyTorch keeps for the module; a learned parameter is read in its domain."""
+        value = super().__getattr__(name)
+        return value() if isinstance(value, Learned) else value
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Take over a γ that was set from outside in the mapping that was saved."""
+        saved = state.get(f"{prefix}{GAMMA.name}")
+        if isinstance(saved, Tensor) and not saved.dim() and not isinstance(self.gamma, Tensor):
+            self.set_gamma(self.gamma)
+        super()._load_from_state_dict(state, prefix, *rest)
+
+    def _hold(self, domain: Domain, parameter: float | Tensor, learned: bool) -> None:
         """Keep γ or θ; a tensor moves with the module, and is saved with it."""
-        if isinstance(parameter, Tensor) and not isinstance(parameter, nn.Parameter):
-            self.register_buffer(name, parameter)
+        if learned:
+            self.add_module(domain.name, Learned(domain, parameter))
+        elif isinstance(parameter, Tensor) and not isinstance(parameter, nn.Parameter):
+            self.register_buffer(domain.name, parameter)
         else:
-            setattr(self, name, parameter)
+            setattr(self, domain.name, parameter)
 
     def _is_distribution(self, target: Tensor, scores: Tensor) -> bool:
         without_dim = scores.movedim(self.dim, -1).shape[:-1]

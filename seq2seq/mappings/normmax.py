@@ -1,12 +1,14 @@
 """Normmax (Blondel, Martins and Niculae, 2020): the mapping of a p-norm that is not squared."""
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import Domain
+from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights
 from seq2seq.mappings.power_norm import logarithmic_slope, power_norm
@@ -110,5 +112,11 @@ def normmax(
 class Normmax(Mapping):
     """:func:`normmax` as a module."""
 
-    def __init__(self, p: float | Tensor = 2.0, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
-        super().__init__(PNorm(p), gamma, dim)
+    def __init__(
+        self,
+        p: float | Tensor = 2.0,
+        gamma: float | Tensor = 1.0,
+        dim: int = -1,
+        **learning: Unpack[Learning],
+    ) -> None:
+        super().__init__(PNorm(p), gamma, dim, **learning)

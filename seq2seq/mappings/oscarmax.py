@@ -1,12 +1,14 @@
 """Oscarmax (Niculae and Blondel, 2017): sparse attention in groups of equal weight, anywhere."""
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import LAM, is_number
+from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights
 from seq2seq.mappings.regularizer import Regularizer
@@ -121,6 +123,10 @@ class Oscarmax(Mapping):
     """:func:`oscarmax` as a module."""
 
     def __init__(
-        self, gamma: float | Tensor = 1.0, lam: float | Tensor = 0.1, dim: int = -1
+        self,
+        gamma: float | Tensor = 1.0,
+        lam: float | Tensor = 0.1,
+        dim: int = -1,
+        **learning: Unpack[Learning],
     ) -> None:
-        super().__init__(Oscar(lam), gamma, dim)
+        super().__init__(Oscar(lam), gamma, dim, **learning)

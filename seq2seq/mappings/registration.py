@@ -23,7 +23,7 @@ from seq2seq.mappings.regularizer import Regularizer
 def _call(
     name: str, gamma: float, theta: float, gammas: Tensor | None, thetas: Tensor | None
 ) -> Call:
-    return Call(Regularizer.named(name, theta), gamma, gammas, thetas)
+    return Call(Regularizer.named(name, theta if thetas is None else None), gamma, gammas, thetas)
 
 
 def _at(call: Call) -> tuple[str, float, float]:

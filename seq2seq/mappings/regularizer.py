@@ -45,10 +45,10 @@ class Regularizer(ABC):
             Regularizer._named[cls.name] = cls
 
     @staticmethod
-    def named(name: str, theta: float) -> "Regularizer":
-        """The regularizer of a mapping, at a number θ."""
+    def named(name: str, theta: float | None = None) -> "Regularizer":
+        """The regularizer of a mapping, at a number θ, or where that is given otherwise, at any."""
         kind = Regularizer._named[name]
-        return kind(**({kind.domain.name: theta} if kind.domain else {}))
+        return kind(**({kind.domain.name: theta} if kind.domain and theta is not None else {}))
 
     def __post_init__(self) -> None:
         """Refuse a number that Ω is not defined for."""

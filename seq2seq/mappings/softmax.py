@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch.nn import functional
 
 from seq2seq.mappings import operators
 from seq2seq.mappings.domain import is_number
+from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.rows import check_scores, flatten
@@ -74,8 +76,10 @@ def softmax(
 class Softmax(Mapping):
     """:func:`softmax` as a module; its loss is cross-entropy at temperature γ."""
 
-    def __init__(self, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
-        super().__init__(Negentropy(), gamma, dim)
+    def __init__(
+        self, gamma: float | Tensor = 1.0, dim: int = -1, **learning: Unpack[Learning]
+    ) -> None:
+        super().__init__(Negentropy(), gamma, dim, **learning)
 
     def forward(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
         """See :func:`softmax`."""

@@ -1,10 +1,12 @@
 """Sparsemax (Martins and Astudillo, 2016): Euclidean projection of the scores onto the simplex."""
 
 from dataclasses import dataclass
+from typing import Unpack
 
 from torch import Tensor
 
 from seq2seq.mappings import simplex
+from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights
 from seq2seq.mappings.regularizer import Regularizer
@@ -57,5 +59,7 @@ def sparsemax(
 class Sparsemax(Mapping):
     """:func:`sparsemax` as a module."""
 
-    def __init__(self, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
-        super().__init__(SquaredNorm(), gamma, dim)
+    def __init__(
+        self, gamma: float | Tensor = 1.0, dim: int = -1, **learning: Unpack[Learning]
+    ) -> None:
+        super().__init__(SquaredNorm(), gamma, dim, **learning)

@@ -1,12 +1,14 @@
 """Squared p-norm mapping (Niculae and Blondel, 2017): sparse, less so than sparsemax for p < 2."""
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import Domain, is_number
+from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights
 from seq2seq.mappings.power_norm import logarithmic_slope, power_norm
@@ -131,5 +133,11 @@ def sqpnormmax(
 class Sqpnormmax(Mapping):
     """:func:`sqpnormmax` as a module."""
 
-    def __init__(self, p: float | Tensor = 1.5, gamma: float | Tensor = 1.0, dim: int = -1) -> None:
-        super().__init__(SquaredPNorm(p), gamma, dim)
+    def __init__(
+        self,
+        p: float | Tensor = 1.5,
+        gamma: float | Tensor = 1.0,
+        dim: int = -1,
+        **learning: Unpack[Learning],
+    ) -> None:
+        super().__init__(SquaredPNorm(p), gamma, dim, **learning)

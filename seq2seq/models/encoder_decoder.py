@@ -68,6 +68,12 @@ class EncoderDecoder(nn.Module, ABC):
                 f"output_mapping={type(self.output_mapping).__name__} bounds attention over steps; "
                 "an output layer needs a mapping without bounds, such as Softmax or Sparsemax"
             )
+        if self.output_mapping.learned():
+            raise ValueError(
+                f"output_mapping.learn={[*self.output_mapping.learned()]}: the loss is measured "
+                "in γ and Ω, and would fall with them whatever the model predicts; set "
+                "output_mapping.learn=[], and learn the parameters of attention"
+            )
         self.source_embedding = Embedding(
             source_vocabulary_size, embedding_size, pad_id, embedding_scale
         )
@@ -106,6 +112,14 @@ class EncoderDecoder(nn.Module, ABC):
     @abstractmethod
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
         """Read one target token a row, ``[batch]`` (bos first), and predict the next."""
+
+    @abstractmethod
+    def attention_mappings(self) -> dict[str, list[Mapping]]:
+        """The mappings of each kind of attention, a layer each.
+
+        ``cross`` (decoder to source), and where they exist ``encoder`` and ``decoder``
+        (self-attention).
+        """
 
     def __call__(
         self,

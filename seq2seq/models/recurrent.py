@@ -114,6 +114,10 @@ class Recurrent(EncoderDecoder):
         attention = weights[:, None, None, None] if return_attention else None
         return Step(self.output(attentional), State(state.source, past, state.width), attention)
 
+    def attention_mappings(self) -> dict[str, list[Mapping]]:
+        """See the base class."""
+        return {"cross": [self.decoder.attention.mapping]}
+
     def _encode(self, source: Tensor, source_lengths: Tensor) -> tuple[Memory, tuple[Tensor, ...]]:
         """The source as the attention reads it, and the decoder's first states."""
         embedded = self.dropout(self.source_embedding(source))

@@ -172,6 +172,16 @@ class Transformer(EncoderDecoder):
         state = State(state.source, tuple(past), state.width)
         return Step(logits, state, _by_row(attention) if return_attention else None)
 
+    def attention_mappings(self) -> dict[str, list[Mapping]]:
+        """See the base class."""
+        encoder = [cast(EncoderLayer, layer) for layer in self.encoder]
+        decoder = [cast(DecoderLayer, layer) for layer in self.decoder]
+        return {
+            "cross": [layer.cross_attention.mapping for layer in decoder],
+            "encoder": [layer.attention.mapping for layer in encoder],
+            "decoder": [layer.attention.mapping for layer in decoder],
+        }
+
     def _attended(self, memory: Tensor) -> list[KeysValues]:
         """Each decoder layer's keys and values of the source."""
         layers = (cast(DecoderLayer, layer) for layer in self.decoder)

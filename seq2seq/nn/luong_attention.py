@@ -79,11 +79,13 @@ class LuongAttention(nn.Module):
 
     That is Luong's ``tanh(W [c; h])``, with ``W = [W_c, W_h]``. Since ``W_c Σ a m = Σ a (W_c m)``,
     the memory is projected once a sentence instead of the context once a target token.
+
+    It is one layer of one head: a mapping that learns ``per`` head learns the same as per layer.
     """
 
     def __init__(self, size: int, memory_size: int, mapping: Mapping, score: str) -> None:
         super().__init__()
-        self.mapping = mapping
+        self.mapping = mapping.for_layer()
         self.score = choose("score", score, SCORES)(size, memory_size)
         self.context = nn.Linear(memory_size, size, bias=False)
         self.query = nn.Linear(size, size, bias=False)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping, Softmax
+from seq2seq.mappings.domain import GAMMA
 
 
 class KeysValues(NamedTuple):
@@ -26,7 +27,8 @@ class MultiHeadAttention(nn.Module):
     r"""For each head, ``Π(q Kᵀ / √head_size) V``; the heads side by side, projected once more.
 
     With softmax and nobody asking for the weights, ``scaled_dot_product_attention`` does it
-    without writing them down (its ``scale`` carries γ); any other mapping sees the scores.
+    without writing them down (its ``scale`` carries γ, or the queries do where γ is a tensor); any
+    other mapping sees the scores. What the mapping learns is this layer's own.
     """
 
     def __init__(self, size: int, heads: int, mapping: Mapping, dropout: float = 0.0) -> None:
@@ -40,7 +42,7 @@ class MultiHeadAttention(nn.Module):
             )
         self.size, self.heads = size, heads
         self.head_size = size // heads
-        self.mapping = mapping
+        self.mapping = mapping.for_layer(heads)
         self.dropout = dropout
         self.inputs = nn.Linear(size, 3 * size)  # queries, keys, values: one matrix product
         self.output = nn.Linear(size, size)
@@ -94,19 +96,23 @@ class MultiHeadAttention(nn.Module):
 
     @property
     def fusible(self) -> bool:
-        """Whether ``scaled_dot_product_attention`` can do it: softmax, with a γ not learned."""
-        return isinstance(self.mapping, Softmax) and not isinstance(self.mapping.gamma, Tensor)
+        """Whether ``scaled_dot_product_attention`` can do it: softmax along the last dimension."""
+        return isinstance(self.mapping, Softmax) and self.mapping.dim == -1
 
     def _fused(
         self, queries: Tensor, attended: KeysValues, mask: Tensor | None, causal: bool
     ) -> Tensor:
+        gamma = self.mapping.gamma
+        if isinstance(gamma, Tensor):  # one number, or one for each head or row, of any gradient
+            queries = (queries / GAMMA.nearest(gamma)).to(queries.dtype)
+            gamma = 1.0
         return F.scaled_dot_product_attention(
             queries,
             *attended,
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=causal,
-            scale=self.head_size**-0.5 / self.mapping.gamma,
+            scale=self.head_size**-0.5 / gamma,
         )
 
     def _explicit(

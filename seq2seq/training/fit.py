@@ -19,6 +19,7 @@ from seq2seq.evaluation.evaluate import Evaluation, Search, attention_maps, eval
 from seq2seq.evaluation.report import write_hypotheses, write_metrics
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.training import tensorboard
+from seq2seq.training.annealing import Annealer, Annealing
 from seq2seq.training.keeper import CheckpointKeeper
 from seq2seq.training.module import Seq2SeqModule
 from seq2seq.training.progress import on_terminal, progress_callbacks
@@ -66,6 +67,7 @@ def fit(
     config: dict[str, Any],
     validation: ValidationSettings,
     test: TestSettings,
+    annealing: Annealing | None = None,
     resume: bool = False,
 ) -> Evaluation | None:
     """Train, validating on the way; then evaluate the best checkpoint on the test split.
@@ -79,6 +81,7 @@ def fit(
         config: resolved; kept in every checkpoint.
         validation: how to validate.
         test: how to test.
+        annealing: of the γ of attention mappings.
         resume: go on from the state of training in ``folder``.
 
     Returns:
@@ -98,6 +101,7 @@ def fit(
     built = trainer(
         callbacks=[
             *progress_callbacks(shows_progress, lambda: validator.seconds),
+            *([Annealer(annealing, module.model)] if annealing is not None else []),
             validator,
             Survival(state, every_n_steps=validation.every_n_steps),
         ],

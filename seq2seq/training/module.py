@@ -8,11 +8,12 @@ from typing import Any
 
 import lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from seq2seq.data.batch import Batch
+from seq2seq.mappings import Mapping
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.training.schedules import Plateau
@@ -21,6 +22,19 @@ from seq2seq.training.schedules import Plateau
 def logging_interval(trainer: lightning.Trainer) -> int:
     """``trainer.log_every_n_steps``, which Lightning sets without declaring; at least 1."""
     return max(1, int(trainer.log_every_n_steps))  # type: ignore[attr-defined]
+
+
+def parameter_groups(model: nn.Module) -> list[Any]:
+    """What an optimizer takes: the trainable parameters, those of mappings in a group of their own.
+
+    Weight decay would draw γ, λ, α and p to nothing of meaning; their group has none.
+    """
+    mappings = (part for part in model.modules() if isinstance(part, Mapping))
+    own = {id(p): p for mapping in mappings for p in mapping.parameters() if p.requires_grad}
+    others = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    if not own:
+        return others
+    return [{"params": others}, {"params": [*own.values()], "weight_decay": 0.0}]
 
 
 class Seq2SeqModule(lightning.LightningModule):
@@ -86,7 +100,7 @@ class Seq2SeqModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """One optimizer over the trainable parameters; its schedule steps with every update."""
         try:
-            optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
+            optimizer = self.optimizer(parameter_groups(self.model))
             schedule = self.schedule(optimizer)
         except TypeError as error:
             raise ValueError(f"optimizer or schedule: {error}") from error

@@ -1,4 +1,4 @@
-"""A validation in TensorBoard: scores, attention statistics, heat maps, translations."""
+"""A validation in TensorBoard: scores, attention and its parameters, heat maps, translations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from seq2seq.training.validation import monitored
 def report(
     writer: SummaryWriter, evaluation: Evaluation, maps: Iterable[AttentionMap], step: int
 ) -> None:
-    """Write an evaluation: ``validation/…``, ``attention/…``, heat maps and sample translations."""
+    """Write an evaluation: ``validation/…``, ``attention/…``, ``alignment/…``, ``mapping/…``.
+
+    Heat maps and translations are those of the first sentences.
+    """
     for name, value in _scalars(evaluation.metrics):
         writer.add_scalar(name, value, step)
     samples = list(
@@ -51,12 +54,12 @@ def _scalars(metrics: dict[str, Any]) -> Iterable[tuple[str, float]]:
             yield f"validation/{name}", float(entry)
         elif isinstance(entry, dict) and "score" in entry:
             yield f"validation/{name}", float(entry["score"])
-    for part in ("attention", "alignment"):
+    for part in ("attention", "alignment", "mapping"):
         summary = metrics.get(part, {})
         for name, value in _numbers(summary.get("overall", {})):
             yield f"{part}/{name}", value
         for entry in summary.get("by_layer_head", []):
-            place = f"layer {entry['layer'] + 1} head {entry['head'] + 1}"
+            place = " ".join(f"{k} {entry[k] + 1}" for k in ("layer", "head") if k in entry)
             for name, value in _numbers(entry):
                 if name not in ("layer", "head"):
                     yield f"{part} by layer and head/{name}/{place}", value

@@ -253,10 +253,16 @@ def test_resuming_nowhere_leaves_nothing_behind(work: Path) -> None:
         ("model.hidden_size=23", "tied embeddings"),
         ("optimizer.lr=abc", "optimizer"),
         ("trainer.accelerator=gpu", "gpu"),
+        ("attention.learn=[gama]", "learn='gama' is unknown; Softmax can learn gamma"),
+        ("attention.per=row", "per='row' is unknown; choose one of layer, head"),
+        ("model.output_mapping.learn=[gamma]", "output_mapping.learn=['gamma']"),
+        ("attention.learn=[gamma] annealing=cosine", "take gamma out of learn"),
+        ("annealing=linear annealing.attentions=[encoder]", "no encoder attention, only cross"),
+        ("annealing=exponential annealing.end=0", "annealing.end=0: gamma has to be above 0"),
     ],
 )
 def test_a_mistake_is_told_before_training(work: Path, override: str, message: str) -> None:
-    result = command("train", *TINY, override, "hydra.run.dir=mistake", cwd=work)
+    result = command("train", *TINY, *override.split(), "hydra.run.dir=mistake", cwd=work)
     assert result.returncode == 1, result.stdout
     assert message in result.stderr
     assert "Traceback" not in result.stderr
@@ -340,3 +346,94 @@ def test_early_stopping_stops(work: Path) -> None:
     )
     assert "no better bleu in 2 validations" in result.stderr
     assert "step 16:" not in (work / "early" / "train.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "learned"),
+    [
+        (
+            ["attention=fusedmax", "attention.learn=[gamma,lam]", "optimizer=adamw"],
+            {"cross/gamma": 1.0, "cross/lam": 0.1},
+        ),
+        (
+            [
+                *("model=transformer", "model.size=16", "model.heads=2"),
+                *("attention=entmax", "attention.learn=[alpha]", "attention.per=head"),
+            ],
+            {"cross/alpha": 1.5},
+        ),
+        (
+            [
+                *("model=transformer", "model.size=16", "model.heads=2", "attention.gamma=0.5"),
+                *("model.encoder_mapping.learn=[gamma]", "model.encoder_mapping.per=head"),
+            ],
+            {"encoder/gamma": 1.0},
+        ),
+    ],
+)
+def test_parameters_of_attention_are_learned(
+    work: Path, overrides: list[str], learned: dict[str, float], tmp_path: Path
+) -> None:
+    tiny = [o for o in TINY if not o.startswith("model.")]
+    result = command("train", *tiny, *overrides, f"hydra.run.dir={tmp_path / 'run'}", cwd=work)
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
+    assert set(found["mapping"]["overall"]) == set(learned)
+    numbers = [e[name] for name in learned for e in found["mapping"]["by_layer_head"] if name in e]
+    assert len(numbers) == (len(learned) if "attention=fusedmax" in overrides else 3 * 2)
+    assert not set(numbers) & set(learned.values()), "all of them moved"
+    for name, start in learned.items():
+        assert name in result.stdout, "the table shows them"
+        assert found["mapping"]["overall"][name] == pytest.approx(start, rel=0.3)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    for name in learned:
+        assert [e.step for e in events.Scalars(f"mapping/{name}")] == [4, 8, 12]
+        tags = [t for t in events.Tags()["scalars"] if f"by layer and head/{name}/layer 1" in t]
+        assert len(tags) == (1 if "attention=fusedmax" in overrides else 2)
+
+    output = tmp_path / "evaluated"
+    evaluated = command("evaluate", f"checkpoint={tmp_path / 'run'}", f"output={output}", cwd=work)
+    assert evaluated.returncode == 0, evaluated.stdout + evaluated.stderr
+    assert json.loads((output / "metrics.json").read_text())["test"] == found
+
+
+def test_learning_goes_on_exactly_in_a_resumed_run(work: Path) -> None:
+    arguments = ["attention=fusedmax", "attention.learn=[gamma,lam]", "schedule=constant"]
+    trained(work, "learning", *arguments)
+    trained(work, "learning-half", *arguments, "trainer.max_steps=8")
+    resumed = command("train", "resume=learning-half", "trainer.max_steps=12", cwd=work)
+    assert resumed.returncode == 0, resumed.stderr
+    straight, again = (weights(work / n, "step-000012") for n in ("learning", "learning-half"))
+    assert all(torch.equal(straight[key], again[key]) for key in straight)
+    assert any(key.endswith("lam.free") for key in straight)
+
+
+def test_gamma_is_annealed_saved_and_resumed(work: Path) -> None:
+    arguments = [
+        *("attention=sparsemax", "schedule=constant", "annealing=linear"),
+        *("annealing.start=4", "annealing.end=1", "annealing.steps=10"),
+    ]
+    trained(work, "annealed", *arguments)
+    expected = {4: 2.8, 8: 1.6, 12: 1.0}
+    for step, gamma in expected.items():
+        saved = weights(work / "annealed", f"step-{step:06d}")
+        assert saved["decoder.attention.mapping.gamma"].item() == pytest.approx(gamma)
+    events = EventAccumulator(str(work / "annealed" / "tensorboard"))
+    events.Reload()
+    logged = {event.step: event.value for event in events.Scalars("mapping/cross/gamma")}
+    assert logged == pytest.approx(expected)
+    assert len(events.Scalars("train/gamma")) == 4
+    evaluated = command("evaluate", "checkpoint=annealed", "output=annealed-again", cwd=work)
+    assert evaluated.returncode == 0, evaluated.stderr
+    ours = json.loads((work / "annealed-again" / "metrics.json").read_text())["test"]
+    theirs = json.loads((work / "annealed" / "metrics.json").read_text())["test"]
+    assert ours == theirs
+    best = weights(work / "annealed", "best")["decoder.attention.mapping.gamma"].item()
+    assert ours["mapping"]["overall"]["cross/gamma"] == best
+
+    trained(work, "annealed-half", *arguments, "trainer.max_steps=4")
+    resumed = command("train", "resume=annealed-half", "trainer.max_steps=12", cwd=work)
+    assert resumed.returncode == 0, resumed.stderr
+    straight, again = (weights(work / n, "step-000012") for n in ("annealed", "annealed-half"))
+    assert all(torch.equal(straight[key], again[key]) for key in straight)

@@ -30,9 +30,11 @@ LEARNED = {
     "learned fusedmax": lambda: Fusedmax(
         gamma=nn.Parameter(torch.tensor(0.1)), lam=nn.Parameter(torch.tensor(0.01))
     ),
+    "fusedmax by name": lambda: Fusedmax(0.1, 0.01, learn=["gamma", "lam"], per="head"),
     "learned entmax": lambda: Entmax(alpha=nn.Parameter(torch.tensor(1.3))),
 }
 PER_HEAD = {
+    "softmax by name per head": lambda: Softmax(learn=["gamma"], per="head"),
     "oscarmax per head": lambda: Oscarmax(
         gamma=0.1, lam=nn.Parameter(torch.tensor([0.002, 0.01])[:, None, None])
     ),
@@ -40,6 +42,9 @@ PER_HEAD = {
 STATEFUL = {
     "constrained softmax": lambda: ConstrainedSoftmax(fertility=0.6),
     "constrained sparsemax": lambda: ConstrainedSparsemax(fertility=0.6, gamma=0.5),
+    "constrained softmax by name": lambda: ConstrainedSoftmax(
+        0.6, learn=["fertility", "gamma"], per="head"
+    ),
 }
 
 

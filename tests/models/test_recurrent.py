@@ -130,3 +130,15 @@ def test_unidirectional_encoder_reads_no_further_than_each_position(
             for ids in (source, changed)
         )
         assert torch.allclose(before[:, :2], after[:, :2]) is not bidirectional
+
+
+def test_a_number_for_each_head_is_one_for_the_layer(
+    source: Tensor, source_lengths: Tensor, target: Tensor
+) -> None:
+    logits = []
+    for per in ("layer", "head"):
+        model = build(mapping=Fusedmax(gamma=0.3, lam=0.1, learn=["gamma", "lam"], per=per))
+        (held,) = model.attention_mappings()["cross"]
+        assert [value.numel() for value in held.tensors().values()] == [1, 1]
+        logits.append(model(source, source_lengths, target).logits)
+    assert torch.equal(*logits)

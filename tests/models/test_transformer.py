@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seq2seq.mappings import ConstrainedSparsemax, Softmax, Sparsemax
+from seq2seq.mappings import ConstrainedSparsemax, Entmax, Softmax, Sparsemax
 from seq2seq.models import Transformer
 
 
@@ -108,3 +108,27 @@ def test_impossible_options_are_refused_with_a_way_out(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         build(**options)
+
+
+def test_each_layer_learns_parameters_of_its_own(
+    source: Tensor, source_lengths: Tensor, target: Tensor
+) -> None:
+    mapping = Entmax(learn=["alpha"], per="head")
+    model = build(cross_mapping=mapping, encoder_mapping=mapping)
+    held = model.attention_mappings()
+    learned = [m.learned()["alpha"].free for kind in ("cross", "encoder") for m in held[kind]]
+    assert [tuple(parameter.shape) for parameter in learned] == [(2, 1, 1)] * 4
+    assert len({id(parameter) for parameter in learned}) == 4
+    assert {id(parameter) for parameter in learned} <= {id(p) for p in model.parameters()}
+    assert {type(m) for m in held["decoder"]} == {Softmax}
+    before = model(source, source_lengths, target, return_attention=True).attention
+    with torch.no_grad():
+        learned[1][0] += 1.0  # the first head of the second layer's cross-attention
+    after = model(source, source_lengths, target, return_attention=True).attention
+    same = (before == after).all(dim=-1).all(dim=-1).all(dim=0)
+    assert same.tolist() == [[True, True], [False, True]]
+
+
+def test_the_output_layer_does_not_learn_what_its_loss_is_measured_in() -> None:
+    with pytest.raises(ValueError, match=r"output_mapping\.learn=\['alpha'\]"):
+        build(output_mapping=Entmax(learn=["alpha"]))

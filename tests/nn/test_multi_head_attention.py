@@ -38,6 +38,35 @@ def test_fused_and_explicit_softmax_agree(
     torch.testing.assert_close(fused, explicit)
 
 
+@pytest.mark.parametrize("per", ["layer", "head"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_fused_and_explicit_softmax_agree_on_a_learned_gamma(
+    x: Tensor, mask: Tensor, per: str, causal: bool
+) -> None:
+    layer = MultiHeadAttention(8, 2, Softmax(0.5, learn=["gamma"], per=per)).double()
+    free = layer.mapping.learned()["gamma"].free
+    with torch.no_grad():
+        free += torch.arange(free.numel()).reshape(free.shape)
+    options = {"causal": True} if causal else {"mask": mask}
+    gradients = []
+    for asked in (False, True):
+        layer.zero_grad()
+        output, weights = attend(layer, x, return_weights=asked, **options)
+        output.square().sum().backward()
+        assert (weights is not None) == asked
+        gradients.append([output, *(parameter.grad for parameter in layer.parameters())])
+    torch.testing.assert_close(gradients[0], gradients[1])
+    assert free.grad.all()
+
+
+def test_a_learned_gamma_in_half_precision(x: Tensor) -> None:
+    layer = MultiHeadAttention(8, 2, Softmax(learn=["gamma"], per="head"))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output, _ = attend(layer, x.float())
+    output.float().square().sum().backward()
+    assert layer.mapping.learned()["gamma"].free.grad.isfinite().all()
+
+
 def test_a_learned_gamma_receives_its_gradient(x: Tensor) -> None:
     gamma = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     layer = MultiHeadAttention(8, 2, Softmax(gamma=gamma)).double()
