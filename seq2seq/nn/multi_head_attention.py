@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping, Softmax
 from seq2seq.mappings.domain import GAMMA
+from seq2seq.nn.blockwise import blockwise_alpha
 
 
 class KeysValues(NamedTuple):
@@ -27,8 +28,9 @@ class MultiHeadAttention(nn.Module):
     r"""For each head, ``Π(q Kᵀ / √head_size) V``; the heads side by side, projected once more.
 
     With softmax and nobody asking for the weights, ``scaled_dot_product_attention`` does it
-    without writing them down (its ``scale`` carries γ, or the queries do where γ is a tensor); any
-    other mapping sees the scores. What the mapping learns is this layer's own.
+    without writing them down (its ``scale`` carries γ, or the queries do where γ is a tensor), and
+    so do blocks for sparsemax and entmax of long sequences on CUDA (``blockwise``); any other
+    mapping sees the scores. What the mapping learns is this layer's own.
     """
 
     def __init__(self, size: int, heads: int, mapping: Mapping, dropout: float = 0.0) -> None:
@@ -87,8 +89,12 @@ class MultiHeadAttention(nn.Module):
         size]`` and, if asked for, the weights ``[batch, head, target_length, source_length]``.
         """
         weights = None
-        if self.fusible and not return_weights:
+        if return_weights:
+            context, weights = self._explicit(queries, attended, mask, causal)
+        elif self.fusible:
             context = self._fused(queries, attended, mask, causal)
+        elif (alpha := self._blockwise_alpha(queries, attended, mask)) is not None:
+            context = self._in_blocks(queries, attended, mask, causal, alpha)
         else:
             context, weights = self._explicit(queries, attended, mask, causal)
         output = self.output(context.transpose(1, 2).flatten(2))
@@ -114,6 +120,26 @@ class MultiHeadAttention(nn.Module):
             is_causal=causal,
             scale=self.head_size**-0.5 / gamma,
         )
+
+    def _blockwise_alpha(
+        self, queries: Tensor, attended: KeysValues, mask: Tensor | None
+    ) -> float | None:
+        if self.dropout and self.training:  # drops weights, which blocks do not keep
+            return None
+        return blockwise_alpha(self.mapping, queries, attended.keys, mask)
+
+    def _in_blocks(
+        self,
+        queries: Tensor,
+        attended: KeysValues,
+        mask: Tensor | None,
+        causal: bool,
+        alpha: float,
+    ) -> Tensor:
+        from seq2seq.mappings.gpu.attention import sparse_attention  # loads Triton
+
+        gamma = float(self.mapping.gamma)
+        return sparse_attention(queries, *attended, mask, alpha=alpha, gamma=gamma, causal=causal)
 
     def _explicit(
         self, queries: Tensor, attended: KeysValues, mask: Tensor | None, causal: bool
