@@ -43,34 +43,39 @@ def class_losses(
     """The losses of class indices, float64; inf for a class that may not be attended."""
     x, mask, call = operators.prepare(omega, scores, mask, dim, gamma, widen=False)
     index = index.long()
-    counted = None if ignore_index is None else index != ignore_index
+    if operators.plain():
+        check_index(index, ignore_index, x.size(-1))
     if operators.plain() and not call.differ:
-        check_index(index, counted, x.size(-1))
         loss, surprise = _ClassLoss.apply(x, index, mask, call, smoothing, ignore_index)
         return ClassLosses(loss, surprise)
-    x = widened(x)
-    if counted is not None:
-        x, index = torch.where(counted[..., None], x, 0.0), index.where(counted, 0)
+    counted, index = countable(index, ignore_index)
+    x = torch.where(counted[..., None], widened(x), 0.0)  # so that NaN stays out of gradients
     value = operators.maximum_of(x, mask, call).reshape(index.shape)
     loss = against(value, x, index, mask, call, smoothing)
     loss = loss - loss.detach().clamp(max=0.0)  # rounding below 0 goes, the gradient stays
     surprise = surprise_of(operators.weights_of(x.detach(), mask, call), index).detach()
-    if counted is not None:
-        loss, surprise = loss.where(counted, 0.0), surprise.where(counted, 0.0)
-    return ClassLosses(loss, surprise)
+    return ClassLosses(loss.where(counted, 0.0), surprise.where(counted, 0.0))
 
 
-def check_index(index: Tensor, counted: Tensor | None, length: int) -> None:
+def check_index(index: Tensor, ignore_index: int | None, length: int) -> None:
     """Refuse classes that there are not; on a device, which would have to wait, it does so."""
     if index.device.type != "cpu" or not index.numel():
         return
-    low, high = (index if counted is None else index.where(counted, 0)).aminmax()
-    wrong = next((int(i) for i in (low, high) if not 0 <= i < length), None)
-    if wrong is not None:
+    counted, at = countable(index, ignore_index)
+    wrong = [int(i) for i in at.aminmax() if not 0 <= i < length]
+    if wrong and bool(counted.any()):
         raise IndexError(
-            f"target {wrong} is no class: there are {length}, counted from 0; "
+            f"target {wrong[0]} is no class: there are {length}, counted from 0; "
             "pass ignore_index= for rows that do not count"
         )
+
+
+def countable(index: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
+    """Which rows count, and the index with 0 for those that do not."""
+    if ignore_index is None:
+        return torch.ones_like(index, dtype=torch.bool), index
+    counted = index != ignore_index
+    return counted, index.where(counted, 0)
 
 
 def surprise_of(weights: Tensor, index: Tensor) -> Tensor:
@@ -159,15 +164,11 @@ class _ClassLoss(torch.autograd.Function):
             loss = (found.losses + call.gamma * penalty).clamp_(min=0.0).reshape(index.shape)
             surprise, kept = found.surprises.reshape(index.shape), found.kept
         else:
-            exact, counted = widened(x), None
+            exact, counted, at = widened(x), *countable(index, ignore_index)
             values, y = implementations.maximum(exact, mask, call)
-            if ignore_index is not None:
-                counted = index != ignore_index
-                index = index.where(counted, 0)
-            loss = against(values.reshape(index.shape), exact, index, mask, call, smoothing)
-            loss, surprise, kept = loss.clamp_(min=0.0), surprise_of(y, index), (y,)
-            if counted is not None:
-                loss, surprise = loss.where(counted, 0.0), surprise.where(counted, 0.0)
+            loss = against(values.reshape(index.shape), exact, at, mask, call, smoothing)
+            loss = loss.clamp_(min=0.0).where(counted, 0.0)
+            surprise, kept = surprise_of(y, at).where(counted, 0.0), (y,)
         ctx.module, ctx.call, ctx.smoothing = module, call, smoothing
         ctx.ignore_index = ignore_index
         ctx.save_for_backward(x, index, mask, *kept)
@@ -184,13 +185,9 @@ class _ClassLoss(torch.autograd.Function):
             return dx, None, None, None, None, None
         else:
             (y,) = kept
-        counted = None
-        if ctx.ignore_index is not None:
-            counted = index != ctx.ignore_index
-            index = index.where(counted, 0)
+        counted, index = countable(index, ctx.ignore_index)
         dx = _gradient(y, x, index, mask, ctx.smoothing, upstream.to(y.dtype))
-        if counted is not None:
-            dx = dx.masked_fill(~counted[..., None], 0.0)
+        dx = dx.masked_fill(~counted[..., None], 0.0)
         return dx.to(x.dtype), None, None, None, None, None
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.mappings import operators
-from seq2seq.mappings.class_loss import ClassLosses, check_index
+from seq2seq.mappings.class_loss import ClassLosses, check_index, countable
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.rows import check_scores, flatten
@@ -91,12 +91,12 @@ class Softmax(Mapping):
     ) -> ClassLosses:
         """See the base class; unmasked scores go straight to PyTorch's log-softmax."""
         check_scores(scores)
-        plain = mask is None and not isinstance(self.gamma, Tensor)
+        plain = operators.plain() and mask is None and not isinstance(self.gamma, Tensor)
         if plain and scores.numel() and not self._is_distribution(target, scores):
             found = _cross_entropy(
                 flatten(scores, self.dim) / self.gamma, target, label_smoothing, ignore_index
             )
-            if bool(found.loss.isfinite().all()):  # else a row of −inf only, or NaN: sorted out
+            if found is not None:
                 return found._replace(loss=self.gamma * found.loss)
         return super().class_losses(
             scores, target, mask, label_smoothing=label_smoothing, ignore_index=ignore_index
@@ -105,8 +105,10 @@ class Softmax(Mapping):
 
 def _cross_entropy(
     x: Tensor, target: Tensor, smoothing: float, ignore_index: int | None
-) -> ClassLosses:
+) -> ClassLosses | None:
     """KL(q ‖ softmax(x)), with q the smoothed target, and −log softmax(x) of the true class.
+
+    None where −inf or NaN makes a difference that log-softmax does not know of.
 
     Args:
         x: ``[rows, length]``.
@@ -115,10 +117,8 @@ def _cross_entropy(
         ignore_index: the class index of rows that do not count.
     """
     index = target.reshape(-1).long()
-    counted = None if ignore_index is None else index != ignore_index
-    check_index(index, counted, x.size(-1))
-    if counted is not None:
-        index = index.where(counted, 0)
+    check_index(index, ignore_index, x.size(-1))
+    counted, index = countable(index, ignore_index)
     logarithms = x.log_softmax(-1)
     surprise = -logarithms.gather(-1, index[:, None])[:, 0]
     loss = surprise
@@ -128,6 +128,7 @@ def _cross_entropy(
         entropy = -sure * math.log(sure) - (x.size(-1) - 1) * rest * math.log(rest)
         loss = (1 - smoothing) * surprise - smoothing * logarithms.mean(-1) - entropy
         loss = loss - loss.detach().clamp(max=0.0)
-    if counted is not None:
-        loss, surprise = loss.where(counted, 0.0), surprise.where(counted, 0.0)
+    if not bool(loss.isfinite().all()):
+        return None
+    loss, surprise = loss.where(counted, 0.0), surprise.where(counted, 0.0)
     return ClassLosses(loss.view(target.shape), surprise.detach().view(target.shape))
