@@ -93,11 +93,11 @@ class Softmax(Mapping):
         check_scores(scores)
         plain = operators.plain() and mask is None and not isinstance(self.gamma, Tensor)
         if plain and scores.numel() and not self._is_distribution(target, scores):
-            found = _cross_entropy(
-                flatten(scores, self.dim) / self.gamma, target, label_smoothing, ignore_index
-            )
+            x = flatten(scores, self.dim)
+            x = x if self.gamma == 1.0 else x / self.gamma
+            found = _cross_entropy(x, target, label_smoothing, ignore_index)
             if found is not None:
-                return found._replace(loss=self.gamma * found.loss)
+                return found._replace(loss=found.loss * self.gamma)
         return super().class_losses(
             scores, target, mask, label_smoothing=label_smoothing, ignore_index=ignore_index
         )

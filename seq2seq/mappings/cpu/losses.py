@@ -5,18 +5,21 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from functools import cache
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
 from numba import types
 from torch import Tensor
 
-from seq2seq.mappings.cpu import loss_rows, rows
+from seq2seq.mappings.cpu import loss_rows, narrowed_entmax, rows
 from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address
 from seq2seq.mappings.cpu.kernels import SOLVERS, geometry_of
 from seq2seq.mappings.cpu.threads import over_rows
 from seq2seq.mappings.implementations import Call
 
+# Solvers for as many candidates as a vocabulary has, where these are others.
+OF_MANY: dict[str, ModuleType] = {"entmax": narrowed_entmax}
 TILE = 1 << 20  # numbers that are copied together, where a kernel cannot read them in place
 
 _REALS = {
@@ -48,7 +51,7 @@ class RowLosses(NamedTuple):
 
 @cache
 def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int]:
-    module = SOLVERS[name]
+    module = OF_MANY.get(name, SOLVERS[name])
     driver = _FORWARD(address(loss_rows.forward, loss_rows.forward_signature(*_REALS[dtype])))
     return driver, address(module.solve, SOLVER), address(module.reach, REACH)
 
