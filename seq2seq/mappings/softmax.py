@@ -12,6 +12,8 @@ from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.rows import check_scores, flatten
 
+FAR = 100.0  # scores from which on log-softmax loses digits of single precision
+
 
 @dataclass(frozen=True)
 class Negentropy(Regularizer):
@@ -93,7 +95,7 @@ class Softmax(Mapping):
         check_scores(scores)
         plain = operators.plain() and mask is None and not isinstance(self.gamma, Tensor)
         if plain and scores.numel() and not self._is_distribution(target, scores):
-            x = flatten(scores, self.dim)
+            x = near_zero(flatten(scores, self.dim))
             x = x if self.gamma == 1.0 else x / self.gamma
             found = _cross_entropy(x, target, label_smoothing, ignore_index)
             if found is not None:
@@ -101,6 +103,12 @@ class Softmax(Mapping):
         return super().class_losses(
             scores, target, mask, label_smoothing=label_smoothing, ignore_index=ignore_index
         )
+
+
+def near_zero(x: Tensor) -> Tensor:
+    """Rows whose largest score is far from 0 less that score, which changes no loss."""
+    top = x.detach().amax(-1, keepdim=True)
+    return x - top if bool((top.abs() > FAR).any()) else x
 
 
 def _cross_entropy(

@@ -425,3 +425,27 @@ def test_mistakes_are_named(mapping, target, options, error, message):
         mapping.loss(scores(2, 9), torch.tensor(target), **options)
     with pytest.raises(ValueError, match="goes with class indices"):
         mapping.loss(scores(2, 9), scores(2, 9).softmax(-1), ignore_index=0)
+
+
+@pytest.mark.parametrize("alpha", [1.0005, 1.01, 1.05, 1.3, 1.5, 1.99, 2.0, 2.5])
+@pytest.mark.parametrize("scale", [0.0, 0.01, 1.0, 30.0])
+def test_entmax_of_a_vocabulary_leaves_nothing_out_that_counts(alpha, scale):
+    mapping, x = Entmax(alpha=alpha), scores(6, 3000, scale=scale)
+    x[1] = (4 * x[1]).round() / 4
+    x[2, 7:] -= 2.0
+    target = torch.tensor([0, 1, 2, 3, 2998, 2999])
+    found = loss_and_gradient(mapping, x, target, label_smoothing=0.1)
+    with reference():
+        wanted = loss_and_gradient(mapping, x, target, label_smoothing=0.1)
+    torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_single_precision_is_as_good_as_double_far_from_zero(dtype):
+    x = scores(20, 500, scale=2).float() + torch.tensor([[-1e4], [1e4]]).repeat(10, 1)
+    target = torch.arange(20)
+    for mapping in MAPPINGS:
+        found = loss_and_gradient(mapping, x.to(dtype), target, label_smoothing=0.1)
+        wanted = loss_and_gradient(mapping, x.double(), target, label_smoothing=0.1)
+        torch.testing.assert_close(found[0].double(), wanted[0], rtol=1e-6, atol=2e-6)
+        torch.testing.assert_close(found[1].double(), wanted[1], rtol=1e-5, atol=1e-6)

@@ -111,11 +111,10 @@ def forward(
             before, offset = offset, offset_of(form, row)
             if offset != before:
                 valid, whole = leading(mask[offset:], step, length)
-        members = valid
-        best, extent = x.dtype.type(-np.inf), x.dtype.type(0)
+        best, extent, members, spread = x.dtype.type(-np.inf), x.dtype.type(0), valid, not whole
         if whole:
             best, extent = largest(b[start : start + length], valid)
-        spread = not whole or (extent == np.inf and (given & HOLES != 0 or smoothing > 0.0))
+            spread = extent == np.inf and (given & HOLES != 0 or smoothing > 0.0)
         if spread:
             members = gather(xs, length, mask[offset:], step, masked, packed, where)
             best, extent = largest_of(packed, members)
