@@ -20,6 +20,7 @@ from seq2seq.mappings.cpu.compilation import (
     call_solver,
     jit,
 )
+from seq2seq.mappings.cpu.lift import call_lift
 from seq2seq.mappings.cpu.rows import ANYWHERE, HOLES, MASK, ORDER, VALUES, WORK
 from seq2seq.mappings.cpu.scan import (
     below,
@@ -32,6 +33,8 @@ from seq2seq.mappings.cpu.scan import (
 )
 
 IGNORED, NEIGHBORS, SCORES = 1 << 8, 1 << 9, 1 << 10
+MANY = 512  # positions from which on a bound on the threshold is looked for
+FEW = 1.75  # how far down, in γ, the scores reach that it is looked for in
 LEFT, RIGHT = 1, 2  # the sides on which a target has a neighbor
 
 _NUMBERS = types.CPointer(types.int32)
@@ -43,7 +46,7 @@ def forward_signature(real: types.Float, bits: types.Integer) -> types.Type:
     reals = types.CPointer(real)
     given = [reals, types.CPointer(bits), _BYTES, INTEGERS, INTEGERS]
     found = [reals, _NUMBERS, INTEGERS, INTEGERS, FLOATS, FLOATS, FLOATS, INTEGERS, INTEGERS]
-    numbers = [types.int64] * 5 + [types.float64] * 3 + [types.int64] * 3
+    numbers = [types.int64] * 5 + [types.float64] * 3 + [types.int64] * 4
     return types.void(*given, *found, *numbers)
 
 
@@ -80,6 +83,7 @@ def forward(
     ignored,
     solver,
     reach,
+    lift,  # of a lower bound on the threshold; 0 where there is none
 ):
     """Losses of the rows from ``first`` to before ``end``, and what their gradients need."""
     x, b = carray(scores, (end - base) * length), carray(bits, (end - base) * length)
@@ -126,7 +130,10 @@ def forward(
             continue
         row_scores = packed if spread else xs
         spot = find(where, members, true) if spread else (true if true < members else -1)
-        limit = below(x, best - call_reach(reach, (theta, members)) * gamma)
+        span = span_of(
+            row_scores, members, best, gamma, theta, reach, lift, candidates, index, work
+        )
+        limit = below(x, best - span * gamma)
         count = collect(row_scores, members, limit, best, 1.0 / gamma, candidates, index)
         value = call_solver(
             solver,
@@ -161,6 +168,19 @@ def forward(
             found, index, count, true if seen else -1, smoothing, rest[row], entry, place, cursor
         )
         count_of[row] = cursor - start_of[row]
+
+
+@jit
+def span_of(x, members, best, gamma, theta, reach, lift, candidates, index, work):
+    """How far below the largest score the support can reach, in γ."""
+    span = call_reach(reach, (theta, members))
+    if lift == 0 or members < MANY:
+        return span
+    top = min(0.5 * span, FEW)
+    limit = below(x, best - top * gamma)
+    count = collect(x, members, limit, best, 1.0 / gamma, candidates, index)
+    threshold = call_lift(lift, (candidates.ctypes.data, count, top, theta, work.ctypes.data))
+    return span - threshold + 1e-9  # with room for rounding
 
 
 @jit

@@ -5,21 +5,19 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from functools import cache
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
 from numba import types
 from torch import Tensor
 
-from seq2seq.mappings.cpu import loss_rows, narrowed_entmax, rows
+from seq2seq.mappings.cpu import loss_rows, rows
 from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address
 from seq2seq.mappings.cpu.kernels import SOLVERS, geometry_of
+from seq2seq.mappings.cpu.lift import LIFT, LIFTS
 from seq2seq.mappings.cpu.threads import over_rows
 from seq2seq.mappings.implementations import Call
 
-# Solvers for as many candidates as a vocabulary has, where these are others.
-OF_MANY: dict[str, ModuleType] = {"entmax": narrowed_entmax}
 TILE = 1 << 20  # numbers that are copied together, where a kernel cannot read them in place
 
 _REALS = {
@@ -27,7 +25,7 @@ _REALS = {
     torch.float64: (types.float64, types.int64),
 }
 _DOUBLE, _WHOLE, _POINTER = ctypes.c_double, ctypes.c_int64, ctypes.c_void_p
-_FORWARD = ctypes.CFUNCTYPE(None, *[_POINTER] * 14, *[_WHOLE] * 5, *[_DOUBLE] * 3, *[_WHOLE] * 3)
+_FORWARD = ctypes.CFUNCTYPE(None, *[_POINTER] * 14, *[_WHOLE] * 5, *[_DOUBLE] * 3, *[_WHOLE] * 4)
 _BACKWARD = ctypes.CFUNCTYPE(None, *[_POINTER] * 11, *[_WHOLE] * 5)
 
 
@@ -50,10 +48,11 @@ class RowLosses(NamedTuple):
 
 
 @cache
-def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int]:
-    module = OF_MANY.get(name, SOLVERS[name])
+def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int, int]:
+    module = SOLVERS[name]
     driver = _FORWARD(address(loss_rows.forward, loss_rows.forward_signature(*_REALS[dtype])))
-    return driver, address(module.solve, SOLVER), address(module.reach, REACH)
+    lift = address(LIFTS[name], LIFT) if name in LIFTS else 0
+    return driver, address(module.solve, SOLVER), address(module.reach, REACH), lift
 
 
 @cache
@@ -74,7 +73,7 @@ def class_losses(
     length, real = scores.size(-1), _exact(scores.dtype)
     x, target = scores.reshape(-1, length), index.reshape(-1).contiguous()
     number = x.size(0)
-    driver, solver, reach = _forward(call.omega.name, real)
+    driver, *solver = _forward(call.omega.name, real)
     # Memory that is not written to is never handed out: room for all is the room for what there is.
     entries = torch.empty(number * length, dtype=real)
     places = torch.empty(number * length, dtype=torch.int32)
@@ -85,7 +84,7 @@ def class_losses(
     given |= loss_rows.NEIGHBORS if call.omega.neighbors else 0
     given |= loss_rows.IGNORED if ignore_index is not None else 0
     masks, geometry, given = _mask_of(mask, scores.shape, given)
-    rest = (length, given, call.gamma, call.theta, smoothing, ignore_index or 0, solver, reach)
+    rest = (length, given, call.gamma, call.theta, smoothing, ignore_index or 0, *solver)
     pointers = (masks, geometry, target.data_ptr(), *(part.data_ptr() for part in found))
     for near, base in _tiles(x, real):
         place = near.data_ptr()
