@@ -157,19 +157,15 @@ def bars(results: Sequence[Result]) -> list[Bar]:
     ]
 
 
-def table(results: Sequence[Result], caption: str) -> Table:
-    """A row a contender, a column a race; milliseconds of cross-entropy, ratios of the others."""
-    races = list(dict.fromkeys((r.rows, r.vocabulary, r.logits, r.threads) for r in results))
-    shown = Table("loss", caption=caption)
-    for rows, vocabulary, logits, threads in races:
-        shown.add_column(f"{rows}×{vocabulary}\n{logits}\n{threads} thr.", justify="right")
+def table(results: Sequence[Result], title: str) -> Table:
+    """A row a contender, a column a kind of logits; of cross-entropy its time, of others ratios."""
+    shown = Table("loss", title=title)
+    for logits in dict.fromkeys(r.logits for r in results):
+        shown.add_column(logits, justify="right")
     for name in dict.fromkeys(r.contender for r in results):
         mine = [r for r in results if r.contender == name]
-        cells = [
-            f"{1000 * statistics.median(r.seconds):.0f} ms" if name == PLAIN else f"{r.ratio:.2f}"
-            for r in mine
-        ]
-        shown.add_row(name, *cells)
+        times = [f"{1000 * statistics.median(r.seconds):.1f} ms" for r in mine]
+        shown.add_row(name, *(times if name == PLAIN else [f"{r.ratio:.2f}" for r in mine]))
     return shown
 
 
@@ -196,21 +192,20 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     before = os.getloadavg()[0]
-    results = [
-        result
-        for threads in args.threads
-        for rows, vocabulary in args.shapes
-        for logits in args.logits
-        for result in race(rows, vocabulary, logits, threads, args)
-    ]
+    console, results = Console(), []
+    for threads in args.threads:
+        for rows, vocabulary in args.shapes:
+            races = [race(rows, vocabulary, kind, threads, args) for kind in args.logits]
+            found = [result for results_of_one in races for result in results_of_one]
+            console.print(table(found, f"{rows} × {vocabulary}, threads: {threads}"))
+            results += found
     caption = (
         f"Forward and backward, float32, smoothing {args.smoothing}: cross-entropy's time, and "
         f"what others take of it. torch {torch.__version__}; "
         f"load of the machine {before:.1f} before, {os.getloadavg()[0]:.1f} after"
     )
-    console = Console()
-    console.print(table(results, caption))
-    for bar in (found := bars(results)):
+    console.print(caption)
+    for bar in (verdicts := bars(results)):
         verdict = "met" if bar.met else "NOT MET"
         place = f"{bar.vocabulary}, {bar.logits}, {bar.threads} threads"
         console.print(f"{bar.contender} at {place}: {bar.ratio:.2f} ≤ {bar.bar}: {verdict}")
@@ -218,7 +213,7 @@ def main() -> None:
         figures = {
             "caption": caption,
             "results": [asdict(result) for result in results],
-            "bars": [asdict(bar) for bar in found],
+            "bars": [asdict(bar) for bar in verdicts],
         }
         args.output.write_text(json.dumps(figures, indent=2) + "\n")
 
