@@ -84,6 +84,12 @@ def kernels(scores: Tensor, call: Call) -> ModuleType | None:
     return module if module and module.supports(call.omega.name, scores.size(-1)) else None
 
 
+def loss_kernels(scores: Tensor, call: Call) -> ModuleType | None:
+    """The module of kernels that takes the losses of class indices against scores, if any."""
+    near = scores.device.type == "cpu" and kernels(scores, call) is not None
+    return _loaded("cpu.losses") if near else None
+
+
 def argmax(scores: Tensor, mask: Tensor | None, call: Call) -> Tensor:
     """Weights of scores ``[..., length]``, float32 or float64."""
     if not scores.numel():

@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from seq2seq.mappings.class_loss import ClassLosses, class_losses
 from seq2seq.mappings.domain import GAMMA, Domain
 from seq2seq.mappings.learned import SHAPES, Learned, check_learning
-from seq2seq.mappings.loss import class_loss, distribution_loss
+from seq2seq.mappings.loss import REDUCTIONS, check_options, distribution_loss
 from seq2seq.mappings.operators import maximum, weights
 from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.rows import broadcast_mask, flatten
@@ -102,24 +103,86 @@ class Mapping(nn.Module):
         value = maximum(self.omega, scores, mask, self.dim, self.gamma)
         return value.to(torch.promote_types(scores.dtype, torch.float32))
 
-    def loss(self, scores: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The Fenchel–Young loss, L(x; y) = max_Ω(x) + γΩ(y) − ⟨x, y⟩ ≥ 0, of gradient Π(x) − y.
+    def loss(
+        self,
+        scores: Tensor,
+        target: Tensor,
+        mask: Tensor | None = None,
+        *,
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+        reduction: str = "none",
+    ) -> Tensor:
+        """The Fenchel–Young loss, L(x; q) = max_Ω(x) + γΩ(q) − ⟨x, q⟩ ≥ 0, of gradient Π(x) − q.
+
+        With smoothing ε, q = (1 − ε)·target + ε·uniform over the positions of the row that may be
+        attended: those of the mask whose score is above −inf. For softmax that is PyTorch's
+        cross-entropy at x/γ, times γ, less γ times the entropy of q, so that it reaches 0.
 
         Args:
             scores: ``[..., length]``.
             target: class indices, integer of the shape of ``scores`` without ``dim``; or
                 distributions like ``scores``.
             mask: bool, broadcastable to ``scores``; a target outside the mask costs inf.
+            label_smoothing: ε, 0 ≤ ε < 1.
+            ignore_index: the class index of rows that do not count; only with class indices.
+            reduction: "none"; "sum"; or "mean" over the rows that count, 0 where there is none.
 
         Returns:
-            The loss of each row, in the shape of ``scores`` without ``dim``, float32 for half
-            scores; 0 where nothing may be attended.
+            The loss of each row, in the shape of ``scores`` without ``dim``, or what they are
+            reduced to; float32 for half scores; 0 where a row does not count, or nothing may be
+            attended.
+
+        Raises:
+            ValueError: for a target of another shape, and options that there are not.
+            IndexError: for a class index beyond the row, other than ``ignore_index``.
         """
+        check_options(label_smoothing, reduction)
+        counted = None
         if self._is_distribution(target, scores):
-            loss = distribution_loss(self.omega, scores, target, mask, self.dim, self.gamma)
+            if ignore_index is not None:
+                raise ValueError("ignore_index goes with class indices, not with distributions")
+            losses = distribution_loss(
+                self.omega, scores, target, mask, self.dim, self.gamma, label_smoothing
+            )
         else:
-            loss = class_loss(self.omega, scores, target, mask, self.dim, self.gamma)
-        return loss.to(torch.promote_types(scores.dtype, torch.float32))
+            counted = None if ignore_index is None else target != ignore_index
+            losses = self.class_losses(
+                scores,
+                target,
+                mask,
+                label_smoothing=label_smoothing,
+                ignore_index=ignore_index,
+            ).loss
+        reduced = REDUCTIONS[reduction](losses, counted)
+        return reduced.to(torch.promote_types(scores.dtype, torch.float32))
+
+    def class_losses(
+        self,
+        scores: Tensor,
+        target: Tensor,
+        mask: Tensor | None = None,
+        *,
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+    ) -> ClassLosses:
+        """:meth:`loss` of class indices, row by row, and −log of the weight of the true class.
+
+        In double precision for sums to come; one pass over the scores gives both.
+        """
+        check_options(label_smoothing)
+        if self._is_distribution(target, scores):
+            raise ValueError("target must be class indices here; loss() takes distributions")
+        return class_losses(
+            self.omega,
+            scores,
+            target,
+            mask,
+            self.dim,
+            self.gamma,
+            label_smoothing,
+            ignore_index,
+        )
 
     def regularizer(self, weights: Tensor, mask: Tensor | None = None) -> Tensor:
         """Ω(y), without γ, of ``weights`` ``[..., length]``, in their shape without ``dim``."""

@@ -18,7 +18,7 @@ from seq2seq.mappings import implementations
 from seq2seq.mappings.domain import GAMMA
 from seq2seq.mappings.implementations import Call
 from seq2seq.mappings.regularizer import Regularizer
-from seq2seq.mappings.rows import broadcast_mask, check_scores, flatten
+from seq2seq.mappings.rows import broadcast_mask, check_scores, flatten, widened
 
 
 def weights(
@@ -51,11 +51,20 @@ def maximum_of(x: Tensor, mask: Tensor | None, call: Call) -> Tensor:
 
 
 def prepare(
-    omega: Regularizer, scores: Tensor, mask: Tensor | None, dim: int, gamma: float | Tensor
+    omega: Regularizer,
+    scores: Tensor,
+    mask: Tensor | None,
+    dim: int,
+    gamma: float | Tensor,
+    *,
+    widen: bool = True,
 ) -> tuple[Tensor, Tensor | None, Call]:
-    """Scores and mask with the mapped dimension last, in single or double precision; the rest."""
+    """Scores and mask with the mapped dimension last, in single or double precision; the rest.
+
+    Without ``widen``, half precision is left to whom the scores are for.
+    """
     check_scores(scores)
-    x = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+    x = widened(scores) if widen else scores
     last = dim in (-1, x.dim() - 1)
     if not last:
         x = x.movedim(dim, -1)
@@ -63,14 +72,15 @@ def prepare(
         mask = broadcast_mask(mask, scores)
         mask = mask if last else mask.movedim(dim, -1)
     gammas = thetas = None
+    exact = torch.promote_types(x.dtype, torch.float32)
     if isinstance(gamma, Tensor):
-        gammas = GAMMA.of_rows(gamma, x.shape, dim).to(x.dtype)
+        gammas = GAMMA.of_rows(gamma, x.shape, dim).to(exact)
         gamma = 1.0
     elif not gamma > 0:
         GAMMA.check(gamma)
     if isinstance(omega.parameter, Tensor):
         assert omega.domain is not None
-        thetas = omega.domain.of_rows(omega.parameter, x.shape, dim).to(x.dtype)
+        thetas = omega.domain.of_rows(omega.parameter, x.shape, dim).to(exact)
     return x, mask, Call(omega, gamma, gammas, thetas)
 
 

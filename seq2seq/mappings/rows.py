@@ -84,10 +84,13 @@ def as_rows(
 
 def flatten(x: Tensor, dim: int = -1) -> Tensor:
     """``[..., length, ...]`` as ``[rows, length]``, half precision as float32."""
-    if x.dtype in (torch.float16, torch.bfloat16):
-        x = x.float()
-    x = x.movedim(dim, -1)
+    x = widened(x).movedim(dim, -1)
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def widened(x: Tensor) -> Tensor:
+    """Half precision as float32, the rest as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def broadcast_mask(mask: Tensor, scores: Tensor) -> Tensor:

@@ -6,14 +6,15 @@ from typing import Unpack
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from seq2seq.mappings import operators
-from seq2seq.mappings.domain import is_number
+from seq2seq.mappings.class_loss import ClassLosses, check_index, countable
 from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.rows import check_scores, flatten
+
+FAR = 100.0  # scores from which on log-softmax loses digits of single precision
 
 
 @dataclass(frozen=True)
@@ -85,21 +86,61 @@ class Softmax(Mapping):
         """See :func:`softmax`."""
         return softmax(scores, mask, self.dim, gamma=self.gamma)
 
-    def loss(self, scores: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The Fenchel–Young loss: γ·cross-entropy at x/γ, less γ·entropy of the target.
-
-        Unmasked class indices, a language model's loss, go straight to PyTorch's fused
-        cross-entropy.
-        """
+    def class_losses(
+        self,
+        scores: Tensor,
+        target: Tensor,
+        mask: Tensor | None = None,
+        *,
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+    ) -> ClassLosses:
+        """See the base class; unmasked scores go straight to PyTorch's log-softmax."""
         check_scores(scores)
-        if (
-            mask is None
-            and is_number(self.gamma, 1.0)
-            and not self._is_distribution(target, scores)
-        ):
-            value = functional.cross_entropy(
-                flatten(scores, self.dim), target.reshape(-1), reduction="none"
-            )
-            if not bool(value.isnan().any()):  # else a row of −inf only, or NaN: sorted out below
-                return value.reshape(target.shape)
-        return super().loss(scores, target, mask)
+        plain = operators.plain() and mask is None and not isinstance(self.gamma, Tensor)
+        if plain and scores.numel() and not self._is_distribution(target, scores):
+            x = near_zero(flatten(scores, self.dim))
+            x = x if self.gamma == 1.0 else x / self.gamma
+            found = _cross_entropy(x, target, label_smoothing, ignore_index)
+            if found is not None:
+                return found._replace(loss=found.loss * self.gamma)
+        return super().class_losses(
+            scores, target, mask, label_smoothing=label_smoothing, ignore_index=ignore_index
+        )
+
+
+def near_zero(x: Tensor) -> Tensor:
+    """Rows whose largest score is far from 0 less that score, which changes no loss."""
+    top = x.detach().amax(-1, keepdim=True)
+    return x - top if bool((top.abs() > FAR).any()) else x
+
+
+def _cross_entropy(
+    x: Tensor, target: Tensor, smoothing: float, ignore_index: int | None
+) -> ClassLosses | None:
+    """KL(q ‖ softmax(x)), with q the smoothed target, and −log softmax(x) of the true class.
+
+    None where −inf or NaN makes a difference that log-softmax does not know of.
+
+    Args:
+        x: ``[rows, length]``.
+        target: of as many class indices, of any shape.
+        smoothing: ε.
+        ignore_index: the class index of rows that do not count.
+    """
+    index = target.reshape(-1).long()
+    check_index(index, ignore_index, x.size(-1))
+    counted, index = countable(index, ignore_index)
+    logarithms = x.log_softmax(-1)
+    surprise = -logarithms.gather(-1, index[:, None])[:, 0]
+    loss = surprise
+    if smoothing:
+        rest = smoothing / x.size(-1)
+        sure = 1 - smoothing + rest
+        entropy = -sure * math.log(sure) - (x.size(-1) - 1) * rest * math.log(rest)
+        loss = (1 - smoothing) * surprise - smoothing * logarithms.mean(-1) - entropy
+        loss = loss - loss.detach().clamp(max=0.0)
+    if not bool(loss.isfinite().all()):
+        return None
+    loss, surprise = loss.where(counted, 0.0), surprise.where(counted, 0.0)
+    return ClassLosses(loss.view(target.shape), surprise.detach().view(target.shape))

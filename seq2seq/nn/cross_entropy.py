@@ -40,13 +40,14 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         exact = torch.promote_types(logits.dtype, torch.float32)
         softmax = torch.softmax(logits, dim=-1, dtype=exact)
-        # log softmax(x)_k = x_k − max x + log max softmax(x): no second pass of exponentials
-        top = logits.amax(-1).to(exact) - softmax.amax(-1).log()
+        # log softmax(x)_k = x_k − max x + log max softmax(x): no second pass of exponentials. What
+        # may be large is subtracted first, so that no digit of the small is lost.
+        top, rest = logits.amax(-1).to(exact), -softmax.amax(-1).log()
         target = target[:, None]
-        plain = top - logits.gather(-1, target).squeeze(-1)
+        plain = (top - logits.gather(-1, target).squeeze(-1)) + rest
         loss = plain
         if smoothing:
-            uniform = top - logits.mean(-1, dtype=exact)
+            uniform = (top - logits.mean(-1, dtype=exact)) + rest
             loss = (1 - smoothing) * plain + smoothing * uniform
         if ctx.needs_input_grad[0]:
             if smoothing:

@@ -22,17 +22,15 @@ class SequenceLossOutput(NamedTuple):
 
 
 class SequenceLoss:
-    r"""``L(x; q) = max_Ω(x) + γΩ(y) − ⟨x, q⟩`` with the smoothed target ``q = (1−ε) y + ε u``.
+    r"""``L(x; q) = max_Ω(x) + γΩ(q) − ⟨x, q⟩`` with the smoothed target ``q = (1−ε) y + ε u``.
 
     x are the logits of one position, y is the one-hot true token and u uniform over the
-    vocabulary, padding included (PyTorch's convention). A Fenchel–Young loss is linear in its
-    target but for the constant Ω, so no dense target is ever made:
+    vocabulary, padding included (PyTorch's convention). The gradient is ``Π_Ω(x) − q``, and the
+    loss is 0 where Π_Ω(x) = q, never below.
 
-        L(x; q) = L(x; y) − ε ⟨x, u − y⟩ = L(x; y) + ε (x_y − mean(x))
-
-    Its gradient is ``Π_Ω(x) − q``. For softmax this is
-    ``F.cross_entropy(x, y, label_smoothing=ε)``; for other mappings γ(Ω(q) − Ω(y)), which does not
-    depend on x, is left out likewise, so that the loss may go below zero when ε > 0.
+    Softmax, of one γ, is the exception that its users expect: its loss is PyTorch's, γ times
+    ``F.cross_entropy(x/γ, y, label_smoothing=ε)``, without the constant γΩ(q), the entropy of q. So
+    it does not reach 0 when ε > 0, and its values are those of other toolkits.
 
     Args:
         label_smoothing: ε, 0 ≤ ε < 1.
@@ -47,25 +45,31 @@ class SequenceLoss:
 
     def __call__(self, logits: Tensor, target: Tensor, mapping: Mapping) -> SequenceLossOutput:
         """``logits`` ``[batch, length, vocabulary]``, ``target`` ``[batch, length]``."""
-        logits, target = logits.flatten(0, -2), target.flatten()
-        if isinstance(mapping, Softmax) and not isinstance(mapping.gamma, Tensor):
-            return self._softmax(logits, target, mapping.gamma)
         real = target != self.ignore_index
-        logits, target = logits[real], target[real]
-        true = logits.gather(-1, target[:, None]).squeeze(-1)
-        loss = mapping.loss(logits, target) + self.label_smoothing * (true - logits.mean(-1))
-        with torch.no_grad():
-            probability = mapping(logits).gather(-1, target[:, None])
-        exact = torch.promote_types(logits.dtype, torch.float32)
-        nll = -probability.to(exact).log().sum()
-        count = torch.tensor(target.numel(), device=target.device)
-        return SequenceLossOutput(loss.sum(dtype=exact), nll, count)
+        gamma = mapping.gamma
+        if isinstance(mapping, Softmax) and (not isinstance(gamma, Tensor) or gamma.numel() == 1):
+            loss, nll = self._softmax(logits, target, real, gamma)
+        else:
+            found = mapping.class_losses(
+                logits,
+                target,
+                label_smoothing=self.label_smoothing,
+                ignore_index=self.ignore_index,
+            )
+            exact = torch.promote_types(logits.dtype, torch.float32)
+            loss, nll = (part.sum().to(exact) for part in found)
+        return SequenceLossOutput(loss, nll, real.sum())
 
-    def _softmax(self, logits: Tensor, target: Tensor, gamma: float) -> SequenceLossOutput:
+    def _softmax(
+        self, logits: Tensor, target: Tensor, real: Tensor, gamma: float | Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Ω is zero on one-hot targets, so ``L = γ · cross-entropy(x/γ)``."""
-        real = target != self.ignore_index
-        scaled = logits if gamma == 1.0 else logits / gamma
+        if isinstance(gamma, Tensor):
+            gamma = gamma.reshape(())
+        logits, real = logits.flatten(0, -2), real.flatten()
+        is_one = not isinstance(gamma, Tensor) and gamma == 1.0
+        scaled = logits if is_one else logits / gamma
         loss, nll = smoothed_cross_entropy(
-            scaled, target.where(real, 0), real, self.label_smoothing
+            scaled, target.flatten().where(real, 0), real, self.label_smoothing
         )
-        return SequenceLossOutput(loss * gamma, nll, real.sum())
+        return loss * gamma, nll

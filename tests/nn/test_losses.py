@@ -51,8 +51,9 @@ def test_loss_is_the_fenchel_young_loss_of_the_smoothed_target(
     rows, labels = logits[real], F.one_hot(target[real], 9).double()
     smooth = (1 - smoothing) * labels + smoothing / 9
     dense = mapping.loss(rows, smooth)
-    constant = mapping.gamma * (mapping.regularizer(smooth) - mapping.regularizer(labels))
-    torch.testing.assert_close(loss_sum, (dense - constant).sum())
+    if isinstance(mapping, Softmax):  # as PyTorch's cross-entropy: less the entropy of the target
+        dense = dense - mapping.gamma * mapping.regularizer(smooth)
+    torch.testing.assert_close(loss_sum, dense.sum())
     torch.testing.assert_close(gradient, torch.autograd.grad(dense.sum(), logits)[0])
     probability = mapping(rows).gather(-1, target[real][:, None])
     torch.testing.assert_close(nll_sum, -probability.log().sum().detach())
@@ -71,7 +72,7 @@ def test_ignored_positions_have_no_influence(
     torch.testing.assert_close(SequenceLoss(0.1)(poisoned, target, mapping).loss_sum, loss)
 
 
-@pytest.mark.parametrize("mapping", [Softmax(), Sparsemax()], ids=str)
+@pytest.mark.parametrize("mapping", [Softmax(), Sparsemax(), Entmax(1.3)], ids=str)
 def test_nothing_but_padding_costs_nothing(logits: Tensor, mapping: Mapping) -> None:
     nothing = torch.zeros(3, 4, dtype=torch.long)
     loss_sum, nll_sum, tokens = SequenceLoss(0.1)(logits, nothing, mapping)
@@ -97,6 +98,50 @@ def test_half_precision_sums_in_float32() -> None:
     loss.backward()
     assert logits.grad is not None
     assert logits.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS, ids=str)
+def test_a_true_token_that_is_ruled_out_has_infinite_surprise_and_finite_loss(
+    mapping: Mapping,
+) -> None:
+    logits = torch.zeros(1, 2, 9, requires_grad=True)
+    with torch.no_grad():
+        logits[0, :, 3] = 20.0
+    loss_sum, nll_sum, tokens = SequenceLoss(0.1)(logits, torch.tensor([[3, 4]]), mapping)
+    assert loss_sum.isfinite()
+    assert nll_sum.isinf() == (not isinstance(mapping, Softmax))
+    assert tokens == 2
+    loss_sum.backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+def test_a_softmax_whose_temperature_learns_keeps_the_convention(
+    logits: Tensor, target: Tensor
+) -> None:
+    gamma = torch.tensor([0.7], dtype=torch.float64, requires_grad=True)
+    learned = SequenceLoss(0.1)(logits, target, Softmax(gamma))
+    fixed = SequenceLoss(0.1)(logits, target, Softmax(0.7))
+    torch.testing.assert_close(learned, fixed)
+    (slope,) = torch.autograd.grad(learned.loss_sum, gamma)
+    higher, lower = (SequenceLoss(0.1)(logits, target, Softmax(g)).loss_sum for g in (0.701, 0.699))
+    torch.testing.assert_close(slope[0], (higher - lower) / 0.002, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("mapping", [Sparsemax(), Entmax(1.5), Fusedmax(1.0, 0.1)], ids=str)
+def test_the_loss_of_a_sparse_mapping_reaches_zero_at_the_smoothed_target(mapping: Mapping) -> None:
+    logits = torch.zeros(1, 1, 9, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logits], max_iter=200, tolerance_grad=1e-12)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = SequenceLoss(0.2)(logits, torch.tensor([[4]]), mapping).loss_sum
+        loss.backward()
+        assert loss >= 0
+        return loss
+
+    optimizer.step(closure)
+    assert closure() < 1e-6
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0])

@@ -229,7 +229,7 @@ def lowest_bit(typing_context, bits):  # type: ignore[no-untyped-def]
     return types.int64(types.int64), generate
 
 
-def _caller(signature: Any) -> Any:
+def caller(signature: Any) -> Any:
     """A function ``call(address, *arguments)`` for compiled functions of ``signature``."""
 
     @intrinsic
@@ -250,5 +250,5 @@ def _caller(signature: Any) -> Any:
     return call
 
 
-call_solver = _caller(SOLVER)
-call_reach = _caller(REACH)
+call_solver = caller(SOLVER)
+call_reach = caller(REACH)

@@ -166,14 +166,20 @@ def solve(values, _, places, count, length, alpha, result, work, order, wanted):
             y[i] /= total
     else:
         root(x, count, a, y, s)
-    value = 0.0
-    if wanted:
-        for i in range(count):
-            if y[i] > 0.0:
-                grown = math.log(y[i])
-                entropy = grown if a <= SOFTMAX else math.expm1(a * grown) / (a * alpha)
-                value += y[i] * (x[i] - entropy)
-    return value
+    return objective(x, count, y, a) if wanted else 0.0
+
+
+@finite
+def objective(x, count, y, a):
+    """⟨y, x⟩ − Σ(y^α − y)/(α(α − 1)) at the optimum, where (y^a − 1)/a = x − c on the support."""
+    product, total, largest = 0.0, 0.0, 0.0
+    for i in range(count):
+        product += y[i] * x[i]
+        total += y[i]
+        largest = max(largest, y[i])
+    grown = math.log(largest)  # the weight of x = 0
+    c = -grown if a <= SOFTMAX else -math.expm1(a * grown) / a
+    return (a * product + c * total) / (1.0 + a)
 
 
 @finite

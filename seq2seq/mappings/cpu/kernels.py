@@ -128,7 +128,7 @@ def _run(
     if mask is not None:
         given |= rows.MASK
         mask = mask.broadcast_to(shape)
-        masks, geometry = mask.data_ptr(), _geometry(tuple(shape[:-1]), mask.stride())
+        masks, geometry = mask.data_ptr(), geometry_of(tuple(shape[:-1]), mask.stride())
     if call.gammas is not None:
         given |= rows.GAMMAS
         gammas = call.gammas.to(torch.float64).contiguous()
@@ -151,7 +151,7 @@ def _run(
 
 
 @cache
-def _geometry(shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+def geometry_of(shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
     """The step of a mask along its rows, and its leading dimensions, for ``scan.offset_of``."""
     numbers = [strides[-1], len(shape), *shape, *strides[:-1]]
     return (ctypes.c_int64 * len(numbers))(*numbers)

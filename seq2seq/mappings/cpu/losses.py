@@ -1,0 +1,154 @@
+"""The compiled loss as functions of tensors: losses of class indices, and their gradient."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from numba import types
+from torch import Tensor
+
+from seq2seq.mappings.cpu import loss_rows, rows
+from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address
+from seq2seq.mappings.cpu.kernels import SOLVERS, geometry_of
+from seq2seq.mappings.cpu.lift import LIFT, LIFTS
+from seq2seq.mappings.cpu.threads import over_rows
+from seq2seq.mappings.implementations import Call
+
+TILE = 1 << 20  # numbers that are copied together, where a kernel cannot read them in place
+
+_REALS = {
+    torch.float32: (types.float32, types.int32),
+    torch.float64: (types.float64, types.int64),
+}
+_DOUBLE, _WHOLE, _POINTER = ctypes.c_double, ctypes.c_int64, ctypes.c_void_p
+_FORWARD = ctypes.CFUNCTYPE(None, *[_POINTER] * 14, *[_WHOLE] * 5, *[_DOUBLE] * 3, *[_WHOLE] * 4)
+_BACKWARD = ctypes.CFUNCTYPE(None, *[_POINTER] * 11, *[_WHOLE] * 5)
+
+
+class RowLosses(NamedTuple):
+    """What a pass over the scores found, ``[rows]`` each.
+
+    Attributes:
+        losses: float64, the loss less γΩ(q).
+        surprises: float64, −log of the weight of the target.
+        sizes: the number of positions that may be attended; 0 where a row has no loss.
+        sides: the sides on which the target has a neighbor, for Ω that know of neighbors.
+        kept: what the gradient needs.
+    """
+
+    losses: Tensor
+    surprises: Tensor
+    sizes: Tensor
+    sides: Tensor
+    kept: tuple[Tensor, ...]
+
+
+@cache
+def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int, int]:
+    module = SOLVERS[name]
+    driver = _FORWARD(address(loss_rows.forward, loss_rows.forward_signature(*_REALS[dtype])))
+    lift = address(LIFTS[name], LIFT) if name in LIFTS else 0
+    return driver, address(module.solve, SOLVER), address(module.reach, REACH), lift
+
+
+@cache
+def _backward(dtype: torch.dtype) -> Any:
+    signature = loss_rows.backward_signature(_REALS[dtype][0])
+    return _BACKWARD(address(loss_rows.backward, signature))
+
+
+def class_losses(
+    scores: Tensor,
+    index: Tensor,
+    mask: Tensor | None,
+    call: Call,
+    smoothing: float,
+    ignore_index: int | None,
+) -> RowLosses:
+    """Losses of ``scores`` ``[..., length]`` of any float type against ``index`` ``[...]``."""
+    length, real = scores.size(-1), _exact(scores.dtype)
+    x, target = scores.reshape(-1, length), index.reshape(-1).contiguous()
+    number = x.size(0)
+    driver, *solver = _forward(call.omega.name, real)
+    # Memory that is not written to is never handed out: room for all is the room for what there is.
+    entries = torch.empty(number * length, dtype=real)
+    places = torch.empty(number * length, dtype=torch.int32)
+    starts, counts, sizes, sides = torch.empty(4, number, dtype=torch.int64)
+    rests, losses, surprises = torch.empty(3, number, dtype=torch.float64)
+    found = (entries, places, starts, counts, rests, losses, surprises, sizes, sides)
+    given = rows.HOLES if call.omega.of_holes or call.omega.neighbors else 0
+    given |= loss_rows.NEIGHBORS if call.omega.neighbors else 0
+    given |= loss_rows.IGNORED if ignore_index is not None else 0
+    masks, geometry, given = _mask_of(mask, scores.shape, given)
+    rest = (length, given, call.gamma, call.theta, smoothing, ignore_index or 0, *solver)
+    pointers = (masks, geometry, target.data_ptr(), *(part.data_ptr() for part in found))
+    for near, base in _tiles(x, real):
+        place = near.data_ptr()
+
+        def run(first: int, end: int, place: int = place, base: int = base) -> None:
+            driver(place, place, *pointers, base, base + first, base + end, *rest)
+
+        over_rows(run, near.size(0), length)
+    return RowLosses(losses, surprises, sizes, sides, (*found[:5], sizes))
+
+
+def class_gradient(
+    scores: Tensor,
+    upstream: Tensor,
+    mask: Tensor | None,
+    kept: tuple[Tensor, ...],
+    smoothing: float,
+) -> Tensor:
+    """The gradient of ``scores``, of their type, from that of the losses ``[...]``."""
+    length, real = scores.size(-1), _exact(scores.dtype)
+    x, slope = scores.reshape(-1, length), upstream.reshape(-1).double().contiguous()
+    # With smoothing, every valid position has a gradient, so it matters which these are.
+    looked_at = smoothing > 0 and bool((kept[-1] < length).any())
+    masks, geometry, given = _mask_of(mask, scores.shape, loss_rows.SCORES if looked_at else 0)
+    result = torch.empty(x.shape, dtype=scores.dtype)
+    pointers = (masks, geometry, slope.data_ptr(), *(part.data_ptr() for part in kept))
+    driver = _backward(real)
+    in_place = result.dtype == real and (not looked_at or x.is_contiguous())
+    for near, base in [(x, 0)] if in_place else _tiles(x, real, filled=looked_at):
+        out = result if in_place else torch.empty(near.shape, dtype=real)
+        ends = (near.data_ptr() if looked_at else None, out.data_ptr())
+
+        def run(first: int, end: int, ends: Any = ends, base: int = base) -> None:
+            driver(ends[0], *pointers, ends[1], base, base + first, base + end, length, given)
+
+        over_rows(run, near.size(0), length)
+        if not in_place:
+            result[base : base + near.size(0)] = out
+    return result.view(scores.shape)
+
+
+def _exact(dtype: torch.dtype) -> torch.dtype:
+    return torch.promote_types(dtype, torch.float32)
+
+
+def _mask_of(mask: Tensor | None, shape: torch.Size, given: int) -> tuple[int | None, Any, int]:
+    """Where a mask is, how it lies there, and ``given`` with the news that there is one."""
+    if mask is None:
+        return None, None, given
+    mask = mask.broadcast_to(shape)
+    return mask.data_ptr(), geometry_of(tuple(shape[:-1]), mask.stride()), given | rows.MASK
+
+
+def _tiles(x: Tensor, real: torch.dtype, filled: bool = True) -> Iterator[tuple[Tensor, int]]:
+    """Rows of type ``real``, contiguous, and the number of the first: a part after the other.
+
+    What is of another type or layout is copied a part at a time, to stay in the cache.
+    """
+    if x.dtype == real and x.is_contiguous():
+        yield x, 0
+        return
+    step = max(TILE // x.size(1), 1)
+    memory = torch.empty(min(step, x.size(0)), x.size(1), dtype=real)
+    for base in range(0, x.size(0), step):
+        part = x[base : base + step]
+        near = memory[: part.size(0)]
+        yield near.copy_(part) if filled else near, base
