@@ -71,8 +71,9 @@ def _cpu_bars(races: Sequence[Race]) -> Iterator[Bar]:
     softmax = f"{TORCH} softmax"
     for mapping, limits in AT_SHAPES.items():
         for shape, limit in zip(TABLE_SHAPES, limits, strict=True):
-            found = _ratio(races, mapping, shape, 1.0)
-            yield Bar(mapping, softmax, shape, 1.0, limit, found)
+            for scale in (1.0, 3.0):
+                found = _ratio(races, mapping, shape, scale)
+                yield Bar(mapping, softmax, shape, scale, limit, found)
     found = _ratio(races, "fusedmax", "4096x64", 0.1)
     yield Bar("fusedmax", softmax, "4096x64", 0.1, 10.0, found)
     for mapping, peer, limit, shapes in PEERS:
