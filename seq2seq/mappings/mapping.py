@@ -210,7 +210,7 @@ class Mapping(nn.Module):
     def for_layer(self, heads: int = 1) -> Self:
         """The same mapping for one attention layer, which learns parameters of its own.
 
-        Tensors that were given are not copied: layers share them.
+        They start at the numbers given. Tensors that were given are not copied: layers share them.
 
         Args:
             heads: of the layer; where a number is learned for each, it is ``[heads, 1, 1]``.
@@ -240,7 +240,7 @@ class Mapping(nn.Module):
                 f"gamma of {type(self).__name__} is learned or was given as a tensor, and cannot "
                 "be annealed too: take gamma out of learn, or choose annealing=none"
             )
-        held.fill_(gamma)
+        self.gamma = torch.full_like(held, gamma, requires_grad=False)  # others may share the old
 
     def tensors(self) -> dict[str, Tensor]:
         """The parameters that are tensors, now: what is learned, set from outside, or given so."""

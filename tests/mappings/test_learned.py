@@ -162,6 +162,16 @@ def test_a_gamma_set_from_outside_is_saved_and_loaded():
     assert again.gamma == 3.0
 
 
+def test_a_gamma_set_in_one_layer_is_not_that_of_another():
+    mapping = Softmax()
+    mapping.set_gamma(3.0)
+    given = torch.tensor(3.0)
+    for held in (mapping, Softmax(given)):
+        first, second = held.for_layer(), held.for_layer()
+        first.set_gamma(0.5)
+        assert [first.gamma, second.gamma, held.gamma, given] == [0.5, 3.0, 3.0, 3.0]
+
+
 def test_only_one_number_is_taken_over_from_what_was_saved():
     with pytest.raises(RuntimeError, match="Unexpected key"):
         Softmax().load_state_dict({"gamma": torch.ones(3)})
