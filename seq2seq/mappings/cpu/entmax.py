@@ -99,9 +99,9 @@ def guess(x, count, a, spare):
 def root(x, count, a, y, s):
     """The y of Σy = 1, by Newton's method on the norm F^a of 1 + a(x − c), F = Σy, within bounds.
 
-    For α ≤ 2 it is convex in c and nearly straight. The largest y is between 1/count and 1.
+    For α ≤ 2 it is convex in c and nearly straight. The largest y is between 0 and 1.
     """
-    low, high = 0.0, -math.expm1(-a * math.log(count)) / a
+    low, high = 0.0, 1.0 / a
     before = math.inf
     c = min(max(guess(x, count, a, s), low), high)
     total, slope = 1.0, 1.0
@@ -114,8 +114,9 @@ def root(x, count, a, y, s):
             low = c
         else:
             high = c
-        grown = math.log(total)
-        step = math.expm1(a * grown) / (a * math.exp((a - 1.0) * grown) * slope)
+        grown = math.log(max(total, 1e-300))
+        step = (1.0 - math.exp(-a * grown)) / a if a > 1e-3 else grown
+        step *= total / max(slope, 1e-300)
         trusted = low <= c + step <= high and abs(total - 1.0) <= 0.5 * before
         before = abs(total - 1.0)
         c = c + step if trusted else 0.5 * (low + high)
@@ -123,13 +124,7 @@ def root(x, count, a, y, s):
             break
     if abs(total - 1.0) > close:  # no c is near enough: what is too much at the one below goes
         total, slope = sums(x, count, a, low, y, s)
-    finish(
-        y,
-        s,
-        count,
-        a,
-        0.0 if total == 1.0 else math.expm1(a * math.log(total)) * total ** (1.0 - a) / (a * slope),
-    )
+    finish(y, s, count, a, (total - 1.0) / max(slope, 0.5))
 
 
 @finite
