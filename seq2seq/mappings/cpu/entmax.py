@@ -22,7 +22,7 @@ LEAST = 745.0  # exp(−745) is 0
 SOFTMAX = 1e-13  # α − 1 up to here makes no difference
 # From a sum so near to 1, a step by the first two derivatives of y ends below the rounding; where y
 # is steep, at a > ½, only from nearer.
-CLOSE, CLOSER = 3e-5, 1e-13
+CLOSE, CLOSER = 1e-4, 1e-13
 
 
 def reach(alpha, length):
@@ -54,8 +54,8 @@ def root_of_squares(x, count):
 
 @finite
 def sums(x, count, a, c, y, s):
-    """The y of a c, and −dy/dc = y^{2 − α}; returns the sums of both. All are padded."""
-    total, slope, r = 0.0, 0.0, 1.0 / a
+    """The y of a c, and s = −dy/dc = y^{2 − α}; all padded. Returns Σy, Σs and Σs²/y."""
+    total, slope, curve, r = 0.0, 0.0, 0.0, 1.0 / a
     for i in range(padded(count)):
         z = a * (x[i] - c)
         inside = z > -1.0
@@ -66,7 +66,8 @@ def sums(x, count, a, c, y, s):
         s[i] = raised * inverse if inside else 0.0
         total += y[i]
         slope += s[i]
-    return total, slope
+        curve += s[i] * inverse
+    return total, slope, curve
 
 
 @finite
@@ -97,17 +98,17 @@ def guess(x, count, a, spare):
 
 @jit
 def root(x, count, a, y, s):
-    """The y of Σy = 1, by Newton's method on the norm F^a of 1 + a(x − c), F = Σy, within bounds.
+    """The y of Σy = 1, by Halley's method on the norm F^a of 1 + a(x − c), F = Σy, within bounds.
 
     For α ≤ 2 it is convex in c and nearly straight. The largest y is between 0 and 1.
     """
     low, high = 0.0, 1.0 / a
     before = math.inf
     c = min(max(guess(x, count, a, s), low), high)
-    total, slope = 1.0, 1.0
+    total, slope, curve = 1.0, 1.0, 1.0
     close = CLOSE if a <= 0.5 else CLOSER
     for _ in range(100):
-        total, slope = sums(x, count, a, c, y, s)
+        total, slope, curve = sums(x, count, a, c, y, s)
         if abs(total - 1.0) <= close:
             break
         if total > 1.0:
@@ -117,13 +118,15 @@ def root(x, count, a, y, s):
         grown = math.log(max(total, 1e-300))
         step = (1.0 - math.exp(-a * grown)) / a if a > 1e-3 else grown
         step *= total / max(slope, 1e-300)
+        bend = 0.5 * (1.0 - a) * step * (curve / max(slope, 1e-300) - slope / max(total, 1e-300))
+        step /= min(max(1.0 - bend, 0.5), 2.0)
         trusted = low <= c + step <= high and abs(total - 1.0) <= 0.5 * before
         before = abs(total - 1.0)
         c = c + step if trusted else 0.5 * (low + high)
         if high - low <= 2e-16 * high:
             break
     if abs(total - 1.0) > close:  # no c is near enough: what is too much at the one below goes
-        total, slope = sums(x, count, a, low, y, s)
+        total, slope, _ = sums(x, count, a, low, y, s)
     finish(y, s, count, a, (total - 1.0) / max(slope, 0.5))
 
 
@@ -179,8 +182,8 @@ def objective(x, count, y, a):
 
 @finite
 def slopes(y, count, exponent, s):
-    """y^{2 − α} of the support."""
-    for i in range(count):
+    """y^{2 − α} of the support, padded."""
+    for i in range(padded(count)):
         s[i] = power(y[i], exponent)
 
 
@@ -189,8 +192,8 @@ def product(weights, vectors, places, count, length, alpha, result, work, order,
 
     Above α = 2 the derivative is unbounded where y → 0; s is cut at 2⁵² there.
     """
-    y, v, u = carray(weights, count), carray(vectors, count), carray(result, count)
-    s = carray(work, count)
+    y, v = carray(weights, count + PADDED), carray(vectors, count)
+    u, s = carray(result, count), carray(work, count + PADDED)
     if alpha == 1.5:
         for i in range(count):
             s[i] = math.sqrt(y[i])

@@ -74,8 +74,8 @@ def solve(values, _, places, count, length, p, result, work, order, wanted):
 
 @finite
 def slopes(y, count, n, exponent, s):
-    """(y/n)^{2 − p} of the support, at most 2⁵²."""
-    for i in range(count):
+    """(y/n)^{2 − p} of the support, at most 2⁵²; padded."""
+    for i in range(padded(count)):
         s[i] = min(power(y[i] / n, exponent), 4503599627370496.0)
 
 
@@ -83,15 +83,15 @@ def slopes(y, count, n, exponent, s):
 def power_sum(y, count, p):
     """Σy^p."""
     total = 0.0
-    for i in range(count):
+    for i in range(padded(count)):
         total += power(y[i], p)
     return total
 
 
 def product(weights, vectors, places, count, length, p, result, work, order, _):
     """n/(p − 1)·(s∘(v − ⟨y, v⟩) − y·Σ s∘(v − ⟨y, v⟩)), s = (y/n)^{2−p}, n = ‖y‖_p."""
-    y, v, u = carray(weights, count), carray(vectors, count), carray(result, count)
-    s = carray(work, count)
+    y, v = carray(weights, count + PADDED), carray(vectors, count)
+    u, s = carray(result, count), carray(work, count + PADDED)
     n = power_sum(y, count, p) ** (1.0 / p)
     slopes(y, count, n, 2.0 - p, s)
     mean, total = 0.0, 0.0

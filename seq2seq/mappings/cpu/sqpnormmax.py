@@ -88,8 +88,8 @@ def solve(values, _, places, count, length, p, result, work, order, wanted):
 
 @finite
 def slopes(y, count, exponent, s):
-    """y^{2 − p} of the support."""
-    for i in range(count):
+    """y^{2 − p} of the support, padded."""
+    for i in range(padded(count)):
         s[i] = power(y[i], exponent)
 
 
@@ -98,8 +98,8 @@ def product(weights, vectors, places, count, length, p, result, work, order, _):
 
     H⁻¹ = (diag(s) − (2 − p)·n^{−p}·y yᵀ) / ((p − 1)·n^{2−p}), s = y^{2−p}, n = ‖y‖_p.
     """
-    y, v, u = carray(weights, count), carray(vectors, count), carray(result, count)
-    s = carray(work, count)
+    y, v = carray(weights, count + PADDED), carray(vectors, count)
+    u, s = carray(result, count), carray(work, count + PADDED)
     slopes(y, count, 2.0 - p, s)
     power_sum, along, ones = 0.0, 0.0, 0.0
     for i in range(count):
