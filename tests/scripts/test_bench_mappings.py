@@ -65,6 +65,7 @@ def test_all_that_was_found_is_in_the_output(tmp_path: Path) -> None:
 def test_verdicts_come_from_what_was_found(script: Any) -> None:
     races = [
         race("sparsemax", "4096x32", 3.4),
+        race("sparsemax", "4096x32", 3.6, scale=3.0),
         race("sparsemax", "4096x128", 2.3),
         race("sparsemax", "1024x512", 0.1, threads=2),
         race("fusedmax", "64x30", 3.0),
@@ -72,14 +73,15 @@ def test_verdicts_come_from_what_was_found(script: Any) -> None:
         race("fusedmax", "4096x64", 9.0, scale=0.1),
     ]
     found = {
-        (bar.mapping, bar.against, bar.shape): bar.verdict
+        (bar.mapping, bar.against, bar.shape, bar.scale): bar.verdict
         for bar in script("mapping_bars")["bars"](races, "cpu")
     }
-    assert found["sparsemax", "torch softmax", "4096x32"] == "met"
-    assert found["sparsemax", "torch softmax", "4096x128"] == "not met"
-    assert found["sparsemax", "torch softmax", "1024x512"] == "not measured"
-    assert found["fusedmax", "published fusedmax", "64x30"] == "not met"
-    assert found["fusedmax", "torch softmax", "4096x64"] == "met"
+    assert found["sparsemax", "torch softmax", "4096x32", 1.0] == "met"
+    assert found["sparsemax", "torch softmax", "4096x32", 3.0] == "not met"
+    assert found["sparsemax", "torch softmax", "4096x128", 1.0] == "not met"
+    assert found["sparsemax", "torch softmax", "1024x512", 1.0] == "not measured"
+    assert found["fusedmax", "published fusedmax", "64x30", 1.0] == "not met"
+    assert found["fusedmax", "torch softmax", "4096x64", 0.1] == "met"
 
 
 def test_no_scores_come_twice_in_a_row(script: Any) -> None:
