@@ -184,3 +184,10 @@ fusedmax(torch.randn(4, 8, requires_grad=True)).sum().backward()
         files.append({f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.nb?") if f.is_file()})
     assert files[0]
     assert files[0] == files[1]
+
+
+def test_where_nothing_can_be_kept_kernels_compile_all_the_same(tmp_path):
+    (tmp_path / "file").write_text("no folder can be made below a file")
+    script = "import torch; from seq2seq.mappings import sparsemax; sparsemax(torch.randn(4, 8))"
+    environment = {"PATH": "", "XDG_CACHE_HOME": str(tmp_path / "file"), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=300, env=environment)

@@ -58,8 +58,8 @@ REACH = types.float64(types.float64, types.int64)
 @cache
 def address(function: Callable[..., Any], signature: Any) -> int:
     """The address of ``function`` compiled for ``signature``."""
-    with _kernel_cache():
-        compiled = cfunc(signature, cache=True, **OPTIONS)(function)
+    with _kernel_cache() as kept:
+        compiled = cfunc(signature, cache=kept, **OPTIONS)(function)
     _alive.append(compiled)
     return compiled.address
 
@@ -68,28 +68,34 @@ _alive: list[Any] = []  # a compiled function is freed with its object
 
 
 @contextlib.contextmanager
-def _kernel_cache() -> Iterator[None]:
+def _kernel_cache() -> Iterator[bool]:
     """Let numba keep its files in the user's cache, in a folder that changes with any kernel.
 
     Beside the sources, numba would neither notice a change in a file that a kernel calls into, nor
-    write where the package is read-only. ``NUMBA_CACHE_DIR`` overrides.
+    write where the package is read-only. ``NUMBA_CACHE_DIR`` overrides. Yields whether anything can
+    be kept: where there is no place to write to, kernels are compiled anew in every process.
     """
     before = numba.config.CACHE_DIR
-    if not before:
-        numba.config.CACHE_DIR = str(_cache_folder())
+    folder = before or _cache_folder()
+    numba.config.CACHE_DIR = folder or ""
     try:
-        yield
+        yield folder is not None
     finally:
         numba.config.CACHE_DIR = before
 
 
 @cache
-def _cache_folder() -> Path:
+def _cache_folder() -> str | None:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     digest = hashlib.sha256(f"{platform.machine()} {numba.__version__}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
-    return Path(base) / "seq2seq" / "kernels" / digest.hexdigest()[:16]
+    folder = Path(base) / "seq2seq" / "kernels" / digest.hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return str(folder) if os.access(folder, os.W_OK) else None
 
 
 @intrinsic

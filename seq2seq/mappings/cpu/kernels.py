@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from functools import cache
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +32,10 @@ SOLVERS: dict[str, ModuleType] = {
     "sparsemax": sparsemax,
     "sqpnormmax": sqpnormmax,
 }
+REALS = {
+    torch.float32: (types.float32, types.int32),
+    torch.float64: (types.float64, types.int64),
+}
 _POINTERS, _SIZES = [ctypes.c_void_p] * 10, [ctypes.c_int64] * 4
 _DRIVER = ctypes.CFUNCTYPE(
     None, *_POINTERS, *_SIZES, ctypes.c_double, ctypes.c_double, ctypes.c_int64, ctypes.c_int64
@@ -44,24 +48,15 @@ def supports(name: str, length: int) -> bool:
 
 
 @cache
-def _types(dtype: torch.dtype) -> Any:
-    real, bits = {
-        torch.float32: (types.float32, types.int32),
-        torch.float64: (types.float64, types.int64),
-    }[dtype]
-    return rows.signature(real, bits)
-
-
-@cache
 def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int]:
     module = SOLVERS[name]
-    driver = _DRIVER(address(rows.forward, _types(dtype)))
+    driver = _DRIVER(address(rows.forward, rows.signature(*REALS[dtype])))
     return driver, address(module.solve, SOLVER), address(module.reach, REACH)
 
 
 @cache
 def _backward(name: str, dtype: torch.dtype) -> tuple[Any, int]:
-    driver = _DRIVER(address(rows.backward, _types(dtype)))
+    driver = _DRIVER(address(rows.backward, rows.signature(*REALS[dtype])))
     return driver, address(SOLVERS[name].product, SOLVER)
 
 
@@ -124,11 +119,8 @@ def _run(
     reach: int,
 ) -> None:
     length = shape[-1]
-    masks = geometry = gammas = thetas = None
-    if mask is not None:
-        given |= rows.MASK
-        mask = mask.broadcast_to(shape)
-        masks, geometry = mask.data_ptr(), geometry_of(tuple(shape[:-1]), mask.stride())
+    masks, geometry, given = mask_of(mask, shape, given)
+    gammas = thetas = None
     if call.gammas is not None:
         given |= rows.GAMMAS
         gammas = call.gammas.to(torch.float64).contiguous()
@@ -150,8 +142,16 @@ def _run(
     over_rows(run, shape.numel() // length, length)
 
 
-@cache
-def geometry_of(shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+def mask_of(mask: Tensor | None, shape: torch.Size, given: int) -> tuple[int | None, Any, int]:
+    """Where a mask lies and how it is read, and ``given`` with the bit that there is one."""
+    if mask is None:
+        return None, None, given
+    mask = mask.broadcast_to(shape)
+    return mask.data_ptr(), _geometry(tuple(shape[:-1]), mask.stride()), given | rows.MASK
+
+
+@lru_cache(4096)  # a training run has as many shapes of batches as it likes
+def _geometry(shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
     """The step of a mask along its rows, and its leading dimensions, for ``scan.offset_of``."""
     numbers = [strides[-1], len(shape), *shape, *strides[:-1]]
     return (ctypes.c_int64 * len(numbers))(*numbers)

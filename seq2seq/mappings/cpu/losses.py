@@ -8,22 +8,17 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import torch
-from numba import types
 from torch import Tensor
 
 from seq2seq.mappings.cpu import loss_rows, rows
 from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address
-from seq2seq.mappings.cpu.kernels import SOLVERS, geometry_of
+from seq2seq.mappings.cpu.kernels import REALS, SOLVERS, mask_of
 from seq2seq.mappings.cpu.lift import LIFT, LIFTS
 from seq2seq.mappings.cpu.threads import over_rows
 from seq2seq.mappings.implementations import Call
 
 TILE = 1 << 20  # numbers that are copied together, where a kernel cannot read them in place
 
-_REALS = {
-    torch.float32: (types.float32, types.int32),
-    torch.float64: (types.float64, types.int64),
-}
 _DOUBLE, _WHOLE, _POINTER = ctypes.c_double, ctypes.c_int64, ctypes.c_void_p
 _FORWARD = ctypes.CFUNCTYPE(None, *[_POINTER] * 14, *[_WHOLE] * 5, *[_DOUBLE] * 3, *[_WHOLE] * 4)
 _BACKWARD = ctypes.CFUNCTYPE(None, *[_POINTER] * 11, *[_WHOLE] * 5)
@@ -50,14 +45,14 @@ class RowLosses(NamedTuple):
 @cache
 def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int, int]:
     module = SOLVERS[name]
-    driver = _FORWARD(address(loss_rows.forward, loss_rows.forward_signature(*_REALS[dtype])))
+    driver = _FORWARD(address(loss_rows.forward, loss_rows.forward_signature(*REALS[dtype])))
     lift = address(LIFTS[name], LIFT) if name in LIFTS else 0
     return driver, address(module.solve, SOLVER), address(module.reach, REACH), lift
 
 
 @cache
 def _backward(dtype: torch.dtype) -> Any:
-    signature = loss_rows.backward_signature(_REALS[dtype][0])
+    signature = loss_rows.backward_signature(REALS[dtype][0])
     return _BACKWARD(address(loss_rows.backward, signature))
 
 
@@ -83,7 +78,7 @@ def class_losses(
     given = rows.HOLES if call.omega.of_holes or call.omega.neighbors else 0
     given |= loss_rows.NEIGHBORS if call.omega.neighbors else 0
     given |= loss_rows.IGNORED if ignore_index is not None else 0
-    masks, geometry, given = _mask_of(mask, scores.shape, given)
+    masks, geometry, given = mask_of(mask, scores.shape, given)
     rest = (length, given, call.gamma, call.theta, smoothing, ignore_index or 0, *solver)
     pointers = (masks, geometry, target.data_ptr(), *(part.data_ptr() for part in found))
     for near, base in _tiles(x, real):
@@ -108,7 +103,7 @@ def class_gradient(
     x, slope = scores.reshape(-1, length), upstream.reshape(-1).double().contiguous()
     # With smoothing, every valid position has a gradient, so it matters which these are.
     looked_at = smoothing > 0 and bool((kept[-1] < length).any())
-    masks, geometry, given = _mask_of(mask, scores.shape, loss_rows.SCORES if looked_at else 0)
+    masks, geometry, given = mask_of(mask, scores.shape, loss_rows.SCORES if looked_at else 0)
     result = torch.empty(x.shape, dtype=scores.dtype)
     pointers = (masks, geometry, slope.data_ptr(), *(part.data_ptr() for part in kept))
     driver = _backward(real)
@@ -128,14 +123,6 @@ def class_gradient(
 
 def _exact(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
-
-
-def _mask_of(mask: Tensor | None, shape: torch.Size, given: int) -> tuple[int | None, Any, int]:
-    """Where a mask is, how it lies there, and ``given`` with the news that there is one."""
-    if mask is None:
-        return None, None, given
-    mask = mask.broadcast_to(shape)
-    return mask.data_ptr(), geometry_of(tuple(shape[:-1]), mask.stride()), given | rows.MASK
 
 
 def _tiles(x: Tensor, real: torch.dtype, filled: bool = True) -> Iterator[tuple[Tensor, int]]:
