@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
-from seq2seq.data.corpora.corpus import references
+from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.parallel import ParallelData
 from seq2seq.data.subwords import SubwordPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
+from seq2seq.evaluation.report import reference_lines, value_lines
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Hypothesis
-from seq2seq.tasks.reading import ReferenceReader, evaluating, reference_maps
+from seq2seq.tasks.reading import ReferenceReader, check_alignments, evaluating, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 
 
@@ -62,6 +64,29 @@ class Generation(Task):
             names: which scores to compute; None: all.
         """
 
+    def example_scores(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+    ) -> dict[str, Sequence[float]]:
+        """Of the scores that are means over examples, the value of each example; none by default.
+
+        With them ``seq2seq-compare`` tests differences; sacreBLEU's scores it tests by the texts.
+        """
+        return {}
+
+    def prepare(self, corpus: Corpus, **settings: Any) -> ParallelData:
+        """See the base class; gold alignments are checked."""
+        data = super().prepare(corpus, **settings)
+        check_alignments(data.texts)
+        return data
+
+    def open(
+        self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
+    ) -> ParallelData:
+        """See the base class; gold alignments are checked."""
+        data = super().open(corpus, subwords, cache=cache)
+        check_alignments(data.texts)
+        return data
+
     def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
         """Both vocabulary sizes."""
         return {
@@ -86,6 +111,7 @@ class Generation(Task):
         sentences: int | None = None,
         batch_tokens: int = 4096,
         attention: bool = True,
+        alignments: bool = False,
         scores: Iterable[str] | None = None,
         device: torch.device | str = "cpu",
         progress: Progress = silent,
@@ -93,7 +119,9 @@ class Generation(Task):
         """See the base class.
 
         Attention statistics and alignments are taken while the model reads the reference, so that
-        models are compared on the same target tokens; scores are of what ``search`` finds.
+        models are compared on the same target tokens; scores are of what ``search`` finds. With
+        ``alignments``, the word alignments between source and reference that the attention draws
+        (``attention_links``) are among the outputs.
         """
         if search is None:
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
@@ -101,7 +129,7 @@ class Generation(Task):
         number = len(texts) if sentences is None else min(sentences, len(texts))
         texts = texts.select(range(number))
         hypotheses = [""] * number
-        reader = ReferenceReader(model, data, texts, attention)
+        reader = ReferenceReader(model, data, texts, attention, alignments)
         with evaluating(model):
             for batch in progress(data.loader(split, tokens=batch_tokens, sentences=sentences)):
                 batch = batch.to(device)
@@ -119,7 +147,10 @@ class Generation(Task):
                 texts["source"], known[0], hypotheses, strict=True
             )
         ]
-        return Evaluation(metrics, examples, {"hypotheses.txt": hypotheses})
+        outputs = {"hypotheses.txt": hypotheses, **reference_lines(known), **reader.outputs()}
+        if scores is None and (values := self.example_scores(hypotheses, known)):
+            outputs["example_scores.jsonl"] = value_lines(values)
+        return Evaluation(metrics, examples, outputs)
 
     def attention_maps(
         self,

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from datasets import Dataset, DatasetDict
 
+from seq2seq.data.cache import column_key, content_key
+
 
 class Corpus(Protocol):
     """Sentence pairs in splits.
@@ -33,3 +35,10 @@ def references(texts: Dataset) -> list[list[str]]:
     further = [name for name in texts.column_names if re.fullmatch(r"target_\d+", name)]
     ordered = sorted(further, key=lambda name: int(name.removeprefix("target_")))
     return [list(texts[name]) for name in ("target", *ordered)]
+
+
+def content_of(texts: Dataset) -> str:
+    """A name for the texts of a split: equal for equal examples in the same order."""
+    names = sorted({*texts.column_names} - {"alignment", "source_segments", "target_segments"})
+    columns = [f"{name} {column_key(texts.with_format('arrow')[name])}" for name in names]
+    return content_key(len(texts), *columns)
