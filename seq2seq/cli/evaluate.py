@@ -49,6 +49,7 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     task.check_model(checkpoint.model)
     if config.alignments and not isinstance(task, Generation):
         raise ValueError(f"alignments=true: {type(task).__name__} reads no target to align")
+    aligned: dict[str, Any] = {"alignments": True} if config.alignments else {}
     data = task.open(corpus, checkpoint.subwords, cache=given.get("cache"))
 
     def progress(batches: Iterable[Any]) -> Iterable[Any]:
@@ -68,7 +69,7 @@ def evaluate_checkpoint(config: DictConfig) -> None:
         attention=config.statistics,
         device=device,
         progress=progress,
-        **({"alignments": True} if config.alignments else {}),
+        **aligned,
     )
     output = Path(config.output) if config.output else checkpoint.folder
     output.mkdir(parents=True, exist_ok=True)

@@ -16,12 +16,12 @@ from seq2seq.evaluation.report import write_metrics
 class Stopwatch(lightning.Callback):
     """Times training without its validations, across interruptions, and writes it down at the end.
 
-    ``training.json`` holds
+    The first batch of a process, in which kernels are compiled, is not timed. ``training.json`` has
 
-        parameters          numbers that the model has
+        parameters          numbers in the model
         updates, epochs     that were timed: updates of the weights; passes over the training split
         seconds             wall clock of these, reading batches and saving included
-        seconds_per_update, seconds_per_epoch
+        seconds_per_update  and seconds_per_epoch; null where nothing was timed
         device              on which the model was
 
     Args:
@@ -41,11 +41,6 @@ class Stopwatch(lightning.Callback):
     def _clock(self) -> float:
         return time.perf_counter() - self.pauses()
 
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Start, or go on."""
-        self._since = self._clock()
-        self._step = trainer.global_step
-
     def on_train_batch_end(
         self,
         trainer: lightning.Trainer,
@@ -54,9 +49,12 @@ class Stopwatch(lightning.Callback):
         batch: Any,
         batch_index: int,
     ) -> None:
-        """Count."""
-        self.batches += 1
-        self.updates += trainer.global_step - self._step
+        """Count; the clock runs from the end of the first batch on."""
+        if self._since is None:
+            self._since = self._clock()
+        else:
+            self.batches += 1
+            self.updates += trainer.global_step - self._step
         self._step = trainer.global_step
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -72,12 +70,11 @@ class Stopwatch(lightning.Callback):
             "updates": self.updates,
             "epochs": epochs,
             "seconds": self.seconds,
-            "seconds_per_update": self.seconds / max(self.updates, 1),
-            "seconds_per_epoch": self.seconds / max(epochs, 1e-9),
+            "seconds_per_update": self.seconds / self.updates if self.updates else None,
+            "seconds_per_epoch": self.seconds / epochs if epochs else None,
             "device": name,
         }
-        if self.updates:  # a run that had ended before keeps what it had written
-            write_metrics(self.path, record)
+        write_metrics(self.path, record)
 
     def _stop(self) -> None:
         if self._since is not None:
