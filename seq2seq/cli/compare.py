@@ -22,6 +22,8 @@ def compare_runs(config: DictConfig) -> None:
     given: Any = OmegaConf.to_container(config, resolve=True)
     outputs = [Path(name) for name in _listed(given["output"])]
     check_outputs(outputs)
+    if OmegaConf.is_missing(config, "runs"):
+        raise ValueError("name run folders or folders of them: seq2seq-compare runs/translation")
     runs, left_out = find_runs(_listed(given["runs"]), given["split"])
     for entry in left_out:
         print(f"left out: {entry.folder}: {entry.reason}", file=sys.stderr)
@@ -37,12 +39,13 @@ def compare_runs(config: DictConfig) -> None:
         level=given["level"],
     )
     console = Console()
-    for table in map(terminal, tables):
+    for table in tables:
+        shown = terminal(table)
         # As wide as it is: cells cut to fit a narrow terminal could not be read.
-        needed = console.measure(table, options=console.options.update(max_width=1000)).maximum
+        needed = console.measure(shown, options=console.options.update(max_width=1000)).maximum
         console.width = max(console.width, needed)
-        console.print(table)
-        print()
+        console.print(shown)
+        print("\n".join([*table.notes, ""]))
     for path in outputs:
         write_comparison(path, tables)
         print(f"written: {path}")

@@ -46,13 +46,8 @@ def _cells(table: Comparison, row: Row) -> list[str]:
 
 
 def terminal(table: Comparison) -> Table:
-    """For rich's console."""
-    shown = Table(
-        title=Text(table.about, "bold"),
-        title_justify="left",
-        caption=Text("\n".join(table.notes), "dim"),
-        caption_justify="left",
-    )
+    """For rich's console, without the notes."""
+    shown = Table(title=Text(table.about, "bold"), title_justify="left")
     for number, name in enumerate(_header(table)):
         shown.add_column(Text(name), justify="right" if number >= len(table.keys) else "left")
     for row in table.rows:
