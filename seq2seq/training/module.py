@@ -70,8 +70,15 @@ class Seq2SeqModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Mean loss of a target token."""
-        output = self.model(batch.source, batch.source_lengths, batch.target_input)
-        result = self.loss(output.logits, batch.target_output, self.model.output_mapping)
+        output = self.model(
+            batch.source,
+            batch.source_lengths,
+            batch.target_input,
+            return_attention=self.loss.reads_attention,
+        )
+        result = self.loss(
+            output.logits, batch.target_output, self.model.output_mapping, output.attention
+        )
         if self.plateau is not None:
             self.plateau.warm_up(self.trainer.global_step)
         self._totals.append(torch.stack([*result]).detach())
