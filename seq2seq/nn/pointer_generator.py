@@ -62,7 +62,7 @@ class PointerGenerator(nn.Module):
         super().__init__()
         if not isinstance(mapping, Softmax):
             raise ValueError(
-                f"output_mapping={type(mapping).__name__} with copying=true: the mixture is trained "
+                f"output_mapping={type(mapping).__name__} with copying=true: a mixture is trained "
                 "by its negative log-likelihood, which has no gradient where a sparse output layer "
                 "gives no probability; set output_mapping to softmax "
                 "(attention@model.output_mapping=softmax), attention may be as sparse as you like"

@@ -106,7 +106,7 @@ def test_search_finds_the_same_in_any_batch(
         ((alone,),) = search(model, source[one, :length], source_lengths[one])
         assert together[row][0].tokens == alone.tokens
         assert together[row][0].score == pytest.approx(alone.score)
-        assert set(token for token in alone.tokens if token >= V) <= set(source[row].tolist())
+        assert {token for token in alone.tokens if token >= V} <= set(source[row].tolist())
 
 
 def test_bfloat16_autocast_mixes_in_float32(
@@ -179,7 +179,9 @@ def test_words_never_seen_are_copied(family: str) -> None:
         optimizer.step()
     source, target = examples(64)
     found = Greedy()(model, source, lengths)
-    right = [best.tokens == [word] for (best,), word in zip(found, target[:, 1].tolist())]
+    right = [
+        best.tokens == [word] for (best,), word in zip(found, target[:, 1].tolist(), strict=True)
+    ]
     unknown = (target[:, 1] >= size).tolist()
     assert sum(unknown) > 10
     assert sum(r for r, u in zip(right, unknown, strict=True) if u) >= 0.95 * sum(unknown)
