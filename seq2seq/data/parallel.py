@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from seq2seq.data.cache import cache_folder, column_key, content_key
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.errors import DataError
+from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.sequences import Sequences
-from seq2seq.data.subword_training import build_subwords
-from seq2seq.data.subwords import SubwordPair, Subwords, seed_sampling
+from seq2seq.data.subwords import SubwordPair, seed_sampling
+from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.vocabulary_building import build_subwords
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ def prepare(
     subwords: Mapping[str, Any] | None = None,
     limits: Mapping[str, int | None] | None = None,
     cache: str | Path | None = None,
+    copying: bool = False,
 ) -> ParallelData:
     """Everything before the first batch: texts, subwords, ids.
 
@@ -39,6 +42,7 @@ def prepare(
         subwords: arguments of `build_subwords`, and `sampling` of `ParallelData`.
         limits: `max_source_length` and `max_target_length` of `ParallelData`.
         cache: folder to keep subword models and ids in; None for the default place.
+        copying: see `ParallelData`.
     """
     texts = corpus.load()
     if "train" not in texts:
@@ -46,7 +50,9 @@ def prepare(
     settings = dict(subwords or {})
     sampling = settings.pop("sampling", None)
     pair = build_subwords(texts["train"], **settings, cache_folder=cache)
-    return ParallelData(texts, pair, **(limits or {}), sampling=sampling, cache=cache)
+    return ParallelData(
+        texts, pair, **(limits or {}), sampling=sampling, cache=cache, copying=copying
+    )
 
 
 class ParallelData:
@@ -63,6 +69,7 @@ class ParallelData:
         sampling: `alpha` and `nbest` of `Subwords.encode`, to train on segmentations drawn anew
             each epoch; None, or an alpha of None, takes the best one always.
         cache: folder to keep the ids in; None for the default place.
+        copying: for a model that copies: batches tell unknown words of a source apart.
     """
 
     def __init__(
@@ -74,7 +81,14 @@ class ParallelData:
         max_target_length: int | None = 256,
         sampling: Mapping[str, Any] | None = None,
         cache: str | Path | None = None,
+        copying: bool = False,
     ) -> None:
+        if copying and not subwords.joint:
+            raise DataError(
+                "model.copying=true needs one vocabulary for both sides: set "
+                "data.subwords.joint=true (and no target_model of its own), or model.copying=false"
+            )
+        self.copying = copying
         self.texts = corpus if isinstance(corpus, DatasetDict) else corpus.load()
         self.subwords = subwords
         self._limits = (max_source_length, max_target_length)
@@ -97,7 +111,9 @@ class ParallelData:
         """Both sides of a split as ids, without bos and eos."""
         if name not in self._encoded:
             keys = self._keys(name)
-            self._encoded[name] = Encoded(**{c: self._ids(name, c, keys[c]) for c in keys})
+            ids = {c: self._ids(name, c, keys[c]) for c in keys}
+            extended = self._extended_ids(name)
+            self._encoded[name] = Encoded(ids["source"], ids["target"], extended)
         return self._encoded[name]
 
     def train_loader(
@@ -165,7 +181,7 @@ class ParallelData:
     def _ids(self, name: str, column: str, key: str) -> Sequences:
         path = self._cache / "ids" / f"{key}.arrow"
         path.parent.mkdir(parents=True, exist_ok=True)
-        subwords: Subwords = getattr(self.subwords, column)
+        subwords: Vocabulary = getattr(self.subwords, column)
 
         def encode(table: pa.Table) -> pa.Table:
             ids = subwords.encode_batch(table[column].to_pylist())
@@ -193,6 +209,9 @@ class ParallelData:
             ids = mapped()
         return Sequences.from_arrow(ids.data["ids"])
 
+    def _extended_ids(self, name: str) -> ExtendedIds | None:
+        return ExtendedIds(self.split(name), self.subwords.source) if self.copying else None
+
     def _short_rows(self) -> NDArray[np.int64]:
         encoded = self.encoded("train")
         keep = np.ones(len(encoded.source), dtype=bool)
@@ -219,7 +238,7 @@ class ParallelData:
         drawn = {}
         for number, column in enumerate(("source", "target")):
             texts: list[str] = self.split("train")[column][:]
-            subwords: Subwords = getattr(self.subwords, column)
+            subwords: Vocabulary = getattr(self.subwords, column)
             limit = self._limits[number]
             seed_sampling([seed, epoch, number])
             ids = subwords.encode_batch(texts, sample=True, **self._sampling)
@@ -229,4 +248,4 @@ class ParallelData:
                 x if limit is None or len(x) <= limit else shortest[row]
                 for row, x in enumerate(ids)
             )
-        return Encoded(**drawn)
+        return Encoded(drawn["source"], drawn["target"], best.extended_ids)
