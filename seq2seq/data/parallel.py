@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,6 @@ def prepare(
     subwords: Mapping[str, Any] | None = None,
     limits: Mapping[str, int | None] | None = None,
     cache: str | Path | None = None,
-    copying: bool = False,
 ) -> ParallelData:
     """Everything before the first batch: texts, subwords, ids.
 
@@ -42,7 +42,6 @@ def prepare(
         subwords: arguments of `build_subwords`, and `sampling` of `ParallelData`.
         limits: `max_source_length` and `max_target_length` of `ParallelData`.
         cache: folder to keep subword models and ids in; None for the default place.
-        copying: see `ParallelData`.
     """
     texts = corpus.load()
     if "train" not in texts:
@@ -50,9 +49,7 @@ def prepare(
     settings = dict(subwords or {})
     sampling = settings.pop("sampling", None)
     pair = build_subwords(texts["train"], **settings, cache_folder=cache)
-    return ParallelData(
-        texts, pair, **(limits or {}), sampling=sampling, cache=cache, copying=copying
-    )
+    return ParallelData(texts, pair, **(limits or {}), sampling=sampling, cache=cache)
 
 
 class ParallelData:
@@ -69,7 +66,6 @@ class ParallelData:
         sampling: `alpha` and `nbest` of `Subwords.encode`, to train on segmentations drawn anew
             each epoch; None, or an alpha of None, takes the best one always.
         cache: folder to keep the ids in; None for the default place.
-        copying: for a model that copies: batches tell unknown words of a source apart.
     """
 
     def __init__(
@@ -81,14 +77,7 @@ class ParallelData:
         max_target_length: int | None = 256,
         sampling: Mapping[str, Any] | None = None,
         cache: str | Path | None = None,
-        copying: bool = False,
     ) -> None:
-        if copying and not subwords.joint:
-            raise DataError(
-                "model.copying=true needs one vocabulary for both sides: set "
-                "data.subwords.joint=true (and no target_model of its own), or model.copying=false"
-            )
-        self.copying = copying
         self.texts = corpus if isinstance(corpus, DatasetDict) else corpus.load()
         self.subwords = subwords
         self._limits = (max_source_length, max_target_length)
@@ -112,8 +101,7 @@ class ParallelData:
         if name not in self._encoded:
             keys = self._keys(name)
             ids = {c: self._ids(name, c, keys[c]) for c in keys}
-            extended = self._extended_ids(name)
-            self._encoded[name] = Encoded(ids["source"], ids["target"], extended)
+            self._encoded[name] = Encoded(ids["source"], ids["target"])
         return self._encoded[name]
 
     def train_loader(
@@ -126,12 +114,14 @@ class ParallelData:
         world_size: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
+        copying: bool = False,
     ) -> TrainLoader:
-        """Shuffled training batches; see `TrainLoader` for what the arguments mean."""
+        """Shuffled training batches; see `TrainLoader` and `loader` for what the arguments mean."""
         sampling = self._sampling.get("alpha") is not None
 
         def encode(seed: int, epoch: int) -> Encoded:
-            return self._sampled(seed, epoch) if sampling else self.encoded("train")
+            encoded = self._sampled(seed, epoch) if sampling else self.encoded("train")
+            return self._copyable(encoded, "train") if copying else encoded
 
         return TrainLoader(
             encode,
@@ -155,13 +145,16 @@ class ParallelData:
         sentences: int | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
+        copying: bool = False,
     ) -> EvaluationLoader:
         """All examples of a split (or the first so many), longest first.
 
-        Nothing is left out; `batch.indices` gives the order back.
+        Nothing is left out; `batch.indices` gives the order back. With `copying`, for models that
+        copy, words that the vocabulary lacks have ids too (`ExtendedIds`).
         """
+        encoded = self.encoded(split)
         return EvaluationLoader(
-            self.encoded(split),
+            self._copyable(encoded, split) if copying else encoded,
             tokens,
             sentences=sentences,
             num_workers=num_workers,
@@ -209,8 +202,14 @@ class ParallelData:
             ids = mapped()
         return Sequences.from_arrow(ids.data["ids"])
 
-    def _extended_ids(self, name: str) -> ExtendedIds | None:
-        return ExtendedIds(self.split(name), self.subwords.source) if self.copying else None
+    def _copyable(self, encoded: Encoded, split: str) -> Encoded:
+        """The same, in whose batches unknown words of a source are told apart."""
+        if not self.subwords.joint:
+            raise DataError(
+                "model.copying=true needs one vocabulary for both sides: set "
+                "data.subwords.joint=true (and no target_model of its own), or model.copying=false"
+            )
+        return replace(encoded, extended_ids=ExtendedIds(self.split(split), self.subwords.source))
 
     def _short_rows(self) -> NDArray[np.int64]:
         encoded = self.encoded("train")
@@ -248,4 +247,4 @@ class ParallelData:
                 x if limit is None or len(x) <= limit else shortest[row]
                 for row, x in enumerate(ids)
             )
-        return Encoded(drawn["source"], drawn["target"], best.extended_ids)
+        return Encoded(drawn["source"], drawn["target"])

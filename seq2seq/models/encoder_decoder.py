@@ -1,12 +1,13 @@
 """What every translation model offers: one pass for training, steps for search."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping, Softmax
+from seq2seq.models.attending import AttendingModel
 from seq2seq.models.state import State
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.embedding import Embedding, tie
@@ -38,7 +39,7 @@ class Step(NamedTuple):
     attention: Tensor | None
 
 
-class EncoderDecoder(nn.Module, ABC):
+class EncoderDecoder(AttendingModel):
     """p(target | source), a token at a time: the base of the recurrent model and the Transformer.
 
     With copying, the source may hold ids V + k: the k-th distinct word of that sentence that the
@@ -49,10 +50,7 @@ class EncoderDecoder(nn.Module, ABC):
             (softmax: cross-entropy), and search reads its probabilities. With copying the logits
             are log-probabilities, and this one takes the exponential.
         pointer_generator: mixes copied words in; None without copying.
-        max_length: the longest sequence that the model can number, None if there is no limit.
     """
-
-    max_length: int | None = None
 
     def __init__(
         self,
@@ -125,14 +123,6 @@ class EncoderDecoder(nn.Module, ABC):
     @abstractmethod
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
         """Read one target token a row, ``[batch]`` (bos first), and predict the next."""
-
-    @abstractmethod
-    def attention_mappings(self) -> dict[str, list[Mapping]]:
-        """The mappings of each kind of attention, a layer each.
-
-        ``cross`` (decoder to source), and where they exist ``encoder`` and ``decoder``
-        (self-attention).
-        """
 
     def __call__(
         self,
