@@ -106,6 +106,11 @@ def check(config: DictConfig) -> None:
             "model.tie_embeddings=all shares one table between both languages, which needs "
             "data.subwords.joint=true"
         )
+    if config.model.get("copying") and not config.data.subwords.joint:
+        raise ValueError(
+            "model.copying=true takes words of the source for words of the target, which needs "
+            "data.subwords.joint=true"
+        )
 
 
 def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None:
