@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Protocol
 
 from datasets import DatasetDict
@@ -11,8 +13,9 @@ class Corpus(Protocol):
     """Sentence pairs in splits.
 
     `load` gives splits named "train", "validation", "test" and any further test sets, each with
-    text columns `source` and `target`, and optionally `alignment` (Pharaoh `i-j` pairs over
-    whitespace words), `source_segments` and `target_segments` (`start-end` spans of phrases).
+    text columns `source` and `target`, and optionally `target_2`, `target_3`, … (further references
+    of the same source, empty where one lacks), `alignment` (Pharaoh `i-j` pairs over whitespace
+    words), `source_segments` and `target_segments` (`start-end` spans of phrases).
 
     To add one: a file here with such a class, and a file in configs/data that names it.
     """
@@ -24,3 +27,13 @@ class Corpus(Protocol):
     def load(self) -> DatasetDict:
         """The splits."""
         ...
+
+
+def reference_columns(columns: Iterable[str]) -> list[str]:
+    """Those of the columns that hold references: `target`, then `target_2`, `target_3`, …"""
+    numbers = {
+        int(match[1] or 1): name
+        for name in columns
+        if (match := re.fullmatch(r"target(?:_(\d+))?", name))
+    }
+    return [numbers[number] for number in sorted(numbers)]
