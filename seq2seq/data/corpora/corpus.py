@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterable
 from typing import Protocol
 
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 
 class Corpus(Protocol):
     """Sentence pairs in splits.
 
     `load` gives splits named "train", "validation", "test" and any further test sets, each with
-    text columns `source` and `target`, and optionally `target_2`, `target_3`, … (further references
-    of the same source, empty where one lacks), `alignment` (Pharaoh `i-j` pairs over whitespace
-    words), `source_segments` and `target_segments` (`start-end` spans of phrases).
+    text columns `source` and `target`, and optionally `target_2`, `target_3`, … (further
+    references, empty where one lacks), `label` (a class), `alignment` (Pharaoh `i-j` pairs over whitespace words),
+    `source_segments` and `target_segments` (`start-end` spans of phrases).
 
     To add one: a file here with such a class, and a file in configs/data that names it.
     """
@@ -37,3 +37,8 @@ def reference_columns(columns: Iterable[str]) -> list[str]:
         if (match := re.fullmatch(r"target(?:_(\d+))?", name))
     }
     return [numbers[number] for number in sorted(numbers)]
+
+
+def references(texts: Dataset) -> list[list[str]]:
+    """The reference sets of a split, in the order of `reference_columns`."""
+    return [list(texts[name]) for name in reference_columns(texts.column_names)]
