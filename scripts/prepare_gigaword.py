@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import io
+import itertools
 import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from seq2seq.data.cache import replacing
 from seq2seq.data.corpora.gigaword import Gigaword
@@ -42,7 +42,7 @@ class Folder:
         self.path = path
         self.names = [p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()]
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> IO[bytes]:
         return (self.path / name).open("rb")
 
 
@@ -55,17 +55,17 @@ class Archive:
             self._archive = zipfile.ZipFile(path)
             self.names = [n for n in self._archive.namelist() if not n.endswith("/")]
         elif tarfile.is_tarfile(path):
-            self._archive = tarfile.open(path)
+            self._archive = tarfile.open(path)  # noqa: SIM115 - read until the script ends
             self.names = [m.name for m in self._archive.getmembers() if m.isfile()]
         else:
             raise LayoutError(f"{path} is neither a folder nor a tar or zip archive")
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> IO[bytes]:
         if isinstance(self._archive, zipfile.ZipFile):
-            return io.BufferedReader(self._archive.open(name))  # type: ignore[arg-type]
+            return self._archive.open(name)
         file = self._archive.extractfile(name)
         assert file is not None
-        return file  # type: ignore[return-value]
+        return file
 
 
 def find(names: list[str], split: str) -> tuple[str, str]:
@@ -98,7 +98,7 @@ def find(names: list[str], split: str) -> tuple[str, str]:
 def lines(source: Folder | Archive, name: str) -> Iterator[Iterator[bytes]]:
     """The lines of a file, unpacked if need be."""
     with source.open(name) as file:
-        yield iter(gzip.open(file)) if name.endswith(".gz") else iter(file)
+        yield iter(gzip.GzipFile(fileobj=file)) if name.endswith(".gz") else iter(file)
 
 
 def copy(source: Folder | Archive, pair: tuple[str, str], paths: list[Path]) -> dict[str, float]:
@@ -113,23 +113,21 @@ def copy(source: Folder | Archive, pair: tuple[str, str], paths: list[Path]) -> 
         lines(source, pair[1]) as titles,
         replacing(paths[0]) as first,
         replacing(paths[1]) as second,
+        gzip.open(first, "wb", 6) as packed_articles,
+        gzip.open(second, "wb", 6) as packed_titles,
     ):
-        with gzip.open(first, "wb", 6) as out, gzip.open(second, "wb", 6) as other:
-            while True:
-                article, title = next(articles, None), next(titles, None)
-                if article is None and title is None:
-                    break
-                number = int(counts["pairs"]) + 1
-                if article is None or title is None:
-                    shorter = pair[0] if article is None else pair[1]
-                    raise LayoutError(
-                        f"{pair[0]} and {pair[1]} are not parallel: {shorter} ends before "
-                        f"line {number:,}"
-                    )
-                for name, line, file in ((pair[0], article, out), (pair[1], title, other)):
-                    _count(name, number, line, counts, "article" if file is out else "title")
-                    file.write(line.rstrip(b"\r\n") + b"\n")
-                counts["pairs"] += 1
+        for number, both in enumerate(itertools.zip_longest(articles, titles), start=1):
+            if None in both:
+                shorter = pair[both.index(None)]
+                raise LayoutError(
+                    f"{pair[0]} and {pair[1]} are not parallel: {shorter} ends before line "
+                    f"{number:,}"
+                )
+            for name, line, side in zip(pair, both, ("article", "title"), strict=True):
+                _count(name, number, line, counts, side)
+            packed_articles.write(both[0].rstrip(b"\r\n") + b"\n")
+            packed_titles.write(both[1].rstrip(b"\r\n") + b"\n")
+            counts["pairs"] += 1
     return counts
 
 

@@ -254,6 +254,7 @@ def _merged(given: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(given)
     for key, value in changes.items():
         inner = merged.get(key)
-        both = isinstance(inner, dict) and isinstance(value, dict)
-        merged[key] = _merged(inner, value) if both else value
+        if isinstance(inner, dict) and isinstance(value, dict):
+            value = _merged(inner, value)
+        merged[key] = value
     return merged

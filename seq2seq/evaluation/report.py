@@ -16,7 +16,8 @@ def metrics_table(metrics: Mapping[str, Any], title: str | None = None) -> Table
 
     Args:
         metrics: of one split: scores ``{"score": …, "signature": …}``, perhaps with an
-            ``interval`` of confidence, under their names, plain numbers, and summaries with an ``overall`` part (``attention``, ``alignment``).
+            ``interval`` of confidence, under their names, plain numbers, and summaries with an
+            ``overall`` part (``attention``, ``alignment``).
         title: stands above the table.
     """
     table = Table(title=Text(title, "bold") if title else None, title_justify="left")

@@ -21,13 +21,13 @@ as computed by        files2rouge with its defaults     Rush et al. 2015, ``DUC/
   counts as a word (``-b`` does so, and cuts the references too).
 - **Several references** (``refs``): ``pooled``, ROUGE-1.5.5's default (``-f A``), divides the
   matches with all references by the words of all; ``best`` takes the reference with the largest
-  value, as rouge-score's ``score_multi`` and ``-f B`` do; ``jackknife`` (Lin 2004) averages the best
-  of all but one reference. ROUGE did the last before version 1.4, never since.
+  value, as rouge-score's ``score_multi`` and ``-f B`` do; ``jackknife`` (Lin 2004) averages the
+  best of all but one reference. ROUGE did the last before version 1.4, never since.
 - **A headline** is one sentence to ROUGE-L.
 - **Stemming** is Porter's for words of more than three letters, without the list of WordNet's
   exceptions that ROUGE-1.5.5 looks into first: `went` stays `went`.
-- **The score** is the mean over examples; its **interval** is the percentile bootstrap's. The average
-  that ROUGE-1.5.5 prints is the mean of its bootstrap's means, which strays some hundredths from it.
+- **The score** is the mean over examples; its **interval** is the percentile bootstrap's. The
+  average that ROUGE-1.5.5 prints is the mean of its bootstrap's means, some hundredths off.
 
 On the 500 sentences of DUC 2004 task 1, cut at 75 bytes as outputs, the recall of each example is
 that of ROUGE-1.5.5 to its five decimals, in all three scores, for ``-f A`` and ``-f B``.
@@ -190,7 +190,7 @@ def rouge_scores(
         bootstrap: of the confidence intervals; None: the default one.
 
     Returns:
-        ``{"rouge_1": {"score": …, "interval": (…, …), "signature": …}, "rouge_2": …, "rouge_l": …}``
+        ``{"rouge_1": {"score": …, "interval": (…, …), "signature": …}, "rouge_2": …, …}``
 
     Raises:
         ValueError: if the protocol is unknown, nothing is to be scored, or lengths differ.
@@ -226,7 +226,9 @@ def sentence_rouge(
     for output, *own in zip(hypotheses, *references, strict=True):
         given = [reference for reference in own if reference.strip()] or [""]
         matches = [
-            _matches(scorer, tokenizer, cut(reference, named.max_bytes), cut(output, named.max_bytes))
+            _matches(
+                scorer, tokenizer, cut(reference, named.max_bytes), cut(output, named.max_bytes)
+            )
             for reference in given
         ]
         rows.append([combine([match[name] for match in matches], measure) for name in ORDERS])

@@ -84,9 +84,7 @@ def cosine(
     return _schedule(optimizer, factor)
 
 
-def stepwise(
-    optimizer: Optimizer, start: int, every_n_steps: int, factor: float = 0.5
-) -> LambdaLR:
+def stepwise(optimizer: Optimizer, start: int, every_n_steps: int, factor: float = 0.5) -> LambdaLR:
     r""":math:`f^{\lceil (t - s)/n \rceil}` after update :math:`s` = ``start``, until then 1.
 
     :math:`n` is ``every_n_steps`` and :math:`f` ``factor``: with :math:`n` an epoch, this is

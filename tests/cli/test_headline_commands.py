@@ -107,8 +107,9 @@ def test_a_checkpoint_is_scored_on_duc_by_its_protocol(work: Path) -> None:
     arguments = ["checkpoint=run", "data=duc2004", "data.root=duc", "output=duc"]
     command("evaluate", *arguments, cwd=work)
     metrics = scored(work / "duc")
-    assert "protocol:duc|measure:recall|stem:yes|cut:75bytes|nrefs:4" in (
-        metrics["rouge_1"]["signature"]
+    assert (
+        "protocol:duc|measure:recall|stem:yes|cut:75bytes|nrefs:4"
+        in (metrics["rouge_1"]["signature"])
     )
     # King and horses of the four words of every reference: the article's digits are #.
     assert metrics["lead-75-bytes"]["rouge_1"]["score"] == pytest.approx(50)

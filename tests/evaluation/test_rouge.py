@@ -82,7 +82,9 @@ def test_references_are_cut_too():
     assert values("one", [reference], Protocol(measure="recall"))[0] == pytest.approx(1 / 2)
 
 
-@pytest.mark.parametrize(("bytes_", "expected"), [(5, "abcé"), (4, "abc"), (3, "abc"), (6, "abcéd")])
+@pytest.mark.parametrize(
+    ("bytes_", "expected"), [(5, "abcé"), (4, "abc"), (3, "abc"), (6, "abcéd")]
+)
 def test_a_cut_never_splits_a_character(bytes_, expected):
     assert cut("abcéd", bytes_) == expected  # é has two bytes
 

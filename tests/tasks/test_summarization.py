@@ -41,9 +41,7 @@ def model(subwords):
 def data(subwords, tmp_path):
     columns = {"source": SOURCES, "target": ["small sentence", "words"]}
     columns["target_2"] = ["a small sentence number 1 with words and", ""]
-    return ParallelData(
-        DatasetDict(test=Dataset.from_dict(columns)), subwords, cache=tmp_path
-    )
+    return ParallelData(DatasetDict(test=Dataset.from_dict(columns)), subwords, cache=tmp_path)
 
 
 def evaluated(task, model, data, **options):

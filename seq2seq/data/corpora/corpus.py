@@ -14,8 +14,8 @@ class Corpus(Protocol):
 
     `load` gives splits named "train", "validation", "test" and any further test sets, each with
     text columns `source` and `target`, and optionally `target_2`, `target_3`, … (further
-    references, empty where one lacks), `label` (a class), `alignment` (Pharaoh `i-j` pairs over whitespace words),
-    `source_segments` and `target_segments` (`start-end` spans of phrases).
+    references, empty where one lacks), `label` (a class), `alignment` (Pharaoh `i-j` pairs over
+    whitespace words), `source_segments` and `target_segments` (`start-end` spans of phrases).
 
     To add one: a file here with such a class, and a file in configs/data that names it.
     """
@@ -30,7 +30,7 @@ class Corpus(Protocol):
 
 
 def reference_columns(columns: Iterable[str]) -> list[str]:
-    """Those of the columns that hold references: `target`, then `target_2`, `target_3`, …"""
+    """The columns that hold references: `target`, then `target_2`, `target_3` and so on."""
     numbers = {
         int(match[1] or 1): name
         for name in columns

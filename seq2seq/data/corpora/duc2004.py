@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from seq2seq.data.corpora.gigaword_style import GigawordStyle
 from seq2seq.data.corpora.headlines import Headlines
@@ -31,7 +32,7 @@ class Duc2004(Headlines):
         "https://github.com/facebookarchive/NAMAS writes"
     )
     folders = (".", "DUC2004", "sumdata/DUC2004", "clean_2004")
-    files = {
+    files: ClassVar = {
         "test": (
             ("input", *(f"task1_ref{number}" for number in range(4))),
             ("input", *(f"references/task1_ref{number}" for number in range(4))),

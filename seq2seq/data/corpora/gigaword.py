@@ -1,8 +1,9 @@
-"""Gigaword sentence summarization (Rush et al. 2015): first sentences of news and their headlines."""
+"""Gigaword sentence summarization (Rush et al. 2015): first sentences of news, their headlines."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from datasets import DatasetDict
 
@@ -33,7 +34,7 @@ class Gigaword(Headlines):
         "It cannot be shipped; lay out what you have by `python scripts/prepare_gigaword.py FOLDER`"
     )
     folders = (".", "train", "Giga", "sumdata/train", "sumdata/Giga", "org_data")
-    files = {
+    files: ClassVar = {
         "train": (
             ("train.article", "train.title"),
             ("train10k.article", "train10k.title"),

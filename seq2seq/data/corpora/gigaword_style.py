@@ -16,8 +16,8 @@ BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-"
 class GigawordStyle:
     """Rewrites a line of text; what it does is part of the cache's key.
 
-    Releases of the corpus agree but for the rare word's mark, which is `<unk>`, `UNK` or `unk`: it is
-    made one. Other text (DUC) must be tokenized, too, before a model of Gigaword reads it.
+    Releases of the corpus agree but for the rare word's mark, which is `<unk>`, `UNK` or `unk`: it
+    is made one. Other text (DUC) must be tokenized, too, before a model of Gigaword reads it.
 
     Args:
         lowercase: fold the case.
@@ -39,8 +39,8 @@ class GigawordStyle:
             text = " ".join(BRACKETS.get(token, token) for token in _treebank().tokenize(text))
         if self.digits:
             text = DIGIT.sub("#", text)
-        if self.unknown is not None:
-            text = UNKNOWN.sub(lambda _: self.unknown, text)
+        if (mark := self.unknown) is not None:
+            text = UNKNOWN.sub(lambda _: mark, text)
         return " ".join(text.split())
 
 

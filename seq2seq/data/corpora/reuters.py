@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from seq2seq.data.corpora.headlines import Headlines
 
 
@@ -20,7 +22,7 @@ class Reuters(Headlines):
     name = "reuters"
     title = "Reuters-21578"
     get_it = "Make it of the collection's SGML files by `python scripts/prepare_reuters.py FOLDER`"
-    files = {
+    files: ClassVar = {
         "train": (("train.article", "train.title"),),
         "validation": (("valid.article", "valid.title"),),
         "test": (("test.article", "test.title"),),

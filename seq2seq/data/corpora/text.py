@@ -131,9 +131,7 @@ class Text:
             rows = self._normalized(rows, columns)
         return cached_table(self._cache / "texts" / f"{key}.arrow", columns, rows, self._on_empty)
 
-    def _normalized(
-        self, rows: Iterable[PlacedRow], columns: Sequence[str]
-    ) -> Iterator[PlacedRow]:
+    def _normalized(self, rows: Iterable[PlacedRow], columns: Sequence[str]) -> Iterator[PlacedRow]:
         assert self._normalize is not None
         targets = reference_columns(columns) if self._normalize_targets else []
         rewritten = [column == "source" or column in targets for column in columns]
@@ -167,7 +165,11 @@ class Text:
             [reader_for(path, self._format).__name__ for path in paths],
             [*self._columns, *self._references],
         )
-        return self._combined_columns, key, itertools.chain.from_iterable(map(self._combined_rows, paths))
+        return (
+            self._combined_columns,
+            key,
+            itertools.chain.from_iterable(map(self._combined_rows, paths)),
+        )
 
     def _combined_rows(self, path: Path) -> Iterator[PlacedRow]:
         reader = reader_for(path, self._format)

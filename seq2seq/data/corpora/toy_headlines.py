@@ -3,13 +3,14 @@
 A deterministic generator: no files, no network, the same pairs for a seed in every process. Two
 examples (`alignment` links words of the article with those of the headline, from 0):
 
-    source     yesterday , the tired blacksmith who feared a bear bought 14 golden lamps in Prague .
-    target     blacksmith buys 14 lamps in Prague
-    alignment  4-0 9-1 10-2 12-3 13-4 14-5
+    source     last winter , the strange mole bit a black teacher .
+    target     mole bites teacher
+    alignment  5-0 6-1 9-2
 
-    source     a well known bell was polished by the young widow near the bridge , Flora said today .
-    target     widow polishes bell
-    alignment  3-2 5-1 9-0
+    source     Walter was loved by some widows in Paris behind closed doors before a heavy mule
+               watched this fox .
+    target     widows love Walter in Paris
+    alignment  0-2 2-1 5-0 6-3 7-4
 
 What a headline leaves out: articles and other determiners, adjectives, relative clauses,
 appositions, genitives, adverbs of time and manner, places but cities, reasons, and whoever said it.

@@ -34,23 +34,22 @@ def composed(*overrides):
         return instantiate(compose(overrides=list(overrides)).data.corpus)
 
 
+SIDES = ("article", "title")
+FILTERED = "train.article train.title valid.article.filter valid.title.filter".split()
+SAMPLE = "train10k valid1k test1951".split()
 LAYOUTS = {
     "prepared": {
-        ".": ["train.article.gz", "train.title.gz"]
-        + ["valid.article.gz", "valid.title.gz", "test.article.gz", "test.title.gz"],
+        ".": [f"{split}.{side}.gz" for split in ("train", "valid", "test") for side in SIDES],
     },
-    "sample": {
-        ".": ["train10k.article.gz", "train10k.title.gz"]
-        + ["valid1k.article.gz", "valid1k.title.gz", "test1951.article.gz", "test1951.title.gz"],
-    },
+    "sample": {".": [f"{split}.{side}.gz" for split in SAMPLE for side in SIDES]},
     "sent-summary": {
-        "sumdata/train": ["train.article.txt", "train.title.txt"]
-        + ["valid.article.filter.txt", "valid.title.filter.txt"],
+        "sumdata/train": [f"{x}.txt" for x in FILTERED],
         "sumdata/Giga": ["input.txt", "task1_ref0.txt"],
     },
     "unilm": {
-        "org_data": ["train.src.txt", "train.tgt.txt", "dev.src.txt", "dev.tgt.txt"]
-        + ["test.src.txt", "test.tgt.txt"],
+        "org_data": [
+            f"{x}.{side}.txt" for x in ("train", "dev", "test") for side in ("src", "tgt")
+        ],
     },
 }
 
@@ -68,7 +67,9 @@ def test_gigaword_is_found_in_every_known_layout(tmp_path, layout):
 def test_the_filtered_validation_files_are_preferred_as_in_published_work(tmp_path):
     for folder, names in LAYOUTS["sent-summary"].items():
         write(tmp_path / folder, **{name: name for name in names})
-    write(tmp_path / "sumdata/train", **{f"valid.{x}.txt": "unfiltered" for x in ("article", "title")})
+    write(
+        tmp_path / "sumdata/train", **{f"valid.{x}.txt": "unfiltered" for x in ("article", "title")}
+    )
     assert rows(Gigaword(tmp_path).load()["validation"]) == [
         ("valid.article.filter.txt", "valid.title.filter.txt")
     ]
@@ -94,7 +95,10 @@ def test_a_missing_split_is_told_with_its_files_and_the_way_to_get_it(tmp_path):
 
 def test_gigaword_in_its_style(tmp_path):
     for split in ("train", "valid", "test"):
-        write(tmp_path, **{f"{split}.article.gz": "UNK Corp. rose 1.5 pct", f"{split}.title.gz": "unk Up"})
+        write(
+            tmp_path,
+            **{f"{split}.article.gz": "UNK Corp. rose 1.5 pct", f"{split}.title.gz": "unk Up"},
+        )
     corpus = composed("+data=gigaword", f"data.root={tmp_path}").load()
     assert rows(corpus["test"]) == [("<unk> corp. rose #.# pct", "<unk> up")]
     plain = composed("+data=gigaword", f"data.root={tmp_path}", "data.corpus.style=null").load()
