@@ -4,7 +4,8 @@
 
     model.safetensors        the weights
     config.yaml              the run's configuration, resolved: model and data are built from it
-    subwords.model           the SentencePiece model (two files where each side has its own)
+    subwords.model           the SentencePiece model, or words.json (two files where each side has
+                             its own)
     metrics.json             scores, when there are any
 
 Loading runs no code that the directory brings: the weights are safetensors, the configuration is
@@ -38,6 +39,7 @@ ALLOWED_PACKAGES = (
     "seq2seq.models",
     "seq2seq.search",
     "seq2seq.tasks",
+    "seq2seq.evaluation.rouge",
     "seq2seq.data.corpora",
 )
 
@@ -245,7 +247,18 @@ def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = Non
     if not isinstance(given, dict) or "_target_" not in given:
         given = {"_target_": f"{Translation.__module__}.{Translation.__name__}"}
     changes = changes or {}
-    task = build(changes if "_target_" in changes else {**given, **changes})
+    task = build(changes if "_target_" in changes else _merged(given, changes))
     if not isinstance(task, Task):
         raise CheckpointError(f"{CONFIG}: task is a {type(task).__name__}")
     return task
+
+
+def _merged(given: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Both, with the changes in force at every depth."""
+    merged = dict(given)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            value = _merged(inner, value)
+        merged[key] = value
+    return merged

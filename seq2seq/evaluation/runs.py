@@ -58,7 +58,11 @@ class Run:
         places = (
             self.scores,
             self.metrics,
-            *(self.metrics.get(part, {}).get("overall", {}) for part in ("attention", "alignment")),
+            *(
+                part.get("overall") or {}
+                for part in self.metrics.values()
+                if isinstance(part, dict)
+            ),
             self.training,
         )
         for place in places:
