@@ -10,6 +10,7 @@ from seq2seq.mappings import Mapping, Softmax
 from seq2seq.models.state import State
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.embedding import Embedding, tie
+from seq2seq.nn.linear import Linear
 
 
 class Output(NamedTuple):
@@ -80,7 +81,7 @@ class EncoderDecoder(nn.Module, ABC):
         self.target_embedding = Embedding(
             target_vocabulary_size, embedding_size, pad_id, embedding_scale
         )
-        self.output = nn.Linear(output_size, target_vocabulary_size, bias=output_bias)
+        self.output = Linear(output_size, target_vocabulary_size, bias=output_bias)
         nn.init.xavier_uniform_(self.output.weight)
         if output_bias:
             nn.init.zeros_(self.output.bias)

@@ -1,5 +1,6 @@
 """The Transformer (Vaswani et al. 2017), each of its three attentions with a mapping of choice."""
 
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -9,6 +10,7 @@ from seq2seq.mappings import Mapping, Softmax
 from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step, source_mask
 from seq2seq.models.state import State
 from seq2seq.nn.choice import choose
+from seq2seq.nn.history import History
 from seq2seq.nn.multi_head_attention import KeysValues
 from seq2seq.nn.positions import POSITIONS
 from seq2seq.nn.transformer_layers import DecoderLayer, EncoderLayer
@@ -130,7 +132,7 @@ class Transformer(EncoderDecoder):
         x = self.dropout(x)
         attention = []
         for layer, attended in zip(self.decoder, self._attended(memory), strict=True):
-            x, _, weights = layer(
+            x, weights = layer(
                 x, attended, mask, self.target_positions, return_weights=return_attention
             )
             attention.append(weights)
@@ -142,34 +144,34 @@ class Transformer(EncoderDecoder):
         mask = source_mask(source, source_lengths)[:, None, None]
         memory = self._encode(source, mask)
         attended = self._attended(memory)
-        empty = attended[0].keys[:, :, :0]
         return State(
             source=(mask, *(tensor for pair in attended for tensor in pair)),
-            past=(empty,) * (2 * len(self.decoder)),
+            past=(),
+            history=History.empty(attended),
         )
 
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
-        """See the base class. Grows each layer's cache of self-attention by one position."""
+        """See the base class. The history of self-attention grows by one position."""
+        assert state.history is not None
         mask, *memory = state.source
-        length = state.past[0].size(2)
-        x = self.target_positions.add(self.target_embedding(token[:, None]), offset=length)
-        x = self.dropout(x)
-        past: list[Tensor] = []
+        embedded = self.target_embedding(token[:, None])
+        x = self.target_positions.add(embedded, offset=state.history.length)
+        x = self.dropout(x).view(-1, state.width, x.size(-1))
+        history = state.history.advance(state.width)
         attention = []
         for number, layer in enumerate(self.decoder):
-            pair = slice(2 * number, 2 * number + 2)
-            x, grown, weights = layer(
+            x, weights = layer(
                 x,
-                KeysValues(*memory[pair]),
+                KeysValues(*memory[2 * number : 2 * number + 2]),
                 mask,
                 self.target_positions,
-                KeysValues(*state.past[pair]),
+                history,
+                number,
                 return_weights=return_attention,
             )
-            past.extend(grown)
             attention.append(weights)
-        logits = self.output(self.decoder_norm(x)).squeeze(1)
-        state = State(state.source, tuple(past), state.width)
+        logits = self.output(self.decoder_norm(x)).flatten(0, 1)
+        state = replace(state, history=history)
         return Step(logits, state, _by_row(attention) if return_attention else None)
 
     def attention_mappings(self) -> dict[str, list[Mapping]]:
