@@ -117,9 +117,25 @@ class Subwords:
                 "a text holds characters that are not Unicode (lone surrogates)"
             ) from error
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of some ids; pad, bos and eos are dropped."""
-        return str(self._processor.Decode(self._checked(ids)))
+    def decode(self, ids: Sequence[int], unknown: Sequence[str] | None = None) -> str:
+        """The text of some ids; pad, bos and eos are dropped.
+
+        Args:
+            ids: of pieces.
+            unknown: texts for the unknown pieces among them, in their order; None: ` ⁇ ` for each.
+        """
+        ids = self._checked(ids)
+        if unknown is None:
+            return str(self._processor.Decode(ids))
+        texts = iter(unknown)
+        pieces = [next(texts) if i == UNK_ID else self._processor.IdToPiece(i) for i in ids]
+        return str(self._processor.DecodePieces(pieces))
+
+    def piece_ids(self, text: str) -> list[int]:
+        """The id of a piece in its written form (`<unk>`, `▁the`), or else the ids of a text."""
+        found = self._processor.PieceToId(text)
+        written = found != UNK_ID or self._processor.IdToPiece(UNK_ID) == text
+        return [found] if written else self.encode(text)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The written form of each id, `▁` where a word begins."""
