@@ -12,12 +12,14 @@ def keys(seed: int, source: Tensor, source_lengths: Tensor) -> Tensor:
     return state
 
 
-def uniform(keys: Tensor, *counters: Tensor | int) -> Tensor:
-    """Numbers in (0, 1), float64, of the broadcast shape of ``keys`` and ``counters``."""
-    state = keys
-    for counter in counters:
-        state = _mix(state ^ counter)
-    bits = _shift(state, 11)
+def fork(keys: Tensor, number: int) -> Tensor:
+    """``number`` further keys of each, side by side: ``[n]`` → ``[n · number]``."""
+    return _mix(keys[:, None] ^ torch.arange(number, device=keys.device)).flatten()
+
+
+def uniform(keys: Tensor, counter: int) -> Tensor:
+    """A number in (0, 1) for each key, float64; others for another ``counter``."""
+    bits = _shift(_mix(keys ^ counter), 11)
     return (bits.double() + 0.5) * 2.0**-53
 
 

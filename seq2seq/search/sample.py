@@ -5,7 +5,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from seq2seq.search.noise import keys, uniform
+from seq2seq.search.noise import fork, keys, uniform
 from seq2seq.search.search import Options
 from seq2seq.search.single import Single
 
@@ -53,15 +53,13 @@ class Sample(Single):
 
     def prepare(self, source: Tensor, source_lengths: Tensor) -> Tensor:
         """See the base class."""
-        return keys(self.seed, source, source_lengths)
+        return fork(keys(self.seed, source, source_lengths), self.width)
 
     def choose(self, step: Tensor, length: int, keys: Tensor) -> Tensor:
         """See the base class. The first token up to which the probabilities exceed ``uniform``."""
-        samples = torch.arange(self.width, device=step.device)
-        threshold = uniform(keys[:, None], samples, length)
         reached = self.probabilities(step).cumsum(-1)
-        threshold = threshold * reached[..., -1]
-        token = torch.searchsorted(reached, threshold[..., None], right=True).squeeze(-1)
+        threshold = uniform(keys, length) * reached[:, -1]
+        token = torch.searchsorted(reached, threshold[:, None], right=True).squeeze(-1)
         return token.clamp(max=step.size(-1) - 1)
 
     def probabilities(self, step: Tensor) -> Tensor:

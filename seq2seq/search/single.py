@@ -17,15 +17,14 @@ from seq2seq.search.search import Search
 
 @dataclass
 class Paths:
-    """Hypotheses of the sentences that still go on, ``width`` each.
+    """Hypotheses that still go on.
 
     Attributes:
-        state: the decoder's, ``sentences · width`` rows.
-        rows: ``[sentences]``, their places in the batch given.
+        state: the decoder's, a row a hypothesis.
+        rows: ``[hypotheses]``, their numbers among those of the batch given.
         bounds: what they have to keep to.
-        tokens: ``[sentences, width, 1 + length]``, bos first, eos wherever one has ended.
-        total: ``[sentences, width]``, log-probability.
-        ended: ``[sentences, width]`` bool.
+        tokens: ``[hypotheses, 1 + length]``, bos first.
+        total: ``[hypotheses]``, log-probability.
         record: of the attention, if asked for.
     """
 
@@ -34,26 +33,14 @@ class Paths:
     bounds: Bounds
     tokens: Tensor
     total: Tensor
-    ended: Tensor
     record: AttentionRecord | None
 
-    def go_on(self, token: Tensor, log_probability: Tensor, eos_id: int) -> None:
-        """Put ``token`` ``[sentences, width]`` of that log-probability after each."""
-        # Where a sparse output mapping leaves nothing possible, a hypothesis ends without hope.
-        end = self.ended | (token == eos_id) | (log_probability == -torch.inf)
-        self.total = self.total + log_probability.masked_fill(self.ended, 0.0)
-        self.tokens = torch.cat([self.tokens, token.masked_fill(end, eos_id)[..., None]], dim=2)
-        self.ended = end
-
     def keep(self, going: Tensor) -> None:
-        """Go on with these sentences ``[n]``."""
-        width = self.tokens.size(1)
-        inner = torch.arange(width, device=going.device)
+        """Go on with these hypotheses ``[n]``."""
         self.state, self.bounds = self.state.keep(going), self.bounds.keep(going)
-        self.rows, self.tokens = self.rows[going], self.tokens[going]
-        self.total, self.ended = self.total[going], self.ended[going]
+        self.rows, self.tokens, self.total = self.rows[going], self.tokens[going], self.total[going]
         if self.record is not None:
-            self.record.reorder((going[:, None] * width + inner).flatten())
+            self.record.reorder(going)
 
 
 class Single(Search):
@@ -66,19 +53,16 @@ class Single(Search):
 
     @abstractmethod
     def choose(self, step: Tensor, length: int, keys: Tensor) -> Tensor:
-        """Take the next token.
+        """Take the next tokens ``[hypotheses]``.
 
         Args:
-            step: ``[sentences, width, vocabulary]`` log-probabilities.
+            step: ``[hypotheses, vocabulary]`` log-probabilities.
             length: tokens before this one.
-            keys: what ``prepare`` gave for these sentences.
-
-        Returns:
-            ``[sentences, width]`` tokens.
+            keys: what ``prepare`` gave for these hypotheses.
         """
 
     def prepare(self, source: Tensor, source_lengths: Tensor) -> Tensor:
-        """What ``choose`` has to know of each sentence, ``[sentences, …]``."""
+        """What ``choose`` has to know, ``[sentences · width]``."""
         return source_lengths
 
     def search(
@@ -96,19 +80,22 @@ class Single(Search):
         found: list[list[Hypothesis]] = [[] for _ in range(source.size(0))]
         lengths = source_lengths.tolist()
         while paths.rows.numel():
-            last = paths.tokens[:, :, -1].flatten()
+            last = paths.tokens[:, -1]
             logits, paths.state, attention = model.step(paths.state, last, return_attention=attend)
             if paths.record is not None and attention is not None:
                 paths.record.add(attention)
-            step = distribution(logits, paths.tokens, paths.bounds)
-            token = self.choose(step, paths.tokens.size(2) - 1, keys[paths.rows])
-            log_probability = step.gather(2, token[..., None]).squeeze(2)
-            paths.go_on(token, log_probability, self.eos_id)
-            done = paths.ended.all(1)
-            if done.any():
-                self._finish(paths, done.nonzero().squeeze(-1), lengths, found)
-                paths.keep((~done).nonzero().squeeze(-1))
-        return found
+            step = distribution(logits, paths.tokens[:, None], paths.bounds).squeeze(1)
+            token = self.choose(step, paths.tokens.size(1) - 1, keys[paths.rows])
+            log_probability = step.gather(1, token[:, None])
+            paths.total = paths.total + log_probability.squeeze(1)
+            # Where a sparse output mapping leaves nothing possible, it ends without hope.
+            end = (token == self.eos_id) | (paths.total == -torch.inf)
+            if end.any():
+                self._finish(paths, end.nonzero().squeeze(-1), lengths, found)
+            paths.tokens = torch.cat([paths.tokens, token[:, None]], dim=1)
+            if end.any():
+                paths.keep((~end).nonzero().squeeze(-1))
+        return [sorted(hypotheses, key=lambda h: -h.score) for hypotheses in found]
 
     def _start(
         self,
@@ -118,31 +105,29 @@ class Single(Search):
         bounds: Bounds,
         attend: bool,
     ) -> Paths:
-        shape = (source.size(0), self.width)
         state = model.start(source, source_lengths)
+        rows = torch.arange(source.size(0) * self.width, device=source.device)
+        if self.width > 1:
+            sentences = rows // self.width
+            state, bounds = state.select(sentences), bounds.keep(sentences)
         return Paths(
-            state if self.width == 1 else state.widen(self.width),
-            torch.arange(source.size(0), device=source.device),
+            state,
+            rows,
             bounds,
-            tokens=source.new_full((*shape, 1), self.bos_id),
-            total=torch.zeros(shape, device=source.device),
-            ended=torch.zeros(shape, dtype=torch.bool, device=source.device),
+            tokens=rows.new_full((rows.numel(), 1), self.bos_id),
+            total=torch.zeros(rows.numel(), device=source.device),
             record=AttentionRecord() if attend else None,
         )
 
     def _finish(
         self, paths: Paths, done: Tensor, source_lengths: list[int], found: list[list[Hypothesis]]
     ) -> None:
-        """Record the hypotheses of these sentences, the most probable first."""
-        rows, tokens = paths.rows[done].tolist(), paths.tokens[done, :, 1:].tolist()
-        for place, row, ids, totals in zip(
-            done.tolist(), rows, tokens, paths.total[done].tolist(), strict=True
-        ):
-            for number, (sequence, total) in enumerate(zip(ids, totals, strict=True)):
-                length = sequence.index(self.eos_id)
-                attention = None
-                if paths.record is not None and paths.record.rows is not None:
-                    steps = paths.record.rows[place * self.width + number, : length + 1].tolist()
-                    attention = paths.record.read(steps, source_lengths[row])
-                found[row].append(Hypothesis(sequence[:length], total, total, attention))
-            found[row].sort(key=lambda hypothesis: -hypothesis.score)
+        """Record these hypotheses, whose tokens end here."""
+        columns = (paths.rows[done], paths.tokens[done, 1:], paths.total[done], done)
+        for row, tokens, total, place in zip(*(c.tolist() for c in columns), strict=True):
+            sentence = row // self.width
+            attention = None
+            if paths.record is not None and paths.record.rows is not None:
+                steps = paths.record.rows[place].tolist()
+                attention = paths.record.read(steps, source_lengths[sentence])
+            found[sentence].append(Hypothesis(tokens, total, total, attention))
