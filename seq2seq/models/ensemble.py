@@ -17,7 +17,8 @@ from seq2seq.models.state import State
 class Ensemble(EncoderDecoder):
     """``p(token | past) = 1/n Σ_m p_m(token | past)``, of n models of one vocabulary.
 
-    Its logits are the logarithms of these probabilities, which softmax leaves as they are. Its
+    Its logits are the logarithms of these probabilities, which softmax leaves as they are; what a
+    search forbids is taken out of their mean. Its
     attention has one layer and head: the mean over the members' layers and heads, and over them.
 
     Args:
