@@ -145,7 +145,8 @@ class Transformer(EncoderDecoder):
         memory = self._encode(source, mask)
         attended = self._attended(memory)
         return State(
-            source=(mask, *(tensor for pair in attended for tensor in pair)),
+            # Side by side, or every step that writes weights down would copy them.
+            source=(mask, *(tensor.contiguous() for pair in attended for tensor in pair)),
             past=(),
             history=History.empty(attended),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,6 +30,15 @@ class Room:
         """Rooms of these sentences ``[n]``, repeats allowed."""
         return self._each(lambda tensor: tensor.index_select(0, sentences))
 
+    def gathered(self, order: Tensor) -> Room:
+        """Of each sentence the entries ``order`` ``[sentences, n]``."""
+
+        def gather(tensor: Tensor) -> Tensor:
+            index = order[:, None, :, None].expand(-1, tensor.size(1), -1, tensor.size(3))
+            return tensor.gather(2, index)
+
+        return replace(self._each(gather), filled=order.size(1))
+
     def resized(self, entries: int, capacity: int) -> Room:
         """A room of its own with the first ``entries``."""
 
@@ -38,9 +47,9 @@ class Room:
             larger[:, :, :entries] = tensor[:, :, :entries]
             return larger
 
-        return self._each(copy)
+        return replace(self._each(copy), filled=entries)
 
-    def _each(self, change) -> Room:  # type: ignore[no-untyped-def]
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Room:
         layers = [KeysValues(change(layer.keys), change(layer.values)) for layer in self.layers]
         return Room(layers, self.filled)
 
@@ -51,6 +60,7 @@ class History:
 
     At every position each hypothesis adds an entry. ``visible`` says which entries are its own
     past, so that a beam in which hypotheses go on from others reorders bits, not keys and values.
+    Entries that no hypothesis sees any longer leave when there is no room for more.
 
     Attributes:
         room: where keys and values lie.
@@ -74,14 +84,12 @@ class History:
 
         Whoever goes on from one history twice gets a room of its own the second time.
         """
-        entries = self.entries + width
-        room = self.room
-        if entries > room.capacity:
-            room = room.resized(self.entries, max(2 * room.capacity, 8 * width))
-        elif room.filled != self.entries:
+        if self.entries + width > self.room.capacity:
+            return self._tidied(width).advance(width)
+        room, visible = self.room, self.visible
+        if room.filled != self.entries:
             room = room.resized(self.entries, room.capacity)
-        room.filled = entries
-        visible = self.visible
+        room.filled = entries = self.entries + width
         if width > 1:
             sentences = room.layers[0].keys.size(0)
             device = room.layers[0].keys.device
@@ -94,6 +102,19 @@ class History:
         elif visible is not None:
             visible = torch.nn.functional.pad(visible, (0, 1), value=True)
         return History(room, entries, self.length + 1, visible)
+
+    def _tidied(self, width: int) -> History:
+        """The same without entries that no hypothesis sees, and with room for as many again."""
+        if self.visible is None:
+            room = self.room.resized(self.entries, max(2 * self.entries, 8 * width))
+            return replace(self, room=room)
+        seen = self.visible.any(1)
+        number = int(seen.sum(1).max())
+        # The seen ones first, in their order; sentences that have fewer keep some that are not.
+        order = seen.int().argsort(dim=1, descending=True, stable=True)[:, :number]
+        room = self.room.gathered(order).resized(number, max(2 * number, 8 * width))
+        visible = self.visible.gather(2, order[:, None].expand(-1, self.visible.size(1), -1))
+        return replace(self, room=room, entries=number, visible=visible)
 
     def write(self, layer: int, new: KeysValues) -> KeysValues:
         """Enter a layer's keys and values ``[sentences, head, width, head_size]``; all so far."""
