@@ -92,10 +92,8 @@ class Ensemble(EncoderDecoder):
     def _logits(self, outputs: Sequence[Output] | Sequence[Step]) -> Tensor:
         """``log 1/n Σ_m p_m``, at least float32."""
         logs = [
-            member.output_mapping(logits.to(torch.promote_types(logits.dtype, torch.float32))).log()
-            if not isinstance(member.output_mapping, Softmax)
-            else (logits / member.output_mapping.gamma).log_softmax(-1)
-            for member, (logits, *_) in zip(self._models, outputs, strict=True)
+            _log_probabilities(output.logits, member.output_mapping)
+            for member, output in zip(self._models, outputs, strict=True)
         ]
         return torch.stack(logs).logsumexp(0) - math.log(len(logs))
 
@@ -134,6 +132,13 @@ class JointState(State):
 
     def _each(self, move: Callable[[State], State]) -> JointState:
         return JointState.of([move(state) for state in self.members])
+
+
+def _log_probabilities(logits: Tensor, mapping: Mapping) -> Tensor:
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if isinstance(mapping, Softmax):  # whose logarithm does not fall to −inf
+        return (logits / mapping.gamma).log_softmax(-1)
+    return mapping(logits).log()
 
 
 def _attention(outputs: Sequence[Output] | Sequence[Step]) -> Tensor | None:

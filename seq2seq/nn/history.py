@@ -76,7 +76,7 @@ class History:
 
     @classmethod
     def empty(cls, like: Iterable[KeysValues]) -> History:
-        """No positions yet; a room for each layer, of the shape and type of ``like``, its memory."""
+        """No positions yet, and a room for each layer, like its memory ``like``."""
         return cls(Room([KeysValues(k[:, :, :0], v[:, :, :0]) for k, v in like]))
 
     def advance(self, width: int) -> History:

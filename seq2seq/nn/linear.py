@@ -8,7 +8,7 @@ ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_li
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x Wᵀ + b``: ``[…, size]``, ``[output_size, size]``, ``[output_size]`` → ``[…, output_size]``.
+    """``x Wᵀ + b``, with ``x`` ``[…, size]`` and ``weight`` ``[output_size, size]``.
 
     PyTorch multiplies float32 matrices by MKL, which uses half of the vector width on CPUs that are
     not Intel's; oneDNN, which comes with PyTorch too, uses all of it and is twice as fast there.

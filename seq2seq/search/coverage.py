@@ -22,7 +22,7 @@ def coverage_penalty(coverage: Tensor, beta: float) -> Tensor:
 
 
 def covered(attention: Tensor) -> Tensor:
-    """One step's ``[rows, layer, head, 1, source_length]``: mean weights ``[rows, source_length]``."""
+    """The mean over layers and heads, ``[rows, source_length]``, of a step's attention."""
     return attention.mean(dim=(1, 2, 3))
 
 

@@ -40,8 +40,11 @@ class Bounds:
 
 @dataclass(frozen=True)
 class LengthLimit:
-    """At most ``⌊max_ratio · source_length + offset⌋`` tokens and at most ``maximum``; at least
-    ``minimum`` and at least ``⌊min_ratio · source_length⌋``, but never more than the most.
+    """At least and at most so many tokens.
+
+    The most are ``⌊max_ratio · source_length + offset⌋`` and ``maximum``, the smaller of them. The
+    least are ``minimum`` and ``⌊min_ratio · source_length⌋``, the larger of them, but no more than
+    the most.
 
     Eos is not counted in a translation, but it is in a source. A prefix counts, and is kept even
     where it is longer than the limit. At the limit only the end of the sentence is possible, and

@@ -141,8 +141,8 @@ class Generation(Task):
     ) -> list[list[tuple[str, float]]]:
         """For each sentence, in the order given, its hypotheses with their scores.
 
-        An empty sentence has one hypothesis of score 0: its prefix, or nothing. A sentence longer than
-        ``max_source_length`` subwords is cut there.
+        An empty sentence has one hypothesis of score 0: its prefix, or nothing. A sentence longer
+        than ``max_source_length`` subwords is cut there.
 
         Args:
             model: in evaluation mode.
@@ -174,7 +174,9 @@ class Generation(Task):
                     return_attention=search.replace_unknown,
                 )
             for i, best in zip(members, hypotheses, strict=True):
-                texts = (hypothesis_text(h, sentences[i], [*ids[i], EOS_ID], subwords) for h in best)
+                texts = (
+                    hypothesis_text(h, sentences[i], [*ids[i], EOS_ID], subwords) for h in best
+                )
                 found[i] = [(text, h.score) for text, h in zip(texts, best, strict=True)]
         return found
 

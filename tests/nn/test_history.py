@@ -35,7 +35,12 @@ def test_each_sees_the_past_of_the_hypothesis_it_goes_on_from() -> None:
     history.write(0, entries(0, 1))
     history = history.widen(3)
     expected = [[[0]] * 3] * SENTENCES
-    orders = [[2, 2, 1], [0, 1, 2], [1, 0, 0], [2, 1, 1]] * 6  # more than there is room for at first
+    orders = [
+        [2, 2, 1],
+        [0, 1, 2],
+        [1, 0, 0],
+        [2, 1, 1],
+    ] * 6  # more than there is room for at first
     for position, order in enumerate(orders, start=1):
         history = history.advance(3)
         attended = history.write(0, entries(10 * position, 3))
@@ -46,7 +51,7 @@ def test_each_sees_the_past_of_the_hypothesis_it_goes_on_from() -> None:
         expected = [[expected[0][i] for i in order], expected[1]]
     kept = history.keep(torch.tensor([1])).advance(3)
     attended = kept.write(0, KeysValues(*(side[:1] for side in entries(500, 3))))
-    assert past(kept, attended)[0] == [row + [500 + i] for i, row in enumerate(expected[1])]
+    assert past(kept, attended)[0] == [[*row, 500 + i] for i, row in enumerate(expected[1])]
     picked = history.select(torch.tensor([4, 0]), 3)
     keys = KeysValues(*(side[:, :, : picked.entries] for side in picked.room.layers[0]))
     assert past(picked, keys) == [[expected[1][1]], [expected[0][0]]]

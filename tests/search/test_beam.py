@@ -155,7 +155,9 @@ def test_never_stopping_early_finds_nothing_better_than_the_exact_rule(
         options = {"beam_size": 4, "length_penalty": kind, "alpha": alpha, "n_best": 2}
         exact, steps = counted(model, source, source_lengths, early_stopping="exact", **options)
         never, more = counted(model, source, source_lengths, early_stopping="never", **options)
-        assert [[h.tokens for h in row] for row in exact] == [[h.tokens for h in row] for row in never]
+        assert [[h.tokens for h in row] for row in exact] == [
+            [h.tokens for h in row] for row in never
+        ]
         assert steps <= more
         first, fewer = counted(model, source, source_lengths, early_stopping="first", **options)
         assert fewer <= steps

@@ -1,5 +1,6 @@
 """Each option filters the translations as it says: against enumeration of all of them."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -40,7 +41,7 @@ OPTIONS: dict[str, tuple[dict, Callable[[Tokens, int], bool]]] = {
 
 
 def bad_pair(tokens: Tokens) -> bool:
-    return any(pair in ((4, 5), (6, 6)) for pair in zip(tokens, tokens[1:], strict=False))
+    return any(pair in ((4, 5), (6, 6)) for pair in itertools.pairwise(tokens))
 
 
 def ranked(truth: dict[Tokens, float], kept: Callable[[Tokens], bool]) -> list[Tokens]:
@@ -114,7 +115,7 @@ def test_a_prefix_is_given_and_scores_are_of_the_rest(
 def rest_given(
     model: EncoderDecoder, source: Tensor, length: int, prefix: list[int]
 ) -> dict[Tokens, float]:
-    """log p(rest | prefix) of all translations that begin so."""
+    """Of the rest, log p(rest | prefix) of all translations that begin so."""
     found = {}
     for tokens in all_translations(model, source, length, LIMIT):
         if tokens[: len(prefix)] == tuple(prefix):
