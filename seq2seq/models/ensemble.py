@@ -89,7 +89,7 @@ class Ensemble(EncoderDecoder):
     def _models(self) -> list[EncoderDecoder]:
         return list(self.members)  # type: ignore[arg-type]
 
-    def _logits(self, outputs: Sequence[Output] | Sequence[Step]) -> Tensor:
+    def _logits(self, outputs: Sequence[Output | Step]) -> Tensor:
         """``log 1/n Σ_m p_m``, at least float32."""
         logs = [
             _log_probabilities(output.logits, member.output_mapping)
@@ -141,7 +141,7 @@ def _log_probabilities(logits: Tensor, mapping: Mapping) -> Tensor:
     return mapping(logits).log()
 
 
-def _attention(outputs: Sequence[Output] | Sequence[Step]) -> Tensor | None:
+def _attention(outputs: Sequence[Output | Step]) -> Tensor | None:
     """``[batch, 1, 1, target_length, source_length]``, if every member gave its own."""
     means = [
         output.attention.mean(dim=(1, 2), keepdim=True)

@@ -1,6 +1,5 @@
 """Batched beam search."""
 
-from collections.abc import Callable
 from typing import Unpack
 
 import torch
@@ -9,20 +8,14 @@ from torch import Tensor
 from seq2seq.models import EncoderDecoder
 from seq2seq.nn.choice import choose
 from seq2seq.search.attention_record import AttentionRecord
-from seq2seq.search.beams import Beams, Candidates, Ended
+from seq2seq.search.beams import Beams, Ended
+from seq2seq.search.candidates import Candidates, best_candidates
 from seq2seq.search.coverage import coverage_penalty, covered, nothing_covered
 from seq2seq.search.hypothesis import Hypothesis
 from seq2seq.search.length_penalty import LengthPenalty
 from seq2seq.search.limits import Bounds
 from seq2seq.search.search import Options, Search
-
-# Whether a group goes on: (score that its live hypotheses may reach, that of the last one needed).
-STOPPING: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "exact": lambda reachable, last: reachable > last,
-    "first": lambda reachable, last: (last == -torch.inf) & (reachable > -torch.inf),
-    "never": lambda reachable, last: reachable > -torch.inf,
-}
-
+from seq2seq.search.stopping import STOPPING
 
 class Beam(Search):
     """Keeps the ``beam_size`` best beginnings of a translation, a token longer at every step.
@@ -164,11 +157,11 @@ class Beam(Search):
         """
         totals = beams.grouped(step.add_(beams.total[:, :, None]))
         if self.groups == 1:
-            return _best(totals[:, 0], None, 2 * self.size)
+            return best_candidates(totals[:, 0], None, 2 * self.size)
         costs = torch.zeros_like(totals[:, 0, :1])
         found = []
         for group, places in enumerate(beams.places.unbind(1)):
-            best = _best(totals[:, group], costs, 2 * self.size)
+            best = best_candidates(totals[:, group], costs, 2 * self.size)
             if beams.width > 1:
                 best = best._replace(parent=best.parent + group * self.size)
             found.append(best)
@@ -303,19 +296,3 @@ class Beam(Search):
             )
             for found in list(distinct.values())[: self.n_best]
         ]
-
-
-def _best(totals: Tensor, costs: Tensor | None, number: int) -> Candidates:
-    """The best of ``[sentences, width, vocabulary]``, as one group; −inf where there are fewer."""
-    vocabulary = totals.size(2)
-    merits = totals if costs is None else totals - costs
-    merit, flat = merits.flatten(1).topk(min(number, merits[0].numel()), dim=1)
-    total = merit if costs is None else totals.flatten(1).gather(1, flat)
-    columns = [merit, total, flat // vocabulary, flat % vocabulary]
-    if missing := number - merit.size(1):
-        fill = (-torch.inf, -torch.inf, 0, 0)
-        columns = [
-            torch.nn.functional.pad(column, (0, missing), value=value)
-            for column, value in zip(columns, fill, strict=True)
-        ]
-    return Candidates(*(column[:, None] for column in columns))

@@ -13,19 +13,6 @@ from seq2seq.search.attention_record import AttentionRecord
 from seq2seq.search.limits import Bounds
 
 
-class Candidates(NamedTuple):
-    """Ways to go on, ``[sentences, groups, number]`` each, best first.
-
-    ``total`` is the log-probability, ``merit`` what they are ordered by (the same, but for diverse
-    groups), ``parent`` the row of the hypothesis gone on from among those of the sentence.
-    """
-
-    merit: Tensor
-    total: Tensor
-    parent: Tensor
-    token: Tensor
-
-
 class Ended(NamedTuple):
     """A hypothesis that has ended; ``rows`` tell where its attention lies."""
 
