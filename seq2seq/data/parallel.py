@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 from seq2seq.data.cache import cache_folder, column_key, content_key
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.errors import DataError
+from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.sequences import Sequences
-from seq2seq.data.subword_training import build_subwords
-from seq2seq.data.subwords import SubwordPair, Subwords, seed_sampling
+from seq2seq.data.subwords import SubwordPair, seed_sampling
+from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.vocabulary_building import build_subwords
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +100,8 @@ class ParallelData:
         """Both sides of a split as ids, without bos and eos."""
         if name not in self._encoded:
             keys = self._keys(name)
-            self._encoded[name] = Encoded(**{c: self._ids(name, c, keys[c]) for c in keys})
+            ids = {c: self._ids(name, c, keys[c]) for c in keys}
+            self._encoded[name] = Encoded(ids["source"], ids["target"])
         return self._encoded[name]
 
     def train_loader(
@@ -110,12 +114,15 @@ class ParallelData:
         world_size: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
+        copying: bool = False,
     ) -> TrainLoader:
-        """Shuffled training batches; see `TrainLoader` for what the arguments mean."""
+        """Shuffled training batches; see `TrainLoader` and `loader` for what the arguments mean."""
         sampling = self._sampling.get("alpha") is not None
+        extended_ids = self._extended_ids("train", copying)
 
         def encode(seed: int, epoch: int) -> Encoded:
-            return self._sampled(seed, epoch) if sampling else self.encoded("train")
+            encoded = self._sampled(seed, epoch) if sampling else self.encoded("train")
+            return replace(encoded, extended_ids=extended_ids)
 
         return TrainLoader(
             encode,
@@ -139,13 +146,15 @@ class ParallelData:
         sentences: int | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
+        copying: bool = False,
     ) -> EvaluationLoader:
         """All examples of a split (or the first so many), longest first.
 
-        Nothing is left out; `batch.indices` gives the order back.
+        Nothing is left out; `batch.indices` gives the order back. With `copying`, for models that
+        copy, words that the vocabulary lacks have ids too (`ExtendedIds`).
         """
         return EvaluationLoader(
-            self.encoded(split),
+            replace(self.encoded(split), extended_ids=self._extended_ids(split, copying)),
             tokens,
             sentences=sentences,
             num_workers=num_workers,
@@ -165,7 +174,7 @@ class ParallelData:
     def _ids(self, name: str, column: str, key: str) -> Sequences:
         path = self._cache / "ids" / f"{key}.arrow"
         path.parent.mkdir(parents=True, exist_ok=True)
-        subwords: Subwords = getattr(self.subwords, column)
+        subwords: Vocabulary = getattr(self.subwords, column)
 
         def encode(table: pa.Table) -> pa.Table:
             ids = subwords.encode_batch(table[column].to_pylist())
@@ -193,6 +202,16 @@ class ParallelData:
             ids = mapped()
         return Sequences.from_arrow(ids.data["ids"])
 
+    def _extended_ids(self, split: str, copying: bool) -> ExtendedIds | None:
+        if not copying:
+            return None
+        if not self.subwords.joint:
+            raise DataError(
+                "model.copying=true needs one vocabulary for both sides: set "
+                "data.subwords.joint=true (and no target_model of its own), or model.copying=false"
+            )
+        return ExtendedIds(self.split(split), self.subwords.source)
+
     def _short_rows(self) -> NDArray[np.int64]:
         encoded = self.encoded("train")
         keep = np.ones(len(encoded.source), dtype=bool)
@@ -219,7 +238,7 @@ class ParallelData:
         drawn = {}
         for number, column in enumerate(("source", "target")):
             texts: list[str] = self.split("train")[column][:]
-            subwords: Subwords = getattr(self.subwords, column)
+            subwords: Vocabulary = getattr(self.subwords, column)
             limit = self._limits[number]
             seed_sampling([seed, epoch, number])
             ids = subwords.encode_batch(texts, sample=True, **self._sampling)
@@ -229,4 +248,4 @@ class ParallelData:
                 x if limit is None or len(x) <= limit else shortest[row]
                 for row, x in enumerate(ids)
             )
-        return Encoded(**drawn)
+        return Encoded(drawn["source"], drawn["target"])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from seq2seq.mappings import Mapping, Softmax
 from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step
 from seq2seq.models.state import State
+from seq2seq.nn.log_probabilities import LogProbabilities
 
 
 class Ensemble(EncoderDecoder):
@@ -34,17 +35,18 @@ class Ensemble(EncoderDecoder):
                 member.source_embedding.num_embeddings,
                 member.target_embedding.num_embeddings,
                 member.pad_id,
+                member.copying,
             )
             for member in members
         }
         if len(sizes) > 1:
             raise ValueError(
                 "the models of an ensemble have to share their vocabularies, but their sizes "
-                f"(source, target, id of padding) are {sorted(sizes)}"
+                f"(source, target, id of padding, whether they copy) are {sorted(sizes)}"
             )
         self.members = nn.ModuleList(members)
         self.pad_id = members[0].pad_id
-        self.output_mapping = Softmax()
+        self.output_mapping = LogProbabilities(members[0].target_embedding.num_embeddings)
         longest = [member.max_length for member in members if member.max_length is not None]
         self.max_length = min(longest, default=None)
 
@@ -61,7 +63,7 @@ class Ensemble(EncoderDecoder):
             member(source, source_lengths, target_input, return_attention=return_attention)
             for member in self._models
         ]
-        return Output(self._logits(outputs), _attention(outputs))
+        return Output(self._mean(outputs), _attention(outputs))
 
     def start(self, source: Tensor, source_lengths: Tensor) -> State:
         """See the base class."""
@@ -75,7 +77,12 @@ class Ensemble(EncoderDecoder):
             for member, own in zip(self._models, state.members, strict=True)
         ]
         after = JointState.of([step.state for step in steps])
-        return Step(self._logits(steps), after, _attention(steps))
+        return Step(self._mean(steps), after, _attention(steps))
+
+    @property
+    def copying(self) -> bool:
+        """See the base class: all members do, or none."""
+        return self._models[0].copying
 
     def attention_mappings(self) -> dict[str, list[Mapping]]:
         """Those of all members, one after another."""
@@ -89,7 +96,7 @@ class Ensemble(EncoderDecoder):
     def _models(self) -> list[EncoderDecoder]:
         return list(self.members)  # type: ignore[arg-type]
 
-    def _logits(self, outputs: Sequence[Output | Step]) -> Tensor:
+    def _mean(self, outputs: Sequence[Output | Step]) -> Tensor:
         """``log 1/n Σ_m p_m``, at least float32."""
         logs = [
             _log_probabilities(output.logits, member.output_mapping)

@@ -42,6 +42,9 @@ class Transformer(EncoderDecoder):
         activation: ``relu`` or ``gelu``.
         output_mapping: logits → probabilities; softmax by default.
         pad_id: the id of padding.
+        unk_id: the id of the unknown word.
+        copying: whether to copy words of the source (``nn.pointer_generator``), by the mean over
+            heads of the last layer's cross-attention.
     """
 
     max_length: int
@@ -68,6 +71,8 @@ class Transformer(EncoderDecoder):
         activation: str = "relu",
         output_mapping: Mapping | None = None,
         pad_id: int = 0,
+        unk_id: int = 1,
+        copying: bool = False,
     ) -> None:
         super().__init__(
             source_vocabulary_size,
@@ -80,6 +85,8 @@ class Transformer(EncoderDecoder):
             output_mapping=output_mapping,
             dropout=dropout,
             pad_id=pad_id,
+            unk_id=unk_id,
+            copying=copying,
         )
         self.max_length = max_length
         kind = choose("positions", positions, POSITIONS)
@@ -128,15 +135,23 @@ class Transformer(EncoderDecoder):
         """See the base class."""
         mask = source_mask(source, source_lengths)[:, None, None]
         memory = self._encode(source, mask)
-        x = self.target_positions.add(self.target_embedding(target_input))
-        x = self.dropout(x)
+        embedded = self.target_embedding(self._embeddable(target_input))
+        embedded = x = self.dropout(self.target_positions.add(embedded))
         attention = []
-        for layer, attended in zip(self.decoder, self._attended(memory), strict=True):
+        for number, (layer, attended) in enumerate(
+            zip(self.decoder, self._attended(memory), strict=True)
+        ):
             x, weights = layer(
-                x, attended, mask, self.target_positions, return_weights=return_attention
+                x,
+                attended,
+                mask,
+                self.target_positions,
+                return_weights=return_attention or self._copies_by(number),
             )
             attention.append(weights)
-        logits = self.output(self.decoder_norm(x))
+        copied = self._copy_source(source, memory)
+        by = attention[-1].mean(1) if copied else None
+        logits = self._logits(self.decoder_norm(x), by, embedded, copied)
         return Output(logits, torch.stack(attention, dim=1) if return_attention else None)
 
     def start(self, source: Tensor, source_lengths: Tensor) -> State:
@@ -146,7 +161,11 @@ class Transformer(EncoderDecoder):
         attended = self._attended(memory)
         return State(
             # Side by side, or every step that writes weights down would copy them.
-            source=(mask, *(tensor.contiguous() for pair in attended for tensor in pair)),
+            source=(
+                mask,
+                *(tensor.contiguous() for pair in attended for tensor in pair),
+                *self._copy_source(source, memory),
+            ),
             past=(),
             history=History.empty(attended),
         )
@@ -155,9 +174,10 @@ class Transformer(EncoderDecoder):
         """See the base class. The history of self-attention grows by one position."""
         assert state.history is not None
         mask, *memory = state.source
-        embedded = self.target_embedding(token[:, None])
+        copied = state.source[1 + 2 * len(self.decoder) :]
+        embedded = self.target_embedding(self._embeddable(token[:, None]))
         x = self.target_positions.add(embedded, offset=state.history.length)
-        x = self.dropout(x).view(-1, state.width, x.size(-1))
+        embedded = x = self.dropout(x).view(-1, state.width, x.size(-1))
         history = state.history.advance(state.width)
         attention = []
         for number, layer in enumerate(self.decoder):
@@ -168,10 +188,11 @@ class Transformer(EncoderDecoder):
                 self.target_positions,
                 history,
                 number,
-                return_weights=return_attention,
+                return_weights=return_attention or self._copies_by(number),
             )
             attention.append(weights)
-        logits = self.output(self.decoder_norm(x)).flatten(0, 1)
+        by = attention[-1].mean(1) if copied else None
+        logits = self._logits(self.decoder_norm(x), by, embedded, copied).flatten(0, 1)
         state = replace(state, history=history)
         return Step(logits, state, _by_row(attention) if return_attention else None)
 
@@ -185,6 +206,10 @@ class Transformer(EncoderDecoder):
             "decoder": [layer.attention.mapping for layer in decoder],
         }
 
+    def _copies_by(self, layer: int) -> bool:
+        """Whether copying reads the weights of this layer's cross-attention."""
+        return self.copying and layer == len(self.decoder) - 1
+
     def _attended(self, memory: Tensor) -> list[KeysValues]:
         """Each decoder layer's keys and values of the source."""
         layers = (cast(DecoderLayer, layer) for layer in self.decoder)
@@ -192,7 +217,8 @@ class Transformer(EncoderDecoder):
 
     def _encode(self, source: Tensor, mask: Tensor) -> Tensor:
         """``[batch, source_length]`` → ``[batch, source_length, size]``."""
-        x = self.dropout(self.source_positions.add(self.source_embedding(source)))
+        embedded = self.source_embedding(self._embeddable(source))
+        x = self.dropout(self.source_positions.add(embedded))
         for layer in self.encoder:
             x = layer(x, mask, self.source_positions)
         return self.encoder_norm(x)

@@ -17,6 +17,7 @@ from seq2seq.search.limits import Bounds
 from seq2seq.search.search import Options, Search
 from seq2seq.search.stopping import STOPPING
 
+
 class Beam(Search):
     """Keeps the ``beam_size`` best beginnings of a translation, a token longer at every step.
 

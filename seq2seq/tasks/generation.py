@@ -12,6 +12,7 @@ from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
 from seq2seq.data.corpora.corpus import references
 from seq2seq.data.parallel import ParallelData
 from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.models.encoder_decoder import EncoderDecoder
@@ -58,8 +59,13 @@ class Generation(Task):
         self, model: EncoderDecoder, batch: Batch, criterion: SequenceLoss
     ) -> SequenceLossOutput:
         """Of all target tokens."""
-        output = model(batch.source, batch.source_lengths, batch.target_input)
-        return criterion(output.logits, batch.target_output, model.output_mapping)
+        output = model(
+            batch.source,
+            batch.source_lengths,
+            batch.target_input,
+            return_attention=criterion.reads_attention,
+        )
+        return criterion(output.logits, batch.target_output, model.output_mapping, output.attention)
 
     def evaluate(
         self,
@@ -82,15 +88,15 @@ class Generation(Task):
         """
         if search is None:
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
-        search = search.with_vocabulary(data.subwords.target.piece_ids)
+        search = search.with_vocabulary(data.subwords.target.written_ids)
         texts = data.split(split)
         number = len(texts) if sentences is None else min(sentences, len(texts))
         texts = texts.select(range(number))
-        sentences_read = list(texts["source"])
-        hypotheses = [""] * number
+        sources, hypotheses = list(texts["source"]), [""] * number
         reader = ReferenceReader(model, data, texts, attention)
+        loader = data.loader(split, tokens=batch_tokens, sentences=sentences, copying=model.copying)
         with evaluating(model):
-            for batch in progress(data.loader(split, tokens=batch_tokens, sentences=sentences)):
+            for batch in progress(loader):
                 batch = batch.to(device)
                 reader.read(batch)
                 found = search(
@@ -101,18 +107,15 @@ class Generation(Task):
                 )
                 for row, index in enumerate(batch.indices.tolist()):
                     ids = batch.source[row, : int(batch.source_lengths[row])].tolist()
-                    hypotheses[index] = hypothesis_text(
-                        found[row][0], sentences_read[index], ids, data.subwords
-                    )
+                    text = hypothesis_text(found[row][0], sources[index], ids, data.subwords)
+                    hypotheses[index] = text
         known = references(texts)
         metrics = {**reader.metrics(), **self.scores(hypotheses, known, scores)}
         if parameters := mapping_parameters(model):
             metrics["mapping"] = parameters
         examples = [
             {"source": source, "reference": reference, "hypothesis": hypothesis}
-            for source, reference, hypothesis in zip(
-                sentences_read, known[0], hypotheses, strict=True
-            )
+            for source, reference, hypothesis in zip(sources, known[0], hypotheses, strict=True)
         ]
         return Evaluation(metrics, examples, {"hypotheses.txt": hypotheses})
 
@@ -155,11 +158,17 @@ class Generation(Task):
             max_source_length: in subwords, end of sentence not counted; None: no limit.
             device: where ``model`` is.
         """
-        search = search.with_vocabulary(subwords.target.piece_ids)
+        search = search.with_vocabulary(subwords.target.written_ids)
         begun = [""] * len(sentences) if prefixes is None else prefixes
-        given = [subwords.target.encode(prefix) for prefix in begun]
         found: list[list[tuple[str, float]]] = [[(prefix, 0.0)] for prefix in begun]
-        ids = [subwords.source.encode(sentence)[:max_source_length] for sentence in sentences]
+        ids = [
+            _ids(subwords.source, sentence, sentence, model.copying)[:max_source_length]
+            for sentence in sentences
+        ]
+        given = [
+            _ids(subwords.target, prefix, sentence, model.copying)
+            for prefix, sentence in zip(begun, sentences, strict=True)
+        ]
         order = sorted((i for i in range(len(ids)) if ids[i]), key=lambda i: len(ids[i]))
         for members in _batches(order, [len(row) + 1 for row in ids], batch_tokens):
             rows = [torch.tensor([*ids[i], EOS_ID]) for i in members]
@@ -179,6 +188,14 @@ class Generation(Task):
                 )
                 found[i] = [(text, h.score) for text, h in zip(texts, best, strict=True)]
         return found
+
+
+def _ids(vocabulary: Vocabulary, text: str, source: str, copying: bool) -> Sequence[int]:
+    """The ids of a text, with those of unknown words of ``source`` if they are to be copied."""
+    ids = vocabulary.encode(text)
+    if not copying:
+        return ids
+    return vocabulary.extended(ids, text, vocabulary.unknown_words(source))
 
 
 def _batches(order: list[int], lengths: list[int], tokens: int) -> Iterator[list[int]]:

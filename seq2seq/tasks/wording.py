@@ -24,7 +24,7 @@ def hypothesis_text(
         subwords: the vocabularies of both sides.
     """
     if hypothesis.attention is None or UNK_ID not in hypothesis.tokens:
-        return subwords.target.decode(hypothesis.tokens)
+        return subwords.target.decode(hypothesis.tokens, sentence)
     place = subwords.source.words(source)
     real = [i for i, word in enumerate(place) if word >= 0]
     words = sentence.split()
@@ -34,4 +34,4 @@ def hypothesis_text(
         for token, row in zip(hypothesis.tokens, attention[:-1], strict=True)
         if token == UNK_ID
     ]
-    return subwords.target.decode(hypothesis.tokens, unknown)
+    return subwords.target.decode(hypothesis.tokens, sentence, unknown)

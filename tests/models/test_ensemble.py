@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import recurrent, transformer
+from small_models import recurrent, transformer
 from torch import Tensor
 
 from seq2seq.mappings import Sparsemax

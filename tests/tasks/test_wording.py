@@ -45,7 +45,7 @@ def test_known_words_stay_as_they_are(subwords: SubwordPair) -> None:
 
 def test_a_text_is_the_piece_that_is_written_so_or_its_pieces(subwords: SubwordPair) -> None:
     target = subwords.target
-    assert target.piece_ids("<unk>") == [UNK_ID]
+    assert target.written_ids("<unk>") == [UNK_ID]
     piece = target.pieces([10])[0]
-    assert target.piece_ids(piece) == [10]
-    assert target.piece_ids("small words") == target.encode("small words")
+    assert target.written_ids(piece) == [10]
+    assert target.written_ids("small words") == target.encode("small words")
