@@ -1,8 +1,24 @@
-"""Translation models: encoder-decoders with attention mappings of choice."""
+"""Models with attention mappings of choice."""
 
+from seq2seq.models.attending import AttendingModel
+from seq2seq.models.decomposable_attention import DecomposableAttention
 from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step
+from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.models.recurrent import Recurrent
+from seq2seq.models.recurrent_classifier import RecurrentClassifier
 from seq2seq.models.state import State
 from seq2seq.models.transformer import Transformer
 
-__all__ = ["EncoderDecoder", "Output", "Recurrent", "State", "Step", "Transformer"]
+__all__ = [
+    "AttendingModel",
+    "Classification",
+    "DecomposableAttention",
+    "EncoderDecoder",
+    "Output",
+    "PairClassifier",
+    "Recurrent",
+    "RecurrentClassifier",
+    "State",
+    "Step",
+    "Transformer",
+]

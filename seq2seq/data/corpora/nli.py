@@ -87,4 +87,3 @@ class Nli(LabeledPairs):
             for given, default in zip(self._columns, DEFAULT_COLUMNS[reader], strict=True)
         )
         return LabeledFiles(paths, reader, (label, premise, hypothesis))
-
