@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Generator
 from torch.utils.data import DataLoader, Dataset
@@ -22,10 +23,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Encoded:
-    """Both sides of a split as ids; row i of one translates row i of the other."""
+    """Both sides of a split as ids; row i of one translates row i of the other.
+
+    `labels` has the class of each row, of corpora that have classes.
+    """
 
     source: Sequences
     target: Sequences
+    labels: NDArray[np.int64] | None = None
 
     @property
     def lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -43,8 +48,11 @@ class PlannedBatches(Dataset[Batch]):
         return len(self.plan)
 
     def __getitem__(self, k: int) -> Batch:
-        encoded = self.encoded
-        return collate(encoded.source, encoded.target, self.plan.rows(k), bos=BOS_ID, eos=EOS_ID)
+        encoded, rows = self.encoded, self.plan.rows(k)
+        batch = collate(encoded.source, encoded.target, rows, bos=BOS_ID, eos=EOS_ID)
+        if encoded.labels is not None:
+            batch.labels = torch.from_numpy(encoded.labels[rows])
+        return batch
 
 
 def _unchanged(batch: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from seq2seq.data.cache import cache_folder, column_key, content_key
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.errors import DataError
+from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.sequences import Sequences
 from seq2seq.data.subword_training import build_subwords
@@ -30,6 +31,7 @@ def prepare(
     *,
     subwords: Mapping[str, Any] | None = None,
     limits: Mapping[str, int | None] | None = None,
+    labels: Sequence[str] | None = None,
     cache: str | Path | None = None,
 ) -> ParallelData:
     """Everything before the first batch: texts, subwords, ids.
@@ -38,6 +40,7 @@ def prepare(
         corpus: the corpus.
         subwords: arguments of `build_subwords`, and `sampling` of `ParallelData`.
         limits: `max_source_length` and `max_target_length` of `ParallelData`.
+        labels: names of the classes, of a corpus that has a column `label`.
         cache: folder to keep subword models and ids in; None for the default place.
     """
     texts = corpus.load()
@@ -46,7 +49,9 @@ def prepare(
     settings = dict(subwords or {})
     sampling = settings.pop("sampling", None)
     pair = build_subwords(texts["train"], **settings, cache_folder=cache)
-    return ParallelData(texts, pair, **(limits or {}), sampling=sampling, cache=cache)
+    return ParallelData(
+        texts, pair, **(limits or {}), sampling=sampling, labels=labels, cache=cache
+    )
 
 
 class ParallelData:
@@ -62,6 +67,8 @@ class ParallelData:
         max_target_length: the same for the target side.
         sampling: `alpha` and `nbest` of `Subwords.encode`, to train on segmentations drawn anew
             each epoch; None, or an alpha of None, takes the best one always.
+        labels: names of the classes of the column `label`, in the order of their numbers in a
+            batch; None: examples have no classes.
         cache: folder to keep the ids in; None for the default place.
     """
 
@@ -73,12 +80,14 @@ class ParallelData:
         max_source_length: int | None = 256,
         max_target_length: int | None = 256,
         sampling: Mapping[str, Any] | None = None,
+        labels: Sequence[str] | None = None,
         cache: str | Path | None = None,
     ) -> None:
         self.texts = corpus if isinstance(corpus, DatasetDict) else corpus.load()
         self.subwords = subwords
         self._limits = (max_source_length, max_target_length)
         self._sampling = dict(sampling or {})
+        self.labels = None if labels is None else tuple(labels)
         self._cache = cache_folder(cache)
         self._encoded: dict[str, Encoded] = {}
 
@@ -97,7 +106,8 @@ class ParallelData:
         """Both sides of a split as ids, without bos and eos."""
         if name not in self._encoded:
             keys = self._keys(name)
-            self._encoded[name] = Encoded(**{c: self._ids(name, c, keys[c]) for c in keys})
+            ids = {column: self._ids(name, column, key) for column, key in keys.items()}
+            self._encoded[name] = Encoded(**ids, labels=self._label_ids(name))
         return self._encoded[name]
 
     def train_loader(
@@ -193,6 +203,9 @@ class ParallelData:
             ids = mapped()
         return Sequences.from_arrow(ids.data["ids"])
 
+    def _label_ids(self, name: str) -> NDArray[np.int64] | None:
+        return None if self.labels is None else label_ids(self.split(name), self.labels, name)
+
     def _short_rows(self) -> NDArray[np.int64]:
         encoded = self.encoded("train")
         keep = np.ones(len(encoded.source), dtype=bool)
@@ -229,4 +242,4 @@ class ParallelData:
                 x if limit is None or len(x) <= limit else shortest[row]
                 for row, x in enumerate(ids)
             )
-        return Encoded(**drawn)
+        return Encoded(**drawn, labels=best.labels)

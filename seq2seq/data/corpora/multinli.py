@@ -29,4 +29,4 @@ class MultiNli(FolderOfPairs):
         Layout("multinli_1.0_{}.jsonl", read_json_lines, GOLD, SPLITS),
         Layout("multinli_1.0_{}.txt", read_tsv, GOLD, SPLITS),
     )
-    source = "Download it with `python scripts/prepare_multinli.py`"
+    source = "Download it with `python scripts/prepare_entailment.py multinli`"

@@ -37,5 +37,5 @@ class Sick(FolderOfPairs):
             {"train": "train", "validation": "dev", "test": "test"},
         ),
     )
-    source = "Download it with `python scripts/prepare_sick.py`"
+    source = "Download it with `python scripts/prepare_entailment.py sick`"
     next_step = "the model of Parikh et al.: experiment=sick_decomposable"

@@ -24,5 +24,5 @@ class Snli(FolderOfPairs):
         Layout("snli_1.0_{}.txt", read_tsv, GOLD, SPLITS),
         Layout("{}.tsv", read_tsv, (0, 1, 2), SPLITS),
     )
-    source = "Download it with `python scripts/prepare_snli.py`"
+    source = "Download it with `python scripts/prepare_entailment.py snli`"
     next_step = "attention that is sparse in segments: data=snli attention=fusedmax"
