@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -79,5 +79,5 @@ class Batch:
         return self._each(Tensor.pin_memory)
 
     def _each(self, function: Callable[[Tensor], Tensor]) -> Batch:
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{n: None if x is None else function(x) for n, x in tensors.items()})
+        tensors = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return replace(self, **{n: function(x) for n, x in tensors if x is not None})
