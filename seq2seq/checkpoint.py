@@ -4,7 +4,8 @@
 
     model.safetensors        the weights
     config.yaml              the run's configuration, resolved: model and data are built from it
-    subwords.model           the SentencePiece model (two files where each side has its own)
+    subwords.model           the SentencePiece model, or words.json (two files where each side has
+                             its own)
     metrics.json             scores, when there are any
 
 Loading runs no code that the directory brings: the weights are safetensors, the configuration is

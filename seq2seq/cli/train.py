@@ -43,10 +43,13 @@ def train(config: DictConfig) -> None:
     corpus = instantiate(config.data.corpus)
     data = task.prepare(corpus, **_plain(config.data, "subwords", "cache", "limits"))
     batch = _plain(config.data, "batch")["batch"]
-    loader = data.train_loader(seed=config.seed, **batch)
+    copying = config.model.get("copying", False)
+    loader = data.train_loader(seed=config.seed, copying=copying, **batch)
     arguments = task.model_arguments(data.subwords)
     model = instantiate(config.model, **arguments, _convert_="all")
     task.check_model(model)
+    if config.resume is None:
+        task.initialize(model, data.subwords, cache=config.data.cache)
     check_lengths(model.max_length, _plain(config.data, "limits")["limits"])
     resolved = _plain(config)
     resolved["model"].update(arguments)

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, Batch
 from seq2seq.data.cache import content_key
+from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.plan import Plan, epoch_plan, sorted_plan
 from seq2seq.data.sequences import Sequences, collate
 
@@ -25,12 +26,14 @@ logger = logging.getLogger(__name__)
 class Encoded:
     """Both sides of a split as ids; row i of one translates row i of the other.
 
-    `labels` has the class of each row, of corpora that have classes.
+    `labels` has the class of each row, of corpora that have classes. With `extended_ids`, batches
+    tell unknown words of a source apart.
     """
 
     source: Sequences
     target: Sequences
     labels: NDArray[np.int64] | None = None
+    extended_ids: ExtendedIds | None = None  # where words are to be copied
 
     @property
     def lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -52,7 +55,7 @@ class PlannedBatches(Dataset[Batch]):
         batch = collate(encoded.source, encoded.target, rows, bos=BOS_ID, eos=EOS_ID)
         if encoded.labels is not None:
             batch.labels = torch.from_numpy(encoded.labels[rows])
-        return batch
+        return batch if encoded.extended_ids is None else encoded.extended_ids(batch)
 
 
 def _unchanged(batch: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from seq2seq.data.cache import cache_folder, column_key, content_key
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.errors import DataError
+from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.sequences import Sequences
-from seq2seq.data.subword_training import build_subwords
-from seq2seq.data.subwords import SubwordPair, Subwords, seed_sampling
+from seq2seq.data.subwords import SubwordPair, seed_sampling
+from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.vocabulary_building import build_subwords
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +52,11 @@ def prepare(
     settings = dict(subwords or {})
     sampling = settings.pop("sampling", None)
     pair = build_subwords(texts["train"], **settings, cache_folder=cache)
-    return ParallelData(
+    data = ParallelData(
         texts, pair, **(limits or {}), sampling=sampling, labels=labels, cache=cache
     )
+    data.unlabeled.update(getattr(corpus, "unlabeled", {}))
+    return data
 
 
 class ParallelData:
@@ -70,6 +75,10 @@ class ParallelData:
         labels: names of the classes of the column `label`, in the order of their numbers in a
             batch; None: examples have no classes.
         cache: folder to keep the ids in; None for the default place.
+
+    Attributes:
+        unlabeled: how many examples of each split were left out for want of a class, as the corpus
+            counted them.
     """
 
     def __init__(
@@ -88,6 +97,7 @@ class ParallelData:
         self._limits = (max_source_length, max_target_length)
         self._sampling = dict(sampling or {})
         self.labels = None if labels is None else tuple(labels)
+        self.unlabeled: dict[str, int] = dict(getattr(corpus, "unlabeled", {}))
         self._cache = cache_folder(cache)
         self._encoded: dict[str, Encoded] = {}
 
@@ -106,8 +116,9 @@ class ParallelData:
         """Both sides of a split as ids, without bos and eos."""
         if name not in self._encoded:
             keys = self._keys(name)
-            ids = {column: self._ids(name, column, key) for column, key in keys.items()}
-            self._encoded[name] = Encoded(**ids, labels=self._label_ids(name))
+            ids = {c: self._ids(name, c, keys[c]) for c in keys}
+            labels = self._label_ids(name)
+            self._encoded[name] = Encoded(ids["source"], ids["target"], labels)
         return self._encoded[name]
 
     def train_loader(
@@ -120,12 +131,14 @@ class ParallelData:
         world_size: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
+        copying: bool = False,
     ) -> TrainLoader:
-        """Shuffled training batches; see `TrainLoader` for what the arguments mean."""
+        """Shuffled training batches; see `TrainLoader` and `loader` for what the arguments mean."""
         sampling = self._sampling.get("alpha") is not None
 
         def encode(seed: int, epoch: int) -> Encoded:
-            return self._sampled(seed, epoch) if sampling else self.encoded("train")
+            encoded = self._sampled(seed, epoch) if sampling else self.encoded("train")
+            return self._copyable(encoded, "train") if copying else encoded
 
         return TrainLoader(
             encode,
@@ -149,13 +162,16 @@ class ParallelData:
         sentences: int | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
+        copying: bool = False,
     ) -> EvaluationLoader:
         """All examples of a split (or the first so many), longest first.
 
-        Nothing is left out; `batch.indices` gives the order back.
+        Nothing is left out; `batch.indices` gives the order back. With `copying`, for models that
+        copy, words that the vocabulary lacks have ids too (`ExtendedIds`).
         """
+        encoded = self.encoded(split)
         return EvaluationLoader(
-            self.encoded(split),
+            self._copyable(encoded, split) if copying else encoded,
             tokens,
             sentences=sentences,
             num_workers=num_workers,
@@ -175,7 +191,7 @@ class ParallelData:
     def _ids(self, name: str, column: str, key: str) -> Sequences:
         path = self._cache / "ids" / f"{key}.arrow"
         path.parent.mkdir(parents=True, exist_ok=True)
-        subwords: Subwords = getattr(self.subwords, column)
+        subwords: Vocabulary = getattr(self.subwords, column)
 
         def encode(table: pa.Table) -> pa.Table:
             ids = subwords.encode_batch(table[column].to_pylist())
@@ -206,6 +222,15 @@ class ParallelData:
     def _label_ids(self, name: str) -> NDArray[np.int64] | None:
         return None if self.labels is None else label_ids(self.split(name), self.labels, name)
 
+    def _copyable(self, encoded: Encoded, split: str) -> Encoded:
+        """The same, in whose batches unknown words of a source are told apart."""
+        if not self.subwords.joint:
+            raise DataError(
+                "model.copying=true needs one vocabulary for both sides: set "
+                "data.subwords.joint=true (and no target_model of its own), or model.copying=false"
+            )
+        return replace(encoded, extended_ids=ExtendedIds(self.split(split), self.subwords.source))
+
     def _short_rows(self) -> NDArray[np.int64]:
         encoded = self.encoded("train")
         keep = np.ones(len(encoded.source), dtype=bool)
@@ -232,7 +257,7 @@ class ParallelData:
         drawn = {}
         for number, column in enumerate(("source", "target")):
             texts: list[str] = self.split("train")[column][:]
-            subwords: Subwords = getattr(self.subwords, column)
+            subwords: Vocabulary = getattr(self.subwords, column)
             limit = self._limits[number]
             seed_sampling([seed, epoch, number])
             ids = subwords.encode_batch(texts, sample=True, **self._sampling)
@@ -242,4 +267,4 @@ class ParallelData:
                 x if limit is None or len(x) <= limit else shortest[row]
                 for row, x in enumerate(ids)
             )
-        return Encoded(**drawn, labels=best.labels)
+        return Encoded(drawn["source"], drawn["target"], best.labels)

@@ -64,21 +64,13 @@ class Entailment(Task):
     ) -> ParallelData:
         """See the base class; checks all labels."""
         data = prepare(corpus, subwords=subwords, limits=limits, labels=self.labels, cache=cache)
-        return self._checked(corpus, data)
+        return _checked(data)
 
     def open(
         self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
     ) -> ParallelData:
         """See the base class; checks all labels."""
-        data = ParallelData(corpus, subwords, labels=self.labels, cache=cache)
-        return self._checked(corpus, data)
-
-    def _checked(self, corpus: Corpus, data: ParallelData) -> ParallelData:
-        """The data, every label known, and the corpus's count of pairs without one."""
-        for split in data.splits:
-            data.encoded(split)
-        data.unlabeled = dict(getattr(corpus, "unlabeled", {}))
-        return data
+        return _checked(ParallelData(corpus, subwords, labels=self.labels, cache=cache))
 
     def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
         """The size of the vocabulary, which both sentences share, and the classes."""
@@ -132,8 +124,9 @@ class Entailment(Task):
         progress: Progress = silent,
     ) -> Evaluation:
         """See the base class; there is nothing to search, and all scores are always computed."""
-        number = len(data.split(split)) if sentences is None else sentences
-        texts = data.split(split).select(range(min(number, len(data.split(split)))))
+        texts = data.split(split)
+        if sentences is not None:
+            texts = texts.select(range(min(sentences, len(texts))))
         probabilities = torch.zeros(len(texts), len(self.labels))
         statistics: dict[str, AttentionStatistics] = {}
         criterion, total = SequenceLoss(ignore_index=NO_CLASS), 0.0
@@ -144,7 +137,9 @@ class Entailment(Task):
                 total += float(_loss(criterion, model, found, batch).loss_sum)
                 probabilities[batch.indices.cpu()] = _probabilities(model, found).cpu()
                 _update(statistics, found, batch)
-        gold = [self.labels[i] for i in data.label_numbers(split)[: len(texts)]]
+        numbers = data.encoded(split).labels
+        assert numbers is not None
+        gold = [self.labels[i] for i in numbers[: len(texts)].tolist()]
         predicted = [self.labels[i] for i in probabilities.argmax(1).tolist()]
         metrics: dict[str, Any] = {
             "loss": total / max(len(texts), 1),
@@ -242,6 +237,13 @@ def read(model: PairClassifier, batch: Batch, *, return_attention: bool = False)
         batch.target_lengths - 1,
         return_attention=return_attention,
     )
+
+
+def _checked(data: ParallelData) -> ParallelData:
+    """The data, of which every label is one of the classes."""
+    for split in data.splits:
+        data.encoded(split)
+    return data
 
 
 def _loss(

@@ -81,6 +81,17 @@ class Task(ABC):
                 f"needs a {self.model_type.__name__}"
             )
 
+    def initialize(  # noqa: B027: most tasks have none
+        self, model: Any, subwords: SubwordPair, *, cache: str | Path | None = None
+    ) -> None:
+        """Give a new model first weights that come from elsewhere; by default there are none.
+
+        Args:
+            model: built, its weights drawn.
+            subwords: its vocabularies.
+            cache: folder to keep what was read in; None for the default place.
+        """
+
     @abstractmethod
     def loss(self, model: Any, batch: Batch, criterion: SequenceLoss) -> SequenceLossOutput:
         """The summed loss of a batch, and the number of its terms."""

@@ -57,7 +57,8 @@ def recurrent(mapping: str = "softmax", **options: object) -> EncoderDecoder:
         "decoder_layers": 2,
         "mapping": (MAPPINGS | LEARNED | STATEFUL)[mapping](),
     }
-    return Recurrent(SOURCE_SIZE, TARGET_SIZE, **(defaults | options)).double().eval()
+    source_size = TARGET_SIZE if options.get("copying") else SOURCE_SIZE
+    return Recurrent(source_size, TARGET_SIZE, **(defaults | options)).double().eval()
 
 
 def transformer(mapping: str = "softmax", **options: object) -> EncoderDecoder:
@@ -72,7 +73,8 @@ def transformer(mapping: str = "softmax", **options: object) -> EncoderDecoder:
     }
     choices = MAPPINGS | LEARNED | PER_HEAD
     kinds = {f"{place}_mapping": choices[mapping]() for place in ("cross", "encoder", "decoder")}
-    model = Transformer(SOURCE_SIZE, TARGET_SIZE, **(kinds | defaults | options))
+    source_size = TARGET_SIZE if options.get("copying") else SOURCE_SIZE
+    model = Transformer(source_size, TARGET_SIZE, **(kinds | defaults | options))
     return model.double().eval()
 
 
@@ -87,6 +89,13 @@ def _variants() -> dict[str, Callable[[], EncoderDecoder]]:
         ("lstm", "gru"), (True, False), ("dot", "general", "additive")
     ):
         add(recurrent, cell=cell, input_feeding=feeding, score=score)
+    for feeding, score in itertools.product((True, False), ("dot", "general", "additive")):
+        add(recurrent, coverage=True, input_feeding=feeding, score=score)
+    add(recurrent, coverage=True, mapping="constrained sparsemax")
+    for mapping in ("softmax", "sparsemax"):
+        add(recurrent, copying=True, mapping=mapping)
+        add(transformer, copying=True, mapping=mapping)
+    add(recurrent, copying=True, coverage=True, input_feeding=False)
     add(recurrent, bidirectional=False, encoder_layers=1, decoder_layers=3)
     add(recurrent, bridge="copy", tie_embeddings="target", embedding_size=8)
     for norm, positions in itertools.product(("pre", "post"), ("sinusoidal", "learned", "rotary")):
