@@ -88,7 +88,7 @@ def train(config: DictConfig) -> None:
     print(
         f"\n{minutes:.1f} minutes. Look closer: tensorboard --logdir {shlex.quote(_shown(folder))}"
     )
-    print(f"Translate: echo '…' | seq2seq-translate checkpoint={_quoted(folder)}")
+    print(f"Use it: {task.use} checkpoint={_quoted(folder)}")
     if getattr(corpus, "next_step", None):
         print(f"Next: {corpus.next_step}")
 

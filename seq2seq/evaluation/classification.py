@@ -22,7 +22,7 @@ def classification_scores(
         recall      n_cc / Σ_p n_cp                    0 where c never occurs
         f1          2 · precision · recall / (precision + recall), 0 where both are 0
         macro_f1    the mean of f1 over the classes
-        majority_accuracy   of always predicting the gold label that is most frequent here
+        majority    the accuracy of always predicting the gold label that is most frequent here
 
     Args:
         gold: the true label of each example.
@@ -31,9 +31,9 @@ def classification_scores(
         unlabeled: examples left out for want of a gold label, for the signature.
 
     Returns:
-        ``{"accuracy": {"score": …, "low": …, "high": …, "signature": …}, "macro_f1": …,
-        "majority_accuracy": …, "classes": {label: {"precision": …, "recall": …, "f1": …,
-        "support": …, "predicted": {label: count}}}}``.
+        ``{"accuracy": {"score": …, "low": …, "high": …, "majority": …, "signature": …},
+        "macro_f1": {"score": …, "signature": …}, "f1": {label: {"score": …, "precision": …,
+        "recall": …, "predicted": {label: count}, "signature": …}}}``.
 
     Raises:
         ValueError: if there is nothing to score, or a label is not one of ``labels``.
@@ -48,41 +48,43 @@ def classification_scores(
     pairs = Counter(zip(gold, predicted, strict=True))
     classes = {label: _class_scores(label, pairs, labels) for label in labels}
     number, right = len(gold), sum(pairs[label, label] for label in labels)
-    low, high = wilson_interval(right, number)
-    majority = max(labels, key=lambda label: classes[label]["support"])
+    low, high = (100 * bound for bound in wilson_interval(right, number))
+    label, count = max(Counter(gold).items(), key=lambda item: item[1])
+    majority = 100 * count / number
     signature = f"n:{number}|unlabeled:{unlabeled}|classes:{len(labels)}"
     return {
         "accuracy": {
             "score": 100 * right / number,
-            "low": 100 * low,
-            "high": 100 * high,
-            "signature": f"{signature}|wilson95:{100 * low:.2f}-{100 * high:.2f}",
+            "low": low,
+            "high": high,
+            "majority": majority,
+            "signature": f"{signature}|wilson95:{low:.2f}-{high:.2f}|always {label}:{majority:.2f}",
         },
         "macro_f1": {
-            "score": sum(scores["f1"] for scores in classes.values()) / len(labels),
+            "score": sum(scores["score"] for scores in classes.values()) / len(labels),
             "signature": signature,
         },
-        "majority_accuracy": {
-            "score": 100 * classes[majority]["support"] / number,
-            "signature": f"{signature}|always:{majority}",
-        },
-        "classes": classes,
+        "f1": classes,
     }
 
 
 def _class_scores(
     label: str, pairs: Counter[tuple[str, str]], labels: Sequence[str]
 ) -> dict[str, Any]:
-    """Precision, recall and F1 of a class, and what its examples were taken for."""
+    """F1, precision and recall of a class, and what its examples were taken for."""
     right = pairs[label, label]
     chosen = sum(pairs[other, label] for other in labels)
-    support = sum(pairs[label, other] for other in labels)
+    predicted = {other: pairs[label, other] for other in labels}
+    support = sum(predicted.values())
+    precision = 100 * right / chosen if chosen else 0.0
+    recall = 100 * right / support if support else 0.0
+    counts = "|".join(f"as {other}:{count}" for other, count in predicted.items())
     return {
-        "precision": 100 * right / chosen if chosen else 0.0,
-        "recall": 100 * right / support if support else 0.0,
-        "f1": 200 * right / (chosen + support) if chosen + support else 0.0,
-        "support": support,
-        "predicted": {other: pairs[label, other] for other in labels},
+        "score": 200 * right / (chosen + support) if chosen + support else 0.0,
+        "precision": precision,
+        "recall": recall,
+        "predicted": predicted,
+        "signature": f"precision:{precision:.2f}|recall:{recall:.2f}|{counts}",
     }
 
 

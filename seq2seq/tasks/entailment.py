@@ -47,6 +47,7 @@ class Entailment(Task):
     """
 
     model_type = PairClassifier
+    use = r"printf 'premise\thypothesis\n' | seq2seq-predict"
     monitor = "accuracy"
     validation_scores = ("accuracy", "macro_f1")
 
@@ -157,7 +158,7 @@ class Entailment(Task):
             metrics,
             examples,
             {"predictions.tsv": self._table(examples, probabilities)},
-            {"confusion": partial(confusion_heat_map, metrics["classes"])},
+            {"confusion": partial(confusion_heat_map, metrics["f1"])},
         )
 
     def _table(self, examples: Sequence[Mapping[str, str]], probabilities: Tensor) -> list[str]:

@@ -16,27 +16,26 @@ PREDICTED = ["yes", "yes", "yes", "no", "yes", "yes", "maybe", "no"]
 def test_scores_are_those_worked_by_hand():
     scores = classification_scores(GOLD, PREDICTED, LABELS, unlabeled=2)
     assert scores["accuracy"]["score"] == 62.5
+    assert scores["accuracy"]["majority"] == 50.0
     assert scores["accuracy"]["signature"].startswith("n:8|unlabeled:2|classes:3|wilson95:")
-    assert scores["majority_accuracy"] == {
-        "score": 50.0,
-        "signature": "n:8|unlabeled:2|classes:3|always:yes",
-    }
-    yes, maybe, no = (scores["classes"][label] for label in LABELS)
+    assert scores["accuracy"]["signature"].endswith("|always yes:50.00")
+    yes, maybe, no = (scores["f1"][label] for label in LABELS)
     assert yes["precision"] == 60.0
     assert yes["recall"] == 75.0
-    assert yes["f1"] == pytest.approx(2 * 60 * 75 / 135)
+    assert yes["score"] == pytest.approx(2 * 60 * 75 / 135)
     assert yes["predicted"] == {"yes": 3, "maybe": 0, "no": 1}
-    assert (maybe["precision"], maybe["support"]) == (100.0, 3)
+    assert yes["signature"] == "precision:60.00|recall:75.00|as yes:3|as maybe:0|as no:1"
+    assert maybe["precision"] == 100.0
     assert maybe["recall"] == pytest.approx(100 / 3)
-    assert maybe["f1"] == pytest.approx(50.0)
+    assert maybe["score"] == pytest.approx(50.0)
     assert (no["precision"], no["recall"]) == (50.0, 100.0)
     assert scores["macro_f1"]["score"] == pytest.approx((2 * 60 * 75 / 135 + 50 + 200 / 3) / 3)
 
 
 def test_a_class_that_is_never_seen_scores_zero():
     scores = classification_scores(["yes"], ["no"], LABELS)
-    assert scores["classes"]["maybe"]["f1"] == 0.0
-    assert scores["classes"]["no"]["recall"] == 0.0
+    assert scores["f1"]["maybe"]["score"] == 0.0
+    assert scores["f1"]["no"]["recall"] == 0.0
     assert scores["accuracy"]["score"] == 0.0
 
 
