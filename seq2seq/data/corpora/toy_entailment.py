@@ -18,13 +18,23 @@ sell the golden ring`, and not the other way.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from datasets import Dataset, DatasetDict
 
 from seq2seq.data.corpora.toy import core
-from seq2seq.data.corpora.toy.lexicon import Adjective, Lexicon, Noun, Tail, Verb, lexicon
+from seq2seq.data.corpora.toy.lexicon import (
+    Adjective,
+    Entry,
+    Lexicon,
+    Noun,
+    Pool,
+    Tail,
+    Verb,
+    lexicon,
+    zipf,
+)
 
 LABELS = ("entailment", "neutral", "contradiction")
 MODIFIERS = ("subject", "object", "manner", "place", "time")
@@ -197,26 +207,30 @@ class Pairs:
 
     # Words
 
+    def _draw(self, entries: Sequence[Entry]) -> Entry:
+        """One of the entries; those before are more frequent, as in the toy corpus."""
+        return Pool(zipf(entries, 1.0, Tail().core_exponent, 2.0)).draw(self.draw_from)
+
     def _event(self) -> Event:
-        verb = self.draw_from.choice(self._verbs)
+        verb = self._draw(self._verbs)
         subject, object_ = self._noun(verb.subjects), self._noun(verb.objects)
         modifiers = {
             "subject": self._adjective(subject),
             "object": self._adjective(object_),
-            "manner": self.draw_from.choice(core.MANNERS)[0],
+            "manner": self._draw(core.MANNERS)[0],
             "place": self._place(),
-            "time": self.draw_from.choice(self._times),
+            "time": self._draw(self._times),
         }
         return Event(subject, verb, object_, modifiers)
 
     def _noun(self, kinds: frozenset[str]) -> Noun:
-        return self.draw_from.choice(self._nouns[self.draw_from.choice(sorted(kinds))])
+        return self._draw(self._nouns[self.draw_from.choice(sorted(kinds))])
 
     def _adjective(self, noun: Noun) -> str:
-        return " ".join(self.draw_from.choice(self._adjectives[noun.kind]).words)
+        return " ".join(self._draw(self._adjectives[noun.kind]).words)
 
     def _place(self) -> str:
-        preposition, _ = self.draw_from.choice(core.PREPOSITIONS)
+        preposition, _ = self._draw(core.PREPOSITIONS)
         return f"{preposition} the {' '.join(self._noun(frozenset(['place'])).singular)}"
 
     def _changed(self, event: Event) -> Event:
@@ -225,14 +239,13 @@ class Pairs:
         if part == "verb":
             return replace(event, verb=self._other_verb(event))
         old = event.subject if part == "subject" else event.object
-        alike = [noun for noun in self._nouns[old.kind] if noun.key != old.key]
-        other = self.draw_from.choice(alike)
+        other = self._draw([noun for noun in self._nouns[old.kind] if noun.key != old.key])
         if part == "subject":
             return replace(event, subject=other)
         return replace(event, object=other)
 
     def _other_verb(self, event: Event) -> Verb:
-        return self.draw_from.choice(
+        return self._draw(
             [
                 verb
                 for verb in self._verbs
