@@ -28,6 +28,9 @@ class DecomposableAttention(PairClassifier):
         compare     u_i = G([a_i; β_i]),  v_j = G([b_j; α_j])
         aggregate   H([Σ_i u_i; Σ_j v_j]), then a linear layer to the classes
 
+    With ``differences``, G reads ``[a; β; a − β; a ∘ β]``, as in Chen et al. (2017): whether two
+    words are the same need not be learned word by word.
+
     F, G and H are of two layers with ReLU. The end of sentence, which both sentences have, takes
     the part of the paper's token NULL. With ``intra_mapping``, each word is first joined with what
     it sees of its own sentence, near words preferred or not by a learned bias of the distance.
@@ -39,6 +42,7 @@ class DecomposableAttention(PairClassifier):
         mapping: Π, scores → weights from the hypothesis to the premise.
         reverse_mapping: Π', from the premise to the hypothesis.
         intra_mapping: within each sentence; None: no such attention.
+        differences: whether words and what they see are compared by difference and product too.
         embedding_size: width of the word vectors.
         hidden_size: width of their projection, and of F, G and H.
         dropout: on word vectors, and before each layer of F, G and H.
@@ -59,6 +63,7 @@ class DecomposableAttention(PairClassifier):
         mapping: Mapping,
         reverse_mapping: Mapping,
         intra_mapping: Mapping | None = None,
+        differences: bool = False,
         embedding_size: int = 300,
         hidden_size: int = 200,
         dropout: float = 0.2,
@@ -90,7 +95,8 @@ class DecomposableAttention(PairClassifier):
             width = 2 * hidden_size
         self.mapping, self.reverse_mapping = mapping.for_layer(), reverse_mapping.for_layer()
         self.attend = two_layers(width, hidden_size, dropout)
-        self.compare = two_layers(2 * width, hidden_size, dropout)
+        self.compare = two_layers((4 if differences else 2) * width, hidden_size, dropout)
+        self.differences = differences
         self.aggregate = two_layers(2 * hidden_size, hidden_size, dropout)
         self.output = classifying_layer(hidden_size, len(self.labels))
 
@@ -111,8 +117,7 @@ class DecomposableAttention(PairClassifier):
         scores = self.attend(b) @ self.attend(a).transpose(1, 2)  # e_ij at [j, i]
         cross = self.mapping(scores, premise_mask)
         reverse = self.reverse_mapping(scores.transpose(1, 2), hypothesis_mask)
-        u = self.compare(torch.cat([a, reverse @ b], dim=-1))
-        v = self.compare(torch.cat([b, cross @ a], dim=-1))
+        u, v = self._compared(a, reverse @ b), self._compared(b, cross @ a)
         sums = [zero_beyond(u, premise_lengths).sum(1), zero_beyond(v, hypothesis_lengths).sum(1)]
         logits = self.output(self.aggregate(torch.cat(sums, dim=-1)))
         if not return_attention:
@@ -123,6 +128,13 @@ class DecomposableAttention(PairClassifier):
         """``cross`` from hypothesis to premise, ``reverse``, and ``intra`` within each."""
         found = {"cross": [self.mapping], "reverse": [self.reverse_mapping]}
         return found if self.intra is None else {**found, "intra": [self.intra.mapping]}
+
+    def _compared(self, words: Tensor, seen: Tensor) -> Tensor:
+        """Words beside what they see of the other sentence, ``[batch, length, hidden_size]``."""
+        parts = [words, seen]
+        if self.differences:
+            parts += [words - seen, words * seen]
+        return self.compare(torch.cat(parts, dim=-1))
 
     def _words(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """``[batch, length]`` ids → ``[batch, length, width]``."""
