@@ -39,6 +39,7 @@ ALLOWED_PACKAGES = (
     "seq2seq.models",
     "seq2seq.search",
     "seq2seq.tasks",
+    "seq2seq.evaluation.rouge",
     "seq2seq.data.corpora",
 )
 
@@ -243,7 +244,18 @@ def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = Non
     # Checkpoints of earlier versions name the only task that there was.
     if not isinstance(given, dict) or "_target_" not in given:
         given = {"_target_": f"{Translation.__module__}.{Translation.__name__}"}
-    task = build({**given, **(changes or {})})
+    task = build(_merged(given, changes or {}))
     if not isinstance(task, Task):
         raise CheckpointError(f"{CONFIG}: task is a {type(task).__name__}")
     return task
+
+
+def _merged(given: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Both, with the changes in force at every depth."""
+    merged = dict(given)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            value = _merged(inner, value)
+        merged[key] = value
+    return merged

@@ -135,10 +135,11 @@ class ParallelData:
     ) -> TrainLoader:
         """Shuffled training batches; see `TrainLoader` and `loader` for what the arguments mean."""
         sampling = self._sampling.get("alpha") is not None
+        extended_ids = self._extended_ids("train", copying)
 
         def encode(seed: int, epoch: int) -> Encoded:
             encoded = self._sampled(seed, epoch) if sampling else self.encoded("train")
-            return self._copyable(encoded, "train") if copying else encoded
+            return replace(encoded, extended_ids=extended_ids)
 
         return TrainLoader(
             encode,
@@ -169,9 +170,8 @@ class ParallelData:
         Nothing is left out; `batch.indices` gives the order back. With `copying`, for models that
         copy, words that the vocabulary lacks have ids too (`ExtendedIds`).
         """
-        encoded = self.encoded(split)
         return EvaluationLoader(
-            self._copyable(encoded, split) if copying else encoded,
+            replace(self.encoded(split), extended_ids=self._extended_ids(split, copying)),
             tokens,
             sentences=sentences,
             num_workers=num_workers,
@@ -222,14 +222,15 @@ class ParallelData:
     def _label_ids(self, name: str) -> NDArray[np.int64] | None:
         return None if self.labels is None else label_ids(self.split(name), self.labels, name)
 
-    def _copyable(self, encoded: Encoded, split: str) -> Encoded:
-        """The same, in whose batches unknown words of a source are told apart."""
+    def _extended_ids(self, split: str, copying: bool) -> ExtendedIds | None:
+        if not copying:
+            return None
         if not self.subwords.joint:
             raise DataError(
                 "model.copying=true needs one vocabulary for both sides: set "
                 "data.subwords.joint=true (and no target_model of its own), or model.copying=false"
             )
-        return replace(encoded, extended_ids=ExtendedIds(self.split(split), self.subwords.source))
+        return ExtendedIds(self.split(split), self.subwords.source)
 
     def _short_rows(self) -> NDArray[np.int64]:
         encoded = self.encoded("train")

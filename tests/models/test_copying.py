@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import TARGET_SIZE, recurrent, transformer
+from small_models import TARGET_SIZE, recurrent, transformer
 from torch import Tensor
 
 from seq2seq.mappings import Softmax, Sparsemax
