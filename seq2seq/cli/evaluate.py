@@ -29,7 +29,7 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     from rich.console import Console
     from rich.progress import track
 
-    from seq2seq.checkpoint import checkpoint_task, load_checkpoint
+    from seq2seq.checkpoint import checkpoint_task, load_checkpoints
     from seq2seq.cli.device import choose_device
     from seq2seq.data.corpora.corpus import content_of
     from seq2seq.evaluation.figures import attention_heat_map
@@ -39,7 +39,9 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     if config.references is not None:
         raise ValueError("references are of hypotheses=FILE; a checkpoint's are in its corpus")
     device = choose_device(config.device)
-    checkpoint = load_checkpoint(config.checkpoint, device)
+    checkpoint = load_checkpoints(config.checkpoint, device)
+    if not isinstance(config.checkpoint, str) and len(config.checkpoint) > 1 and not config.output:
+        raise ValueError("output: an ensemble has no folder of its own; give one, output=FOLDER")
     given = _plain(config.data)
     if "corpus" in given:
         corpus = instantiate(config.data.corpus)
@@ -59,11 +61,12 @@ def evaluate_checkpoint(config: DictConfig) -> None:
         )
 
     split = config.data.split
+    search = {"search": _plain(config.search)} if task.searches else {}
     evaluation = task.evaluate(
         checkpoint.model,
         data,
         split,
-        search=instantiate(config.search),
+        search=instantiate(config.search) if task.searches else None,
         sentences=config.sentences,
         batch_tokens=config.batch_tokens,
         attention=config.statistics,
@@ -77,11 +80,7 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     name = split if config.sentences is None else f"{split}-first-{config.sentences}"
     texts = data.split(split)
     texts = texts.select(range(min(len(texts), config.sentences or len(texts))))
-    metrics = {
-        **evaluation.metrics,
-        "search": _plain(config.search),
-        "texts": content_of(texts),
-    }
+    metrics = {**evaluation.metrics, **search, "texts": content_of(texts)}
     write_metrics(output / "metrics.json", {name: metrics})
     written = [output / "metrics.json", *write_outputs(output, name, evaluation.outputs)]
     Console().print(metrics_table(evaluation.metrics, title=f"{checkpoint.folder} on {name}"))
