@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shlex
 import sys
@@ -83,8 +84,10 @@ def train(config: DictConfig) -> None:
             metrics_table(evaluation.metrics, title=f"{config.test.split} split, best checkpoint")
         )
     minutes = (time.perf_counter() - started) / 60
+    used = sum(os.times()[:4]) / 60  # of this process and its children, imports and all
     print(
-        f"\n{minutes:.1f} minutes. Look closer: tensorboard --logdir {shlex.quote(_shown(folder))}"
+        f"\n{minutes:.1f} minutes, {used:.1f} of CPU time. "
+        f"Look closer: tensorboard --logdir {shlex.quote(_shown(folder))}"
     )
     print(f"Translate: echo '…' | seq2seq-translate checkpoint={_quoted(folder)}")
     if getattr(corpus, "next_step", None):

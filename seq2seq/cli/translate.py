@@ -21,17 +21,19 @@ def translate_lines(config: DictConfig) -> None:
     """Read ``buffer`` lines, translate them together, write them, until there are no more."""
     from hydra.utils import instantiate
 
-    from seq2seq.checkpoint import load_checkpoint
+    from seq2seq.checkpoint import load_checkpoints
     from seq2seq.cli.device import choose_device
     from seq2seq.models.encoder_decoder import EncoderDecoder
     from seq2seq.tasks.generation import Generation
 
     if config.buffer < 1:
         raise ValueError(f"buffer must be at least 1 line, got {config.buffer}")
-    if config.output != "-" and Path(config.input).resolve() == Path(config.output).resolve():
-        raise ValueError(f"input and output are the same file, {config.input}: nothing was written")
+    for name in ("input", "prefix"):
+        read = config[name]
+        if config.output != "-" and read and Path(read).resolve() == Path(config.output).resolve():
+            raise ValueError(f"{name} and output are the same file, {read}: nothing was written")
     device = choose_device(config.device)
-    checkpoint = load_checkpoint(config.checkpoint, device)
+    checkpoint = load_checkpoints(config.checkpoint, device)
     task = checkpoint.task
     if not isinstance(task, Generation):
         raise ValueError(
@@ -45,9 +47,15 @@ def translate_lines(config: DictConfig) -> None:
     if model.max_length is not None:
         longest = min(longest, model.max_length - 1)
     number = 0
-    with _reader(config.input) as lines, _writer(config.output) as out:
-        for chunk in _chunks(_decoded(lines, config.input), config.buffer):
-            for offset, line in enumerate(chunk):
+    with (
+        _reader(config.input) as lines,
+        _reader(config.prefix) as beginnings,
+        _writer(config.output) as out,
+    ):
+        pairs = _paired(_decoded(lines, config.input), beginnings, config)
+        for chunk in _chunks(pairs, config.buffer):
+            sentences, prefixes = zip(*chunk, strict=True)
+            for offset, line in enumerate(sentences):
                 length = len(subwords.source.encode(line))
                 if length > longest:
                     log.warning(
@@ -60,8 +68,9 @@ def translate_lines(config: DictConfig) -> None:
             for hypotheses in task.generate(
                 model,
                 subwords,
-                chunk,
+                sentences,
                 search,
+                prefixes=prefixes,
                 batch_tokens=config.batch_tokens,
                 max_source_length=longest,
                 device=device,
@@ -86,12 +95,36 @@ def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
             raise ValueError(f"input {name}: line {number:,} is not UTF-8 ({error})") from error
 
 
-def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    while chunk := list(itertools.islice(lines, size)):
+def _paired(
+    lines: Iterator[str], beginnings: Iterable[bytes], config: DictConfig
+) -> Iterator[tuple[str, str]]:
+    """Each line with its prefix.
+
+    Raises:
+        ValueError: where one of the two ends before the other.
+    """
+    if config.prefix is None:
+        yield from zip(lines, itertools.repeat(""))
+        return
+    prefixes = _decoded(beginnings, config.prefix)
+    for number, (line, prefix) in enumerate(itertools.zip_longest(lines, prefixes), start=1):
+        if line is None or prefix is None:
+            short, long = ("input", "prefix") if line is None else ("prefix", "input")
+            raise ValueError(
+                f"{short} {config[short]} ends before line {number:,}, which {long} "
+                f"{config[long]} has; give a prefix a line, empty lines for none"
+            )
+        yield line, prefix
+
+
+def _chunks(pairs: Iterator[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
+    while chunk := list(itertools.islice(pairs, size)):
         yield chunk
 
 
-def _reader(name: str) -> contextlib.AbstractContextManager[Iterable[bytes]]:
+def _reader(name: str | None) -> contextlib.AbstractContextManager[Iterable[bytes]]:
+    if name is None:
+        return contextlib.nullcontext(())
     if name == "-":
         return contextlib.nullcontext(iter(sys.stdin.buffer.readline, b""))
     return Path(name).open("rb")
