@@ -45,12 +45,14 @@ def evaluate_checkpoint(config: DictConfig) -> None:
         )
 
     split = config.data.split
-    search: Any = OmegaConf.to_container(config.search, resolve=True)
+    search = (
+        {"search": OmegaConf.to_container(config.search, resolve=True)} if task.searches else {}
+    )
     evaluation = task.evaluate(
         checkpoint.model,
         data,
         split,
-        search=instantiate(config.search),
+        search=instantiate(config.search) if task.searches else None,
         sentences=config.sentences,
         batch_tokens=config.batch_tokens,
         attention=config.statistics,
@@ -61,7 +63,7 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     output.mkdir(parents=True, exist_ok=True)
     # A part of a split must not pass for the whole.
     name = split if config.sentences is None else f"{split}-first-{config.sentences}"
-    write_metrics(output / "metrics.json", {name: {**evaluation.metrics, "search": search}})
+    write_metrics(output / "metrics.json", {name: {**evaluation.metrics, **search}})
     written = [output / "metrics.json", *write_outputs(output, name, evaluation.outputs)]
     Console().print(metrics_table(evaluation.metrics, title=f"{checkpoint.folder} on {name}"))
     print(f"\nwritten: {', '.join(map(str, written))}")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
-import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TextIO, cast
+from typing import cast
 
 from omegaconf import DictConfig
 
 from seq2seq.cli.application import run
+from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
 
 log = logging.getLogger(__name__)
 
@@ -26,18 +24,14 @@ def translate_lines(config: DictConfig) -> None:
     from seq2seq.models.encoder_decoder import EncoderDecoder
     from seq2seq.tasks.generation import Generation
 
-    if config.buffer < 1:
-        raise ValueError(f"buffer must be at least 1 line, got {config.buffer}")
-    for name in ("input", "prefix"):
-        read = config[name]
-        if config.output != "-" and read and Path(read).resolve() == Path(config.output).resolve():
-            raise ValueError(f"{name} and output are the same file, {read}: nothing was written")
+    check_files(config.output, config.buffer, input=config.input, prefix=config.prefix)
     device = choose_device(config.device)
     checkpoint = load_checkpoints(config.checkpoint, device)
     task = checkpoint.task
     if not isinstance(task, Generation):
         raise ValueError(
-            f"checkpoint={config.checkpoint} does {type(task).__name__}, which writes no text"
+            f"checkpoint={config.checkpoint} does {type(task).__name__}, which writes no text; "
+            f"use it by: {task.use} checkpoint={config.checkpoint}"
         )
     model = cast(EncoderDecoder, checkpoint.model)  # of this task
     search = instantiate(config.search)
@@ -48,12 +42,12 @@ def translate_lines(config: DictConfig) -> None:
         longest = min(longest, model.max_length - 1)
     number = 0
     with (
-        _reader(config.input) as lines,
-        _reader(config.prefix) as beginnings,
-        _writer(config.output) as out,
+        reader(config.input) as lines,
+        reader(config.prefix) as beginnings,
+        writer(config.output) as out,
     ):
-        pairs = _paired(_decoded(lines, config.input), beginnings, config)
-        for chunk in _chunks(pairs, config.buffer):
+        pairs = _paired(decoded(lines, config.input), beginnings, config)
+        for chunk in chunks(pairs, config.buffer):
             sentences, prefixes = zip(*chunk, strict=True)
             for offset, line in enumerate(sentences):
                 length = len(subwords.source.encode(line))
@@ -82,19 +76,6 @@ def translate_lines(config: DictConfig) -> None:
             out.flush()
 
 
-def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
-    """Lines as text, without their ends.
-
-    Raises:
-        ValueError: at the first line that is not UTF-8.
-    """
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"input {name}: line {number:,} is not UTF-8 ({error})") from error
-
-
 def _paired(
     lines: Iterator[str], beginnings: Iterable[bytes], config: DictConfig
 ) -> Iterator[tuple[str, str]]:
@@ -106,7 +87,7 @@ def _paired(
     if config.prefix is None:
         yield from zip(lines, itertools.repeat(""))
         return
-    prefixes = _decoded(beginnings, config.prefix)
+    prefixes = decoded(beginnings, config.prefix)
     for number, (line, prefix) in enumerate(itertools.zip_longest(lines, prefixes), start=1):
         if line is None or prefix is None:
             short, long = ("input", "prefix") if line is None else ("prefix", "input")
@@ -115,26 +96,6 @@ def _paired(
                 f"{config[long]} has; give a prefix a line, empty lines for none"
             )
         yield line, prefix
-
-
-def _chunks(pairs: Iterator[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
-    while chunk := list(itertools.islice(pairs, size)):
-        yield chunk
-
-
-def _reader(name: str | None) -> contextlib.AbstractContextManager[Iterable[bytes]]:
-    if name is None:
-        return contextlib.nullcontext(())
-    if name == "-":
-        return contextlib.nullcontext(iter(sys.stdin.buffer.readline, b""))
-    return Path(name).open("rb")
-
-
-def _writer(name: str) -> contextlib.AbstractContextManager[TextIO]:
-    if name == "-":
-        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-        return contextlib.nullcontext(sys.stdout)
-    return Path(name).open("w", encoding="utf-8")
 
 
 def main() -> None:

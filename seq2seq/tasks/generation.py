@@ -27,6 +27,8 @@ class Generation(Task):
     """p(target | source), trained on references and scored on what a search finds."""
 
     model_type = EncoderDecoder
+    use = "echo '…' | seq2seq-translate"
+    searches = True
 
     @property
     def measured(self) -> tuple[str, ...]:
