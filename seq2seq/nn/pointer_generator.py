@@ -79,7 +79,7 @@ class PointerGenerator(nn.Module):
 
     def prepare(self, source: Tensor, memory: Tensor) -> CopySource:
         """Read the source ``[batch, source_length]`` and its ``[batch, source_length, size]``."""
-        first = (source[:, :, None] == source[:, None, :]).byte().argmax(-1)
+        first = (source[:, :, None] == source[:, None, :]).view(torch.uint8).argmax(-1)
         words = source - self.vocabulary_size  # below 0: in the vocabulary
         extra = torch.full(
             (source.size(0), max(0, int(words.max()) + 1) if source.numel() else 0),
