@@ -126,16 +126,6 @@ def test_bfloat16_autocast_mixes_in_float32(
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_an_ensemble_takes_the_mean_over_copied_words_too(
-    source: Tensor, source_lengths: Tensor, target: Tensor
-) -> None:
-    members = [build(mapping="sparsemax") for build in BUILDERS.values()]
-    found = Ensemble(members)(source, source_lengths, target).logits.exp()
-    each = [member(source, source_lengths, target).logits.exp() for member in members]
-    torch.testing.assert_close(found, torch.stack(each).mean(0))
-    assert found.size(-1) == V + 2
-
-
 @pytest.mark.parametrize("family", [Recurrent, Transformer])
 def test_two_vocabularies_are_refused(family: type[EncoderDecoder]) -> None:
     mapping = {"mapping" if family is Recurrent else "cross_mapping": Softmax()}
