@@ -1,1 +1,1 @@
-"""How good translations are, and where the model looked: scores, statistics, figures, reports."""
+"""How good translations are, where the model looked, how runs compare: scores, statistics, reports."""
