@@ -1,1 +1,1 @@
-"""How good translations are, where the model looked, how runs compare: scores, statistics, reports."""
+"""How good outputs are, where the model looked, how runs compare: scores, statistics, reports."""
