@@ -15,7 +15,7 @@ from seq2seq.training.validation import monitored
 def report(
     writer: SummaryWriter, evaluation: Evaluation, maps: Iterable[AttentionMap], step: int
 ) -> None:
-    """Write an evaluation: ``validation/…``, ``attention/…``, ``alignment/…``, ``mapping/…``, and so on.
+    """Write an evaluation: ``validation/…``, ``attention/…``, ``alignment/…``, and so on.
 
     Heat maps and texts are those of the first examples.
     """
