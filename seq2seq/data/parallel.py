@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from seq2seq.data.cache import cache_folder, column_key, content_key
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.errors import DataError
 from seq2seq.data.extended_ids import ExtendedIds
+from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.sequences import Sequences
 from seq2seq.data.subwords import SubwordPair, seed_sampling
@@ -33,6 +34,7 @@ def prepare(
     *,
     subwords: Mapping[str, Any] | None = None,
     limits: Mapping[str, int | None] | None = None,
+    labels: Sequence[str] | None = None,
     cache: str | Path | None = None,
 ) -> ParallelData:
     """Everything before the first batch: texts, subwords, ids.
@@ -41,6 +43,7 @@ def prepare(
         corpus: the corpus.
         subwords: arguments of `build_subwords`, and `sampling` of `ParallelData`.
         limits: `max_source_length` and `max_target_length` of `ParallelData`.
+        labels: names of the classes, of a corpus that has a column `label`.
         cache: folder to keep subword models and ids in; None for the default place.
     """
     texts = corpus.load()
@@ -49,7 +52,11 @@ def prepare(
     settings = dict(subwords or {})
     sampling = settings.pop("sampling", None)
     pair = build_subwords(texts["train"], **settings, cache_folder=cache)
-    return ParallelData(texts, pair, **(limits or {}), sampling=sampling, cache=cache)
+    data = ParallelData(
+        texts, pair, **(limits or {}), sampling=sampling, labels=labels, cache=cache
+    )
+    data.unlabeled.update(getattr(corpus, "unlabeled", {}))
+    return data
 
 
 class ParallelData:
@@ -65,7 +72,13 @@ class ParallelData:
         max_target_length: the same for the target side.
         sampling: `alpha` and `nbest` of `Subwords.encode`, to train on segmentations drawn anew
             each epoch; None, or an alpha of None, takes the best one always.
+        labels: names of the classes of the column `label`, in the order of their numbers in a
+            batch; None: examples have no classes.
         cache: folder to keep the ids in; None for the default place.
+
+    Attributes:
+        unlabeled: how many examples of each split were left out for want of a class, as the corpus
+            counted them.
     """
 
     def __init__(
@@ -76,12 +89,15 @@ class ParallelData:
         max_source_length: int | None = 256,
         max_target_length: int | None = 256,
         sampling: Mapping[str, Any] | None = None,
+        labels: Sequence[str] | None = None,
         cache: str | Path | None = None,
     ) -> None:
         self.texts = corpus if isinstance(corpus, DatasetDict) else corpus.load()
         self.subwords = subwords
         self._limits = (max_source_length, max_target_length)
         self._sampling = dict(sampling or {})
+        self.labels = None if labels is None else tuple(labels)
+        self.unlabeled: dict[str, int] = dict(getattr(corpus, "unlabeled", {}))
         self._cache = cache_folder(cache)
         self._encoded: dict[str, Encoded] = {}
 
@@ -101,7 +117,8 @@ class ParallelData:
         if name not in self._encoded:
             keys = self._keys(name)
             ids = {c: self._ids(name, c, keys[c]) for c in keys}
-            self._encoded[name] = Encoded(ids["source"], ids["target"])
+            labels = self._label_ids(name)
+            self._encoded[name] = Encoded(ids["source"], ids["target"], labels)
         return self._encoded[name]
 
     def train_loader(
@@ -202,6 +219,9 @@ class ParallelData:
             ids = mapped()
         return Sequences.from_arrow(ids.data["ids"])
 
+    def _label_ids(self, name: str) -> NDArray[np.int64] | None:
+        return None if self.labels is None else label_ids(self.split(name), self.labels, name)
+
     def _extended_ids(self, split: str, copying: bool) -> ExtendedIds | None:
         if not copying:
             return None
@@ -248,4 +268,4 @@ class ParallelData:
                 x if limit is None or len(x) <= limit else shortest[row]
                 for row, x in enumerate(ids)
             )
-        return Encoded(drawn["source"], drawn["target"])
+        return Encoded(drawn["source"], drawn["target"], best.labels)

@@ -153,7 +153,7 @@ class Text:
             counts = ", ".join(f"{len(found)} for {column}" for column, found in paths.items())
             raise DataError(f"unequal numbers of files: {counts}; they are paired in order")
         tuples = list(zip(*paths.values(), strict=True))
-        key = content_key([[_digest(path) for path in group] for group in tuples], self._format)
+        key = content_key([[file_key(path) for path in group] for group in tuples], self._format)
         rows = (_parallel_rows(group, self._format) for group in tuples)
         return list(paths), key, itertools.chain.from_iterable(rows)
 
@@ -161,7 +161,7 @@ class Text:
         """Rows of files that hold both sides."""
         paths = find_files(files)
         key = content_key(
-            [_digest(path) for path in paths],
+            [file_key(path) for path in paths],
             [reader_for(path, self._format).__name__ for path in paths],
             [*self._columns, *self._references],
         )
@@ -243,7 +243,8 @@ def _listing(folder: Path, most: int = 20) -> str:
     return ", ".join(names[:most]) + (", …" if len(names) > most else "") or "nothing"
 
 
-def _digest(path: Path) -> str:
+def file_key(path: Path) -> str:
+    """What a file holds and how its name ends, as a part of a cache key."""
     digest = xxhash.xxh3_128()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
