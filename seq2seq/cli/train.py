@@ -41,7 +41,9 @@ def train(config: DictConfig) -> None:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     check(config)
     corpus = instantiate(config.data.corpus)
-    data = prepare(corpus, **_plain(config.data, "subwords", "cache", "limits"))
+    data = prepare(
+        corpus, **_plain(config.data, "subwords", "filters", "limits", "processes", "cache")
+    )
     batch = _plain(config.data, "batch")["batch"]
     loader = data.train_loader(seed=config.seed, **batch)
     model = instantiate(

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, Batch
 from seq2seq.data.cache import content_key
-from seq2seq.data.plan import Plan, epoch_plan, sorted_plan
+from seq2seq.data.plan import Plan, Rows, epoch_plan, sorted_plan
 from seq2seq.data.sequences import Sequences, collate
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ class Encoded:
     target: Sequences
 
     @property
-    def lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Lengths that the model computes on: x1 … xn eos, and y1 … ym eos."""
+    def lengths(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Lengths that the model computes on: x1 … xn eos, and y1 … ym eos; made at every call."""
         return self.source.lengths + 1, self.target.lengths + 1
 
 
@@ -126,7 +126,7 @@ class TrainLoader:
     def __init__(
         self,
         encode: Callable[[int, int], Encoded],
-        rows: NDArray[np.int64],
+        rows: Rows,
         tokens: int,
         *,
         key: str = "",
@@ -148,7 +148,7 @@ class TrainLoader:
         self.seed, self.epoch, self.position = seed, 0, 0
         self._planned: tuple[int, int, PlannedBatches] | None = None
         self._length: int | None = None
-        self._key = content_key(key, self._options, rows.tobytes())
+        self._key = content_key(key, self._options, rows)
         if varying:
             self._length = len(self._plan(0)) + len(self._plan(0)) // 100 + 1
             self._planned = None

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from datasets import Dataset, DatasetDict
-from numpy.typing import NDArray
 
-from seq2seq.data.cache import cache_folder, column_key, content_key
+from seq2seq.data.cache import cache_folder, content_key, texts_key
 from seq2seq.data.corpora.corpus import Corpus
+from seq2seq.data.encoding import drawn_column, encoded_column
 from seq2seq.data.errors import DataError
+from seq2seq.data.filters import Filters
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
-from seq2seq.data.sequences import Sequences
+from seq2seq.data.plan import Rows
 from seq2seq.data.subword_training import build_subwords
-from seq2seq.data.subwords import SubwordPair, Subwords, seed_sampling
+from seq2seq.data.subwords import SubwordPair
 
 logger = logging.getLogger(__name__)
 
+SIDES = ("source", "target")
 ENCODING_VERSION = 1  # part of the cache's key: raise it when the same text yields other ids
 
 
@@ -30,6 +31,8 @@ def prepare(
     *,
     subwords: Mapping[str, Any] | None = None,
     limits: Mapping[str, int | None] | None = None,
+    filters: Mapping[str, Any] | None = None,
+    processes: int | None = None,
     cache: str | Path | None = None,
 ) -> ParallelData:
     """Everything before the first batch: texts, subwords, ids.
@@ -38,15 +41,22 @@ def prepare(
         corpus: the corpus.
         subwords: arguments of `build_subwords`, and `sampling` of `ParallelData`.
         limits: `max_source_length` and `max_target_length` of `ParallelData`.
+        filters: arguments of `Filters`, which training pairs must pass.
+        processes: that turn texts into ids; None for one a core.
         cache: folder to keep subword models and ids in; None for the default place.
     """
     texts = corpus.load()
     if "train" not in texts:
         raise DataError(f"the corpus has no split train, only: {', '.join(texts)}")
+    if filters:
+        train = Filters(**filters).apply(texts["train"], cache_folder(cache))
+        texts = DatasetDict({**texts, "train": train})
     settings = dict(subwords or {})
     sampling = settings.pop("sampling", None)
     pair = build_subwords(texts["train"], **settings, cache_folder=cache)
-    return ParallelData(texts, pair, **(limits or {}), sampling=sampling, cache=cache)
+    return ParallelData(
+        texts, pair, **(limits or {}), sampling=sampling, processes=processes, cache=cache
+    )
 
 
 class ParallelData:
@@ -62,6 +72,7 @@ class ParallelData:
         max_target_length: the same for the target side.
         sampling: `alpha` and `nbest` of `Subwords.encode`, to train on segmentations drawn anew
             each epoch; None, or an alpha of None, takes the best one always.
+        processes: that turn texts into ids; None for one a core.
         cache: folder to keep the ids in; None for the default place.
     """
 
@@ -73,12 +84,14 @@ class ParallelData:
         max_source_length: int | None = 256,
         max_target_length: int | None = 256,
         sampling: Mapping[str, Any] | None = None,
+        processes: int | None = None,
         cache: str | Path | None = None,
     ) -> None:
         self.texts = corpus if isinstance(corpus, DatasetDict) else corpus.load()
         self.subwords = subwords
         self._limits = (max_source_length, max_target_length)
         self._sampling = dict(sampling or {})
+        self._processes = processes
         self._cache = cache_folder(cache)
         self._encoded: dict[str, Encoded] = {}
 
@@ -96,8 +109,19 @@ class ParallelData:
     def encoded(self, name: str) -> Encoded:
         """Both sides of a split as ids, without bos and eos."""
         if name not in self._encoded:
-            keys = self._keys(name)
-            self._encoded[name] = Encoded(**{c: self._ids(name, c, keys[c]) for c in keys})
+            self._encoded[name] = Encoded(
+                **{
+                    column: encoded_column(
+                        self.split(name),
+                        column,
+                        getattr(self.subwords, column),
+                        self._cache / "ids" / f"{key}.arrow",
+                        processes=self._processes,
+                        title=f"subwords of {name} {column}",
+                    )
+                    for column, key in self._keys(name).items()
+                }
+            )
         return self._encoded[name]
 
     def train_loader(
@@ -154,50 +178,22 @@ class ParallelData:
 
     def _keys(self, name: str) -> dict[str, str]:
         """For each side, the name of its ids in the cache."""
-        table = self.split(name).data
+        split = self.split(name)
         return {
             column: content_key(
-                ENCODING_VERSION, column_key(table[column]), getattr(self.subwords, column).model
+                ENCODING_VERSION,
+                texts_key(split, column, self._cache),
+                getattr(self.subwords, column).model,
             )
-            for column in ("source", "target")
+            for column in SIDES
         }
 
-    def _ids(self, name: str, column: str, key: str) -> Sequences:
-        path = self._cache / "ids" / f"{key}.arrow"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        subwords: Subwords = getattr(self.subwords, column)
-
-        def encode(table: pa.Table) -> pa.Table:
-            ids = subwords.encode_batch(table[column].to_pylist())
-            offsets = np.cumsum([0, *map(len, ids)], dtype=np.int32)
-            flat = np.concatenate([np.zeros(0, np.int32), *ids])
-            return pa.table({"ids": pa.ListArray.from_arrays(offsets, flat)})
-
-        def mapped() -> Dataset:
-            texts = self.split(name).select_columns([column]).with_format("arrow")
-            return texts.map(
-                encode,
-                batched=True,
-                batch_size=10_000,
-                remove_columns=[column],
-                cache_file_name=str(path),
-                load_from_cache_file=True,
-                new_fingerprint=key,
-                desc=f"subwords of {name} {column}",
-            )
-
-        try:
-            ids = mapped()
-        except pa.ArrowInvalid:  # the file in the cache is damaged
-            path.unlink(missing_ok=True)
-            ids = mapped()
-        return Sequences.from_arrow(ids.data["ids"])
-
-    def _short_rows(self) -> NDArray[np.int64]:
+    def _short_rows(self) -> Rows:
         encoded = self.encoded("train")
         keep = np.ones(len(encoded.source), dtype=bool)
         for sequences, limit in zip((encoded.source, encoded.target), self._limits, strict=True):
-            keep &= sequences.lengths <= (np.inf if limit is None else limit)
+            if limit is not None:
+                keep &= sequences.lengths <= limit
         if not keep.any():
             raise DataError(
                 f"all {len(keep):,} training pairs are longer than data.limits.max_source_length="
@@ -211,22 +207,23 @@ class ParallelData:
                 f"{len(keep):,}",
                 *self._limits,
             )
-        return np.flatnonzero(keep)
+        return np.flatnonzero(keep).astype(np.int32)
 
     def _sampled(self, seed: int, epoch: int) -> Encoded:
         """The training split with segmentations drawn for this epoch; repeats for the same seed."""
         best = self.encoded("train")
-        drawn = {}
-        for number, column in enumerate(("source", "target")):
-            texts: list[str] = self.split("train")[column][:]
-            subwords: Subwords = getattr(self.subwords, column)
-            limit = self._limits[number]
-            seed_sampling([seed, epoch, number])
-            ids = subwords.encode_batch(texts, sample=True, **self._sampling)
-            shortest: Sequences = getattr(best, column)
-            # A drawn segmentation may pass the limit that the best one kept.
-            drawn[column] = Sequences.from_arrays(
-                x if limit is None or len(x) <= limit else shortest[row]
-                for row, x in enumerate(ids)
-            )
-        return Encoded(**drawn)
+        return Encoded(
+            **{
+                column: drawn_column(
+                    self.split("train"),
+                    column,
+                    getattr(self.subwords, column),
+                    getattr(best, column),
+                    seed=[seed, epoch, number],
+                    limit=self._limits[number],
+                    sampling=self._sampling,
+                    folder=self._cache / "drawn",
+                )
+                for number, column in enumerate(SIDES)
+            }
+        )

@@ -15,7 +15,7 @@ from datasets import Dataset
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import column_key, content_key
+from seq2seq.data.cache import content_key, texts_key
 from seq2seq.data.errors import DataError
 from seq2seq.data.own_model import adopt_subwords
 from seq2seq.data.subwords import SubwordPair, Subwords
@@ -132,11 +132,12 @@ def _cached_model(
     seed: int,
     cache_folder: str | Path | None,
 ) -> Subwords:
-    keys = [column_key(split.data[column]) for column in columns]
+    folder = default_cache_folder(cache_folder)
+    keys = [texts_key(split, column, folder) for column in columns]
     key = content_key(
         TRAINING_VERSION, sentencepiece.__version__, keys, sorted(settings.items()), seed
     )
-    path = default_cache_folder(cache_folder) / "subwords" / f"{key}.model"
+    path = folder / "subwords" / f"{key}.model"
     if path.exists():
         return Subwords.load(path)
     logger.info("training %s subwords on %s", settings["model_type"], " and ".join(columns))

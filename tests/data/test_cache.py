@@ -10,14 +10,12 @@ def test_column_key_depends_on_texts_not_on_chunks_slices_or_type():
     whole = pa.chunked_array([TEXTS], pa.string())
     chunked = pa.chunked_array([TEXTS[:2], [], TEXTS[2:]], pa.large_string())
     sliced = pa.chunked_array([["x", *TEXTS, "y"]], pa.string()).slice(1, len(TEXTS))
-    assert column_key(whole) == column_key(chunked) == column_key(sliced)
+    assert column_key(whole.chunks) == column_key(chunked.chunks) == column_key(sliced.chunks)
 
 
 def test_column_key_tells_where_texts_end():
-    assert column_key(pa.chunked_array([["ab", "c"]])) != column_key(
-        pa.chunked_array([["a", "bc"]])
-    )
-    assert column_key(pa.chunked_array([["a"]])) != column_key(pa.chunked_array([["a", ""]]))
+    assert column_key([pa.array(["ab", "c"])]) != column_key([pa.array(["a", "bc"])])
+    assert column_key([pa.array(["a"])]) != column_key([pa.array(["a", ""])])
 
 
 def test_content_key_tells_parts_apart():

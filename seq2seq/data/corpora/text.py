@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import xxhash
 from datasets import Dataset, DatasetDict
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import content_key
+from seq2seq.data.cache import content_key, file_key
 from seq2seq.data.corpora.hub import hub_split
 from seq2seq.data.corpora.readers import DEFAULT_COLUMNS, reader_for
 from seq2seq.data.corpora.tables import TABLE_VERSION, TEXT_COLUMNS, PlacedRow, cached_table
@@ -120,7 +119,7 @@ class Text:
             counts = ", ".join(f"{len(found)} for {column}" for column, found in paths.items())
             raise DataError(f"unequal numbers of files: {counts}; they are paired in order")
         tuples = list(zip(*paths.values(), strict=True))
-        key = content_key([[_digest(path) for path in group] for group in tuples], self._format)
+        key = content_key([[self._key(path) for path in group] for group in tuples], self._format)
         rows = (_parallel_rows(group, self._format) for group in tuples)
         return list(paths), key, itertools.chain.from_iterable(rows)
 
@@ -128,11 +127,14 @@ class Text:
         """Rows of files that hold both sides."""
         paths = find_files(files)
         key = content_key(
-            [_digest(path) for path in paths],
+            [self._key(path) for path in paths],
             [reader_for(path, self._format).__name__ for path in paths],
             list(self._columns),
         )
         return TEXT_COLUMNS, key, itertools.chain.from_iterable(map(self._combined_rows, paths))
+
+    def _key(self, path: Path) -> str:
+        return f"{file_key(path, self._cache)} {' '.join(path.suffixes[-2:])}"
 
     def _combined_rows(self, path: Path) -> Iterator[PlacedRow]:
         reader = reader_for(path, self._format)
@@ -189,11 +191,3 @@ def _missing(path: Path) -> str:
 def _listing(folder: Path, most: int = 20) -> str:
     names = sorted(entry.name for entry in folder.iterdir())
     return ", ".join(names[:most]) + (", …" if len(names) > most else "") or "nothing"
-
-
-def _digest(path: Path) -> str:
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return f"{digest.hexdigest()} {' '.join(path.suffixes[-2:])}"
