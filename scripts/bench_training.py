@@ -216,6 +216,7 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         fit(
             Seq2SeqModule(
+                instantiate(config.task),
                 model,  # type: ignore[arg-type]
                 loss,
                 instantiate(config.optimizer),

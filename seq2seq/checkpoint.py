@@ -28,10 +28,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
 from seq2seq.data.subwords import SubwordPair
-from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.attending import AttendingModel
+from seq2seq.tasks.task import Task
+from seq2seq.tasks.translation import Translation
 
 #: Packages whose classes a configuration may name; nothing else is ever imported or called.
-ALLOWED_PACKAGES = ("seq2seq.mappings", "seq2seq.models", "seq2seq.search", "seq2seq.data.corpora")
+ALLOWED_PACKAGES = (
+    "seq2seq.mappings",
+    "seq2seq.models",
+    "seq2seq.search",
+    "seq2seq.tasks",
+    "seq2seq.data.corpora",
+)
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.yaml"
@@ -47,13 +55,15 @@ class Checkpoint:
 
     Attributes:
         folder: where it was loaded from.
+        task: what the model does.
         model: in evaluation mode, on the CPU.
         subwords: the SentencePiece models of both sides.
         config: the plain dictionary of ``config.yaml``.
     """
 
     folder: Path
-    model: EncoderDecoder
+    task: Task
+    model: AttendingModel
     subwords: SubwordPair
     config: dict[str, Any]
 
@@ -117,7 +127,7 @@ def _check_target(target: Any, where: str) -> None:
 
 def save_checkpoint(
     folder: str | Path,
-    model: EncoderDecoder,
+    model: AttendingModel,
     subwords: SubwordPair,
     config: dict[str, Any],
 ) -> Path:
@@ -201,20 +211,38 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
     folder = checkpoint_folder(path)
     config = load_config(folder)
     subwords = SubwordPair.load(folder)
-    for side in ("source", "target"):
-        expected, found = config["model"].get(f"{side}_vocabulary_size"), getattr(subwords, side)
-        if expected != found.size:
+    task = checkpoint_task(config)
+    for name, given in task.model_arguments(subwords).items():
+        if (expected := config["model"].get(name)) != given:
             raise CheckpointError(
-                f"{folder}: the model has {expected} {side} subwords, "
-                f"its subword model {found.size}"
+                f"{folder / CONFIG}: model.{name} is {expected}, but what lies beside it (its "
+                f"subwords, its task) says {given}"
             )
     model = build(config["model"])
-    if not isinstance(model, EncoderDecoder):
-        raise CheckpointError(f"{folder / CONFIG}: model is a {type(model).__name__}")
+    try:
+        task.check_model(model)
+    except ValueError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
     try:
         load_model(model, str(folder / WEIGHTS), device="cpu")
     except (SafetensorError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder / WEIGHTS} does not fit its config.yaml: {error}"
         ) from error
-    return Checkpoint(folder, model.to(device).eval(), subwords, config)
+    return Checkpoint(folder, task, model.to(device).eval(), subwords, config)
+
+
+def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = None) -> Task:
+    """The task of a checkpoint's configuration, with changes to its arguments.
+
+    Raises:
+        CheckpointError: if it names no task.
+    """
+    given = config.get("task")
+    # Checkpoints of earlier versions name the only task that there was.
+    if not isinstance(given, dict) or "_target_" not in given:
+        given = {"_target_": f"{Translation.__module__}.{Translation.__name__}"}
+    task = build({**given, **(changes or {})})
+    if not isinstance(task, Task):
+        raise CheckpointError(f"{CONFIG}: task is a {type(task).__name__}")
+    return task

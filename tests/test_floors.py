@@ -25,7 +25,7 @@ def test_every_module_imports_only_from_floors_below() -> None:
         ("seq2seq.mappings", ["hydra", "lightning", "datasets", "sentencepiece", "seq2seq.data"]),
         ("seq2seq.models", ["hydra", "lightning", "datasets", "sentencepiece", "seq2seq.data"]),
         ("seq2seq.search", ["hydra", "lightning", "datasets", "sentencepiece", "seq2seq.data"]),
-        ("seq2seq.evaluation.evaluate", ["lightning", "seq2seq.training"]),
+        ("seq2seq.tasks.translation", ["lightning", "seq2seq.training"]),
         ("seq2seq.checkpoint", ["lightning", "seq2seq.training"]),
         ("seq2seq.cli.train", ["torch", "lightning"]),  # so that --help and mistakes answer at once
     ],

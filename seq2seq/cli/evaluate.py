@@ -20,12 +20,10 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     from rich.console import Console
     from rich.progress import track
 
-    from seq2seq.checkpoint import load_checkpoint
+    from seq2seq.checkpoint import checkpoint_task, load_checkpoint
     from seq2seq.cli.device import choose_device
-    from seq2seq.data.parallel import ParallelData
-    from seq2seq.evaluation.evaluate import attention_maps, evaluate
     from seq2seq.evaluation.figures import attention_heat_map
-    from seq2seq.evaluation.report import metrics_table, write_hypotheses, write_metrics
+    from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
 
     device = choose_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint, device)
@@ -34,7 +32,9 @@ def evaluate_checkpoint(config: DictConfig) -> None:
         corpus = instantiate(config.data.corpus)
     else:
         corpus = own_corpus(checkpoint, {k: v for k, v in given.items() if k != "split"})
-    data = ParallelData(corpus, checkpoint.subwords, cache=given.get("cache"))
+    changes: Any = OmegaConf.to_container(config.task, resolve=True)
+    task = checkpoint_task(checkpoint.config, changes)
+    data = task.open(corpus, checkpoint.subwords, cache=given.get("cache"))
 
     def progress(batches: Iterable[Any]) -> Iterable[Any]:
         console = Console(stderr=True)
@@ -44,11 +44,11 @@ def evaluate_checkpoint(config: DictConfig) -> None:
 
     split = config.data.split
     search: Any = OmegaConf.to_container(config.search, resolve=True)
-    evaluation = evaluate(
+    evaluation = task.evaluate(
         checkpoint.model,
         data,
         split,
-        instantiate(config.search),
+        search=instantiate(config.search),
         sentences=config.sentences,
         batch_tokens=config.batch_tokens,
         attention=config.statistics,
@@ -60,11 +60,11 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     # A part of a split must not pass for the whole.
     name = split if config.sentences is None else f"{split}-first-{config.sentences}"
     write_metrics(output / "metrics.json", {name: {**evaluation.metrics, "search": search}})
-    write_hypotheses(output / f"hypotheses.{name}.txt", evaluation.hypotheses)
+    written = [output / "metrics.json", *write_outputs(output, name, evaluation.outputs)]
     Console().print(metrics_table(evaluation.metrics, title=f"{checkpoint.folder} on {name}"))
-    print(f"\nwritten: {output / 'metrics.json'}, {output / f'hypotheses.{name}.txt'}")
+    print(f"\nwritten: {', '.join(map(str, written))}")
     if config.heat_maps > 0:
-        maps = attention_maps(checkpoint.model, data, split, config.heat_maps, device)
+        maps = task.attention_maps(checkpoint.model, data, split, config.heat_maps, device)
         for number, attention in enumerate(maps, start=1):
             path = output / f"attention.{split}.{number}.png"
             figure = attention_heat_map(attention.weights, attention.source, attention.target)

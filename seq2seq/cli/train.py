@@ -28,7 +28,6 @@ def train(config: DictConfig) -> None:
     from hydra.utils import instantiate
     from rich.console import Console
 
-    from seq2seq.data.parallel import prepare
     from seq2seq.evaluation.report import metrics_table
     from seq2seq.nn.losses import SequenceLoss
     from seq2seq.training.fit import TestSettings, ValidationSettings, fit
@@ -40,27 +39,24 @@ def train(config: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     check(config)
+    task = instantiate(config.task, _convert_="all")
     corpus = instantiate(config.data.corpus)
-    data = prepare(
-        corpus, **_plain(config.data, "subwords", "filters", "limits", "processes", "cache")
-    )
+    settings = ("subwords", "filters", "limits", "processes", "cache")
+    data = task.prepare(corpus, **_plain(config.data, *settings))
     batch = _plain(config.data, "batch")["batch"]
     loader = data.train_loader(seed=config.seed, **batch)
-    model = instantiate(
-        config.model,
-        source_vocabulary_size=data.subwords.source.size,
-        target_vocabulary_size=data.subwords.target.size,
-        _convert_="all",
-    )
+    arguments = task.model_arguments(data.subwords)
+    model = instantiate(config.model, **arguments, _convert_="all")
+    task.check_model(model)
     check_lengths(model.max_length, _plain(config.data, "limits")["limits"])
     resolved = _plain(config)
-    resolved["model"]["source_vocabulary_size"] = data.subwords.source.size
-    resolved["model"]["target_vocabulary_size"] = data.subwords.target.size
+    resolved["model"].update(arguments)
     (folder / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
     annealing = config.get("annealing")  # which runs of earlier versions do not have
     module = Seq2SeqModule(
+        task,
         model,
         SequenceLoss(**config.loss),
         instantiate(config.optimizer),
@@ -142,7 +138,7 @@ def _quiet() -> None:
 def _plain(config: DictConfig, *keys: str) -> dict[str, Any]:
     """The configuration, or some of its keys, as plain resolved data."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    return {key: plain[key] for key in keys} if keys else plain
+    return {key: plain[key] for key in keys if key in plain} if keys else plain
 
 
 def _shown(folder: Path) -> str:

@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from omegaconf import DictConfig
 
@@ -23,7 +23,8 @@ def translate_lines(config: DictConfig) -> None:
 
     from seq2seq.checkpoint import load_checkpoint
     from seq2seq.cli.device import choose_device
-    from seq2seq.evaluation.evaluate import translate
+    from seq2seq.models.encoder_decoder import EncoderDecoder
+    from seq2seq.tasks.generation import Generation
 
     if config.buffer < 1:
         raise ValueError(f"buffer must be at least 1 line, got {config.buffer}")
@@ -31,12 +32,18 @@ def translate_lines(config: DictConfig) -> None:
         raise ValueError(f"input and output are the same file, {config.input}: nothing was written")
     device = choose_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint, device)
+    task = checkpoint.task
+    if not isinstance(task, Generation):
+        raise ValueError(
+            f"checkpoint={config.checkpoint} does {type(task).__name__}, which writes no text"
+        )
+    model = cast(EncoderDecoder, checkpoint.model)  # of this task
     search = instantiate(config.search)
     numbered = config.search.get("n_best", 1) > 1
     subwords = checkpoint.subwords
     longest = config.max_source_length
-    if checkpoint.model.max_length is not None:
-        longest = min(longest, checkpoint.model.max_length - 1)
+    if model.max_length is not None:
+        longest = min(longest, model.max_length - 1)
     number = 0
     with _reader(config.input) as lines, _writer(config.output) as out:
         for chunk in _chunks(_decoded(lines, config.input), config.buffer):
@@ -50,8 +57,8 @@ def translate_lines(config: DictConfig) -> None:
                         f"{length:,}",
                         f"{longest:,}",
                     )
-            for hypotheses in translate(
-                checkpoint.model,
+            for hypotheses in task.generate(
+                model,
                 subwords,
                 chunk,
                 search,

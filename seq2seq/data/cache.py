@@ -43,14 +43,16 @@ def content_key(*parts: Any) -> str:
     """A name for the given parts (bytes, arrays, text, numbers, lists and mappings of them)."""
     digest = xxhash.xxh3_128()
     for part in parts:
-        data = memoryview(part).cast("B") if isinstance(part, bytes | np.ndarray) else _text(part)
+        data = _bytes(part)
         digest.update(f"{len(data)}:".encode())
         digest.update(data)
     return digest.hexdigest()
 
 
-def _text(part: Any) -> bytes:
-    return repr(part).encode("utf-8", "surrogatepass")
+def _bytes(part: Any) -> bytes | memoryview:
+    if isinstance(part, np.ndarray):
+        return np.ascontiguousarray(part).data.cast("B")
+    return part if isinstance(part, bytes) else repr(part).encode("utf-8", "surrogatepass")
 
 
 def column_key(chunks: Iterable[pa.Array]) -> str:

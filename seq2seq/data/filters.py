@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 FILTERS_VERSION = 1  # part of the cache's key: raise it when the same settings keep other pairs
 BLOCK = 10_000  # pairs at a time
+SIDES = ("source", "target")
 NO_TEXT = r"[\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{fffd}]|\p{Co}"
 UNITS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "words": lambda texts: pc.list_value_length(pc.utf8_split_whitespace(texts)),
@@ -96,7 +97,7 @@ class Filters:
         verdicts = np.zeros(len(split), np.uint8)
         digests = np.zeros(len(split) if self.duplicates else 0, np.uint64)
         first = 0
-        for block in _blocks(split.select_columns(["source", "target"])):
+        for block in _blocks(split.select_columns(list(SIDES))):
             pair = _Pair.of(block, self.unit)
             here = verdicts[first : first + len(block)]
             for number, (name, dropped) in enumerate(_DROPPED.items(), start=1):
@@ -139,14 +140,18 @@ class _Pair:
 
     @classmethod
     def of(cls, block: pa.Table, unit: str) -> _Pair:
-        sides = [pc.utf8_trim_whitespace(block[c].combine_chunks()) for c in ("source", "target")]
-        lengths = np.stack([UNITS[unit](side).to_numpy(zero_copy_only=False) for side in sides])
-        return cls(*sides, lengths.min(0), lengths.max(0))
+        source, target = (
+            pc.utf8_trim_whitespace(block[column].combine_chunks()) for column in SIDES
+        )
+        lengths = [UNITS[unit](x).to_numpy(zero_copy_only=False) for x in (source, target)]
+        return cls(source, target, np.minimum(*lengths), np.maximum(*lengths))
 
     def digests(self) -> NDArray[np.uint64]:
         """Eight bytes for each pair; two different ones have the same once in 2⁶⁴ pairs of them."""
         texts = zip(self.source.to_pylist(), self.target.to_pylist(), strict=True)
-        return np.array([xxhash.xxh3_64_intdigest(f"{s}\n{t}") for s, t in texts], np.uint64)
+        return np.array(
+            [xxhash.xxh3_64_intdigest(f"{s}\n{t}".encode()) for s, t in texts], np.uint64
+        )
 
     def without_text(self) -> NDArray[np.bool_]:
         found = [

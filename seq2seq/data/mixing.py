@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seq2seq.data.cache import content_key
 from seq2seq.data.errors import DataError
 from seq2seq.data.plan import Rows
 
@@ -18,8 +19,9 @@ logger = logging.getLogger(__name__)
 class Mixing:
     r"""Shares of the corpora of a mixture.
 
-    Corpus i of $n_i$ pairs has the share $p_i ∝ w_i$, or without weights $p_i ∝ n_i^{1/T}$ (Arivazhagan
-    et al. 2019): T = 1 takes all pairs as they are, a larger T brings the shares closer together.
+    Corpus i of $n_i$ pairs has the share $p_i ∝ w_i$, or without weights $p_i ∝ n_i^{1/T}$
+    (Arivazhagan et al. 2019): T = 1 takes all pairs as they are, a larger T brings the shares
+    closer together.
 
     An epoch has as many pairs as all corpora together. Of corpus i it takes the next $p_i Σ_j n_j$
     of an endless sequence: the corpus in one order, then in another, and so on, each order drawn by
@@ -66,17 +68,34 @@ class Mixing:
         bounds = np.rint(np.cumsum(exact)).astype(np.int64)
         return np.maximum(np.diff(bounds, prepend=0), 1).tolist()
 
-    def rows(self, parts: Sequence[Rows], seed: int, epoch: int) -> Rows:
+
+class MixedRows:
+    """The rows of each epoch of a mixture.
+
+    Args:
+        mixing: the shares.
+        parts: for each corpus its rows of the training split.
+    """
+
+    def __init__(self, mixing: Mixing, parts: Sequence[Rows]) -> None:
+        for name, part in zip(mixing.names, parts, strict=True):
+            if not len(part):
+                raise DataError(
+                    f"no training pair of data.corpora.{name} is left by filters and limits"
+                )
+        self._names, self._parts = mixing.names, parts
+        self._counts = mixing.counts([len(part) for part in parts])
+        self.key = content_key(self._counts, *parts)
+
+    def rows(self, seed: int, epoch: int) -> Rows:
         """The rows of an epoch, some of them more than once; the order means nothing.
 
         Args:
-            parts: the rows of each corpus.
             seed: of the drawing.
             epoch: number of the epoch, from 0.
         """
-        counts = self.counts([len(part) for part in parts])
         taken = []
-        for number, (part, count) in enumerate(zip(parts, counts, strict=True)):
+        for number, (part, count) in enumerate(zip(self._parts, self._counts, strict=True)):
             at, stop = epoch * count, (epoch + 1) * count
             while at < stop:
                 turn, place = divmod(at, len(part))
@@ -87,11 +106,10 @@ class Mixing:
                 at += len(some)
         return np.concatenate(taken)
 
-    def tell(self, sizes: Sequence[int]) -> None:
+    def tell(self) -> None:
         """Say what an epoch is."""
-        counts = self.counts(sizes)
         shares = ", ".join(
-            f"{name} {count:,} of its {size:,}"
-            for name, count, size in zip(self.names, counts, sizes, strict=True)
+            f"{count:,} from the {len(part):,} of {name}"
+            for name, part, count in zip(self._names, self._parts, self._counts, strict=True)
         )
-        logger.info("an epoch has %s pairs: %s", f"{sum(counts):,}", shares)
+        logger.info("an epoch has %s pairs: %s", f"{sum(self._counts):,}", shares)

@@ -16,6 +16,7 @@ from seq2seq.data.encoding import drawn_column, encoded_column
 from seq2seq.data.errors import DataError
 from seq2seq.data.filters import Filters
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
+from seq2seq.data.mixing import MixedRows, Mixing
 from seq2seq.data.plan import Rows
 from seq2seq.data.subword_training import build_subwords
 from seq2seq.data.subwords import SubwordPair
@@ -55,7 +56,13 @@ def prepare(
     sampling = settings.pop("sampling", None)
     pair = build_subwords(texts["train"], **settings, cache_folder=cache)
     return ParallelData(
-        texts, pair, **(limits or {}), sampling=sampling, processes=processes, cache=cache
+        texts,
+        pair,
+        **(limits or {}),
+        sampling=sampling,
+        mixing=getattr(corpus, "mixing", None),
+        processes=processes,
+        cache=cache,
     )
 
 
@@ -72,6 +79,8 @@ class ParallelData:
         max_target_length: the same for the target side.
         sampling: `alpha` and `nbest` of `Subwords.encode`, to train on segmentations drawn anew
             each epoch; None, or an alpha of None, takes the best one always.
+        mixing: shares of the corpora that the training split's column `corpus` numbers; None
+            trains on every pair once an epoch.
         processes: that turn texts into ids; None for one a core.
         cache: folder to keep the ids in; None for the default place.
     """
@@ -84,6 +93,7 @@ class ParallelData:
         max_source_length: int | None = 256,
         max_target_length: int | None = 256,
         sampling: Mapping[str, Any] | None = None,
+        mixing: Mixing | None = None,
         processes: int | None = None,
         cache: str | Path | None = None,
     ) -> None:
@@ -91,7 +101,7 @@ class ParallelData:
         self.subwords = subwords
         self._limits = (max_source_length, max_target_length)
         self._sampling = dict(sampling or {})
-        self._processes = processes
+        self._mixing, self._processes = mixing, processes
         self._cache = cache_folder(cache)
         self._encoded: dict[str, Encoded] = {}
 
@@ -141,9 +151,10 @@ class ParallelData:
         def encode(seed: int, epoch: int) -> Encoded:
             return self._sampled(seed, epoch) if sampling else self.encoded("train")
 
+        rows = self._short_rows()
         return TrainLoader(
             encode,
-            self._short_rows(),
+            rows if self._mixing is None else self._mixed(self._mixing, rows),
             tokens,
             key=content_key(*self._keys("train").values()),
             max_sentences=max_sentences,
@@ -208,6 +219,13 @@ class ParallelData:
                 *self._limits,
             )
         return np.flatnonzero(keep).astype(np.int32)
+
+    def _mixed(self, mixing: Mixing, rows: Rows) -> MixedRows:
+        """The rows of each corpus of the mixture."""
+        numbers = self.split("train").data["corpus"].to_numpy()[rows]
+        mixed = MixedRows(mixing, [rows[numbers == k] for k in range(len(mixing.names))])
+        mixed.tell()
+        return mixed
 
     def _sampled(self, seed: int, epoch: int) -> Encoded:
         """The training split with segmentations drawn for this epoch; repeats for the same seed."""

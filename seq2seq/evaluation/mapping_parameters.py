@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.attending import AttendingModel
 
 
-def mapping_parameters(model: EncoderDecoder) -> dict[str, Any]:
+def mapping_parameters(model: AttendingModel) -> dict[str, Any]:
     """All parameters that are tensors, ready for JSON; those that are plain numbers are left out.
 
     Returns:

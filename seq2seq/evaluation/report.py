@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +110,24 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def write_hypotheses(path: str | Path, hypotheses: Iterable[str]) -> None:
-    """Write one hypothesis a line, atomically; line breaks inside one become spaces."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
-    lines = (" ".join(hypothesis.splitlines()) for hypothesis in hypotheses)
-    temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    temporary.replace(path)
+def write_outputs(
+    folder: str | Path, split: str, outputs: Mapping[str, Sequence[str]]
+) -> list[Path]:
+    """Write what a model said of a split, a line an example.
+
+    ``hypotheses.txt`` of the split ``test`` goes to ``hypotheses.test.txt``, atomically. Breaks
+    inside a line become spaces.
+
+    Returns:
+        The files.
+    """
+    paths = []
+    for name, lines in outputs.items():
+        stem, suffix = os.path.splitext(name)
+        path = Path(folder) / f"{stem}.{split}{suffix}"
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+        text = "".join(f"{' '.join(line.splitlines())}\n" for line in lines)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+        paths.append(path)
+    return paths

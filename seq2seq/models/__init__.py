@@ -1,8 +1,17 @@
-"""Translation models: encoder-decoders with attention mappings of choice."""
+"""Models with attention mappings of choice."""
 
+from seq2seq.models.attending import AttendingModel
 from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step
 from seq2seq.models.recurrent import Recurrent
 from seq2seq.models.state import State
 from seq2seq.models.transformer import Transformer
 
-__all__ = ["EncoderDecoder", "Output", "Recurrent", "State", "Step", "Transformer"]
+__all__ = [
+    "AttendingModel",
+    "EncoderDecoder",
+    "Output",
+    "Recurrent",
+    "State",
+    "Step",
+    "Transformer",
+]

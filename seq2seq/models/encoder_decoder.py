@@ -1,12 +1,13 @@
 """What every translation model offers: one pass for training, steps for search."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping, Softmax
+from seq2seq.models.attending import AttendingModel
 from seq2seq.models.state import State
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.embedding import Embedding, tie
@@ -35,16 +36,13 @@ class Step(NamedTuple):
     attention: Tensor | None
 
 
-class EncoderDecoder(nn.Module, ABC):
+class EncoderDecoder(AttendingModel):
     """p(target | source), a token at a time: the base of the recurrent model and the Transformer.
 
     Attributes:
         output_mapping: makes probabilities of the logits; its Fenchel–Young loss trains the model
             (softmax: cross-entropy), and search reads its probabilities.
-        max_length: the longest sequence that the model can number, None if there is no limit.
     """
-
-    max_length: int | None = None
 
     def __init__(
         self,
@@ -112,14 +110,6 @@ class EncoderDecoder(nn.Module, ABC):
     @abstractmethod
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
         """Read one target token a row, ``[batch]`` (bos first), and predict the next."""
-
-    @abstractmethod
-    def attention_mappings(self) -> dict[str, list[Mapping]]:
-        """The mappings of each kind of attention, a layer each.
-
-        ``cross`` (decoder to source), and where they exist ``encoder`` and ``decoder``
-        (self-attention).
-        """
 
     def __call__(
         self,

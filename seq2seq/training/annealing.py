@@ -15,7 +15,7 @@ from typing import Any
 import lightning
 
 from seq2seq.mappings import Mapping
-from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.attending import AttendingModel
 from seq2seq.training.module import logging_interval
 
 
@@ -55,7 +55,7 @@ class Annealing(ABC):
     def at(self, share: float) -> float:
         """The γ at a share s in [0, 1) of the way."""
 
-    def mappings(self, model: EncoderDecoder) -> list[Mapping]:
+    def mappings(self, model: AttendingModel) -> list[Mapping]:
         """The mappings of a model whose γ this is.
 
         Raises:
@@ -109,7 +109,7 @@ class Annealer(lightning.Callback):
         ValueError: if a mapping learns its γ, or the model has no such attention.
     """
 
-    def __init__(self, annealing: Annealing, model: EncoderDecoder) -> None:
+    def __init__(self, annealing: Annealing, model: AttendingModel) -> None:
         self.annealing = annealing
         self.mappings = annealing.mappings(model)
         self.set(0)

@@ -15,9 +15,10 @@ from safetensors.torch import load_model
 
 from seq2seq.checkpoint import WEIGHTS
 from seq2seq.data.parallel import ParallelData, TrainLoader
-from seq2seq.evaluation.evaluate import Evaluation, Search, attention_maps, evaluate
-from seq2seq.evaluation.report import write_hypotheses, write_metrics
-from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.evaluation.evaluation import Evaluation
+from seq2seq.evaluation.report import write_metrics, write_outputs
+from seq2seq.models.attending import AttendingModel
+from seq2seq.tasks import Task
 from seq2seq.training import tensorboard
 from seq2seq.training.annealing import Annealer, Annealing
 from seq2seq.training.keeper import CheckpointKeeper
@@ -31,18 +32,15 @@ log = logging.getLogger(__name__)
 #: The state of training, in the run folder: everything that resuming needs.
 RESUME = "resume.ckpt"
 
-#: Scores of a validation; TER takes longer than all the rest and is left to the test.
-VALIDATION_SCORES = ("bleu", "chrf")
-
 
 @dataclass(frozen=True)
 class ValidationSettings:
     """How a run validates and what it keeps; see ``configs/train.yaml``."""
 
-    search: Search
     every_n_steps: int
+    search: Any = None
     sentences: int | None = None
-    monitor: str = "bleu"
+    monitor: str | None = None
     patience: int | None = None
     keep_best: int = 3
     average: bool = True
@@ -53,7 +51,7 @@ class ValidationSettings:
 class TestSettings:
     """On which split the best checkpoint is evaluated at the end, and with which search."""
 
-    search: Search
+    search: Any = None
     split: str | None = "test"
 
 
@@ -94,8 +92,8 @@ def fit(
     state = folder / RESUME
     if resume and not state.is_file():
         raise FileNotFoundError(f"resume={folder}: there is no {RESUME} in that folder")
-    _check(data, validation, test)
-    validator = _validator(data, folder, config, validation)
+    _check(module.task, data, validation, test)
+    validator = _validator(module.task, data, folder, config, validation)
     shows_progress = config["trainer"].get("enable_progress_bar", True)
     logger = TensorBoardLogger(folder, name="", version="", sub_dir="tensorboard")
     built = trainer(
@@ -118,13 +116,15 @@ def fit(
     if validation.average:
         _average(model, validator)
     load_model(model, str(validator.keeper.folder / "best" / WEIGHTS))
-    evaluation = _test(model, data, test, folder, config)
+    evaluation = _test(module.task, model, data, test, folder, config)
     if evaluation is not None:
         tensorboard.report_hyperparameters(logger.experiment, config, evaluation.metrics)
     return evaluation
 
 
-def _check(data: ParallelData, validation: ValidationSettings, test: TestSettings) -> None:
+def _check(
+    task: Task, data: ParallelData, validation: ValidationSettings, test: TestSettings
+) -> None:
     """Find before training what would otherwise fail after it.
 
     Raises:
@@ -136,46 +136,52 @@ def _check(data: ParallelData, validation: ValidationSettings, test: TestSetting
             f"test.split={test.split}: the corpus has no such split, only "
             f"{', '.join(data.splits)}; name one, or test.split=null to end without a test"
         )
-    measured = ("loss", "perplexity", *VALIDATION_SCORES)
-    if validation.monitor not in measured:
+    if validation.monitor not in (None, *task.measured):
         raise ValueError(
-            f"validation.monitor={validation.monitor} is not measured; choose {', '.join(measured)}"
+            f"validation.monitor={validation.monitor} is not measured; choose "
+            f"{', '.join(task.measured)}"
         )
 
 
 def _validator(
-    data: ParallelData, folder: Path, config: dict[str, Any], settings: ValidationSettings
+    task: Task,
+    data: ParallelData,
+    folder: Path,
+    config: dict[str, Any],
+    settings: ValidationSettings,
 ) -> Validation:
-    def evaluate_split(model: EncoderDecoder) -> Evaluation:
-        return evaluate(
+    def evaluate_split(model: AttendingModel) -> Evaluation:
+        return task.evaluate(
             model,
             data,
             "validation",
-            settings.search,
+            search=settings.search,
             sentences=settings.sentences,
-            scores=VALIDATION_SCORES,
+            scores=task.validation_scores,
             device=_device(model),
         )
 
-    def report(writer: Any, model: EncoderDecoder, evaluation: Evaluation, step: int) -> None:
-        number = min(settings.heat_maps, len(evaluation.sources))
-        maps = attention_maps(model, data, "validation", number, _device(model))
+    def report(writer: Any, model: AttendingModel, evaluation: Evaluation, step: int) -> None:
+        number = min(settings.heat_maps, len(evaluation.examples))
+        maps = task.attention_maps(model, data, "validation", number, _device(model))
         tensorboard.report(writer, evaluation, maps, step)
+
+    monitor = settings.monitor or task.monitor
 
     keeper = CheckpointKeeper(
         folder / "checkpoints",
         data.subwords,
         config,
         settings.keep_best,
-        higher_is_better=settings.monitor not in ("loss", "perplexity"),
+        higher_is_better=monitor not in task.lower_is_better,
     )
     return Validation(
-        evaluate_split, report, keeper, settings.every_n_steps, settings.monitor, settings.patience
+        evaluate_split, report, keeper, settings.every_n_steps, monitor, settings.patience
     )
 
 
-def _average(model: EncoderDecoder, validator: Validation) -> None:
-    def score(averaged: EncoderDecoder) -> tuple[float, dict[str, Any]]:
+def _average(model: AttendingModel, validator: Validation) -> None:
+    def score(averaged: AttendingModel) -> tuple[float, dict[str, Any]]:
         metrics = validator.evaluate(averaged).metrics
         return monitored(metrics, validator.monitor), metrics
 
@@ -190,7 +196,8 @@ def _average(model: EncoderDecoder, validator: Validation) -> None:
 
 
 def _test(
-    model: EncoderDecoder,
+    task: Task,
+    model: AttendingModel,
     data: ParallelData,
     test: TestSettings,
     folder: Path,
@@ -198,14 +205,14 @@ def _test(
 ) -> Evaluation | None:
     if test.split is None:
         return None
-    evaluation = evaluate(model, data, test.split, test.search, device=_device(model))
-    metrics = {**evaluation.metrics, "search": config["test"]["search"]}
+    evaluation = task.evaluate(model, data, test.split, search=test.search, device=_device(model))
+    metrics = {**evaluation.metrics, "search": config["test"].get("search")}
     for place in (folder, folder / "checkpoints" / "best"):
         write_metrics(place / "metrics.json", {test.split: metrics})
-    write_hypotheses(folder / f"hypotheses.{test.split}.txt", evaluation.hypotheses)
+    write_outputs(folder, test.split, evaluation.outputs)
     log.info("%s: %s", test.split, describe(evaluation.metrics))
     return evaluation
 
 
-def _device(model: EncoderDecoder) -> torch.device:
+def _device(model: AttendingModel) -> torch.device:
     return next(model.parameters()).device

@@ -16,7 +16,7 @@ from torch import Tensor
 from seq2seq.checkpoint import WEIGHTS, replace_folder, save_checkpoint
 from seq2seq.data.subwords import SubwordPair
 from seq2seq.evaluation.report import write_metrics
-from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.attending import AttendingModel
 
 
 class CheckpointKeeper:
@@ -61,7 +61,7 @@ class CheckpointKeeper:
         return self.folder / f"step-{step:06d}"
 
     def offer(
-        self, model: EncoderDecoder, step: int, score: float, metrics: dict[str, Any]
+        self, model: AttendingModel, step: int, score: float, metrics: dict[str, Any]
     ) -> bool:
         """Keep the model if it is among the best; say whether it is the best of all.
 
@@ -91,7 +91,7 @@ class CheckpointKeeper:
         replace_folder(temporary, folder)
 
     def average(
-        self, model: EncoderDecoder, evaluate: Callable[[EncoderDecoder], tuple[float, dict]]
+        self, model: AttendingModel, evaluate: Callable[[AttendingModel], tuple[float, dict]]
     ) -> tuple[float, bool] | None:
         """Try the mean of the kept checkpoints' weights; make it ``best`` where it scores better.
 
@@ -125,7 +125,7 @@ class CheckpointKeeper:
             self._copy(folder, self.folder / "best")
         return score, better
 
-    def _save(self, folder: Path, model: EncoderDecoder, metrics: dict[str, Any]) -> None:
+    def _save(self, folder: Path, model: AttendingModel, metrics: dict[str, Any]) -> None:
         save_checkpoint(folder, model, self.subwords, self.config)
         write_metrics(folder / "metrics.json", {"validation": metrics})
 

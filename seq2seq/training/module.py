@@ -14,8 +14,9 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from seq2seq.data.batch import Batch
 from seq2seq.mappings import Mapping
-from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.attending import AttendingModel
 from seq2seq.nn.losses import SequenceLoss
+from seq2seq.tasks import Task
 from seq2seq.training.schedules import Plateau
 
 
@@ -38,27 +39,30 @@ def parameter_groups(model: nn.Module) -> list[Any]:
 
 
 class Seq2SeqModule(lightning.LightningModule):
-    """Trains an encoder–decoder by maximum likelihood, or by its mapping's Fenchel–Young loss.
+    """Trains a model by maximum likelihood, or by its output mapping's Fenchel–Young loss.
 
-    The loss of a batch is the mean over its target tokens. Logged every ``log_every_n_steps``:
-    ``train/loss`` and ``train/perplexity``, means over the target tokens since the last time;
+    The loss of a batch is the mean over its target tokens (or classes). Logged every
+    ``log_every_n_steps``: ``train/loss`` and ``train/perplexity``, means since the last time;
     ``train/gradient_norm`` (before clipping) and ``train/learning_rate`` of that update.
 
     Args:
+        task: how the model reads a batch.
         model: what is trained.
-        loss: summed loss of a batch and its number of tokens.
+        loss: summed loss and number of tokens, of logits and targets.
         optimizer: builds the optimizer from the parameters.
         schedule: builds the schedule from the optimizer.
     """
 
     def __init__(
         self,
-        model: EncoderDecoder,
+        task: Task,
+        model: AttendingModel,
         loss: SequenceLoss,
         optimizer: Callable[..., Optimizer],
         schedule: Callable[..., LRScheduler | Plateau],
     ) -> None:
         super().__init__()
+        self.task = task
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
@@ -70,8 +74,7 @@ class Seq2SeqModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Mean loss of a target token."""
-        output = self.model(batch.source, batch.source_lengths, batch.target_input)
-        result = self.loss(output.logits, batch.target_output, self.model.output_mapping)
+        result = self.task.loss(self.model, batch, self.loss)
         if self.plateau is not None:
             self.plateau.warm_up(self.trainer.global_step)
         self._totals.append(torch.stack([*result]).detach())

@@ -1,4 +1,4 @@
-"""A validation in TensorBoard: scores, attention and its parameters, heat maps, translations."""
+"""A validation in TensorBoard: scores, attention and its parameters, heat maps, examples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from seq2seq.evaluation.evaluate import AttentionMap, Evaluation
+from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.figures import attention_heat_map
 from seq2seq.training.validation import monitored
 
@@ -17,21 +17,17 @@ def report(
 ) -> None:
     """Write an evaluation: ``validation/…``, ``attention/…``, ``alignment/…``, ``mapping/…``.
 
-    Heat maps and translations are those of the first sentences.
+    Heat maps and texts are those of the first examples.
     """
     for name, value in _scalars(evaluation.metrics):
         writer.add_scalar(name, value, step)
-    samples = list(
-        zip(evaluation.sources, evaluation.references, evaluation.hypotheses, strict=True)
-    )
     for number, attention in enumerate(maps):
-        source, reference, hypothesis = samples[number]
         figure = attention_heat_map(
             attention.weights, attention.source, attention.target, title=f"step {step}"
         )
-        writer.add_figure(f"attention/sentence {number + 1}", figure, step, close=False)
-        text = f"- source: {source}\n- reference: {reference}\n- hypothesis: {hypothesis}\n"
-        writer.add_text(f"translation/sentence {number + 1}", text, step)
+        writer.add_figure(f"attention/example {number + 1}", figure, step, close=False)
+        text = "".join(f"- {name}: {text}\n" for name, text in evaluation.examples[number].items())
+        writer.add_text(f"texts/example {number + 1}", text, step)
     writer.flush()
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import lightning
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from seq2seq.evaluation.evaluate import Evaluation
-from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.evaluation.evaluation import Evaluation
+from seq2seq.models.attending import AttendingModel
 from seq2seq.training.keeper import CheckpointKeeper
 from seq2seq.training.module import Seq2SeqModule
 
@@ -29,17 +29,17 @@ class Validation(lightning.Callback):
         report: writes an evaluation to TensorBoard: ``report(writer, model, evaluation, step)``.
         keeper: keeps the best checkpoints.
         every_n_steps: updates between validations.
-        monitor: ``bleu``, or another score of the evaluation, or ``loss``.
+        monitor: a score of the evaluation, or ``loss``.
         patience: stop after so many validations without a better one; None: never.
     """
 
     def __init__(
         self,
-        evaluate: Callable[[EncoderDecoder], Evaluation],
+        evaluate: Callable[[AttendingModel], Evaluation],
         report: Callable[..., None],
         keeper: CheckpointKeeper,
         every_n_steps: int,
-        monitor: str = "bleu",
+        monitor: str,
         patience: int | None = None,
     ) -> None:
         if every_n_steps < 1:
@@ -130,7 +130,9 @@ def monitored(metrics: dict[str, Any], monitor: str) -> float:
 
 def describe(metrics: dict[str, Any]) -> str:
     """One line: loss, perplexity, scores, support size, alignment error."""
-    parts = [f"loss {metrics['loss']:.3f}", f"perplexity {metrics['perplexity']:.2f}"]
+    parts = [f"loss {metrics['loss']:.3f}"]
+    if "perplexity" in metrics:
+        parts.append(f"perplexity {metrics['perplexity']:.2f}")
     for name, entry in metrics.items():
         if isinstance(entry, dict) and "score" in entry:
             parts.append(f"{name} {entry['score']:.2f}")

@@ -141,11 +141,11 @@ def test_tensorboard_shows_scalars_heat_maps_translations_and_hyperparameters(wo
     } <= scalars
     assert any("layer 1 head 1" in tag for tag in scalars)
     assert [e.step for e in events.Scalars("validation/bleu")] == [4, 8, 12]
-    assert {"attention/sentence 1", "attention/sentence 2"} <= set(tags["images"])
-    image = events.Images("attention/sentence 1")[-1]
+    assert {"attention/example 1", "attention/example 2"} <= set(tags["images"])
+    image = events.Images("attention/example 1")[-1]
     assert image.encoded_image_string.startswith(b"\x89PNG")
     assert image.width > 200
-    text = events.Tensors("translation/sentence 1/text_summary")[-1]
+    text = events.Tensors("texts/example 1/text_summary")[-1]
     assert b"reference" in text.tensor_proto.string_val[0]
     assert any("hparams" in tag for tag in events.summary_metadata)
 

@@ -2,6 +2,7 @@ import io
 import math
 import os
 import stat
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
-from seq2seq.evaluation.report import metrics_table, read_metrics, write_metrics
+from seq2seq.evaluation.report import metrics_table, read_metrics, write_metrics, write_outputs
 from seq2seq.evaluation.scores import translation_scores
 
 
@@ -116,3 +117,15 @@ def test_signatures_are_never_cut_short():
     text = printed(metrics_table({"bleu": {"score": 30.0, "signature": signature}}), width=50)
     cells = [line.split("│") for line in text.splitlines() if "│" in line]
     assert "".join(cell[-2].strip() for cell in cells) == signature
+
+
+def test_outputs_are_a_line_an_example_named_by_the_split(tmp_path: Path) -> None:
+    outputs = {"hypotheses.txt": ["one", "two\nlines"], "predictions.tsv": ["a\tb"]}
+    paths = write_outputs(tmp_path, "test_2016", outputs)
+    assert [path.name for path in paths] == [
+        "hypotheses.test_2016.txt",
+        "predictions.test_2016.tsv",
+    ]
+    assert paths[0].read_text(encoding="utf-8") == "one\ntwo lines\n"
+    assert paths[1].read_text(encoding="utf-8") == "a\tb\n"
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths}

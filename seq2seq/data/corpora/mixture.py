@@ -56,7 +56,8 @@ class Mixture:
 
     def load(self) -> DatasetDict:
         """The splits."""
-        train, splits = [], {}
+        train: list[Dataset] = []
+        splits: dict[str, Dataset] = {}
         for number, (name, part) in enumerate(self._corpora.items()):
             try:
                 texts = part["corpus"].load()
@@ -78,9 +79,3 @@ class Mixture:
             if f"{chosen}_{split}" in splits
         }
         return DatasetDict({"train": concatenate_datasets(train), **plain, **splits})
-
-
-def sizes(train: Dataset, names: int) -> list[int]:
-    """Pairs of each corpus in a training split of a mixture."""
-    numbers = train.data["corpus"].to_numpy()
-    return np.bincount(numbers, minlength=names).tolist()

@@ -1,4 +1,4 @@
-"""The user's own texts: files of any of the formats in `readers`, or what `datasets` loads."""
+"""Texts in files: the user's own, or what a script laid out; any of the formats in `readers`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from datasets import Dataset, DatasetDict
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, file_key
-from seq2seq.data.corpora.hub import hub_split
 from seq2seq.data.corpora.readers import DEFAULT_COLUMNS, reader_for
 from seq2seq.data.corpora.tables import TABLE_VERSION, TEXT_COLUMNS, PlacedRow, cached_table
 from seq2seq.data.errors import DataError
@@ -23,7 +22,7 @@ SplitFiles = Files | Mapping[str, Files | None] | None
 
 
 class Text:
-    """Sentence pairs from files, or from a dataset of the hub.
+    """Sentence pairs from files.
 
     A split is given as `{"source": files, "target": files}`, line k of one translating line k of
     the other, or as files that hold both sides. Files are a path, a pattern (`train.*.en`), or a
@@ -41,10 +40,8 @@ class Text:
         source_column: name of the field, name in the first line of the TSV, or number from 0.
         target_column: the same for the target.
         on_empty: "error" or "skip" lines where a side is empty.
-        dataset: a dataset for `datasets.load_dataset` instead of files; the splits are then its
-            names of splits, such as "train[:99%]".
-        dataset_name: its configuration, such as "de-en".
-        dataset_options: further arguments of `load_dataset`.
+        root: folder that relative names of files start from; None for the current one.
+        prepare: command that gets the files, for the message where one is missing.
         cache_folder: where to keep the checked texts; None for the default place.
     """
 
@@ -61,9 +58,8 @@ class Text:
         source_column: str | int | None = None,
         target_column: str | int | None = None,
         on_empty: str = "error",
-        dataset: str | None = None,
-        dataset_name: str | None = None,
-        dataset_options: Mapping[str, Any] | None = None,
+        root: str | Path | None = None,
+        prepare: str | None = None,
         cache_folder: str | Path | None = None,
     ) -> None:
         self.source_language, self.target_language = source_language, target_language
@@ -71,7 +67,7 @@ class Text:
         self._splits = {"train": train, "validation": validation, "test": test, **(tests or {})}
         self._format, self._on_empty = format, on_empty
         self._columns = (source_column, target_column)
-        self._hub = (dataset, dataset_name, dict(dataset_options or {}))
+        self._root, self._prepare = Path(root or ""), prepare
         self._cache = default_cache_folder(cache_folder)
 
     def load(self) -> DatasetDict:
@@ -94,16 +90,9 @@ class Text:
         given = dict(files) if isinstance(files, Mapping) else files
         if isinstance(given, dict):
             given = {column: value for column, value in given.items() if value is not None}
-        dataset, dataset_name, options = self._hub
-        if dataset is not None:
-            fields = [
-                c if c is not None else d for c, d in zip(self._columns, TEXT_COLUMNS, strict=True)
-            ]
-            key, rows = hub_split(dataset, dataset_name, str(given or name), fields, options)
-            columns: Sequence[str] = TEXT_COLUMNS
-        elif not given:
+        if not given:
             return None
-        elif isinstance(given, dict):
+        if isinstance(given, dict):
             columns, key, rows = self._parallel(given)
         else:
             columns, key, rows = self._combined(given)
@@ -114,7 +103,7 @@ class Text:
         """Rows of files that hold a column each."""
         if missing := [column for column in TEXT_COLUMNS if column not in files]:
             raise DataError(f"the files of the {missing[0]} side are not given")
-        paths = {column: find_files(value) for column, value in files.items()}
+        paths = {column: self._find(value) for column, value in files.items()}
         if len({len(found) for found in paths.values()}) > 1:
             counts = ", ".join(f"{len(found)} for {column}" for column, found in paths.items())
             raise DataError(f"unequal numbers of files: {counts}; they are paired in order")
@@ -125,13 +114,28 @@ class Text:
 
     def _combined(self, files: Files) -> tuple[Sequence[str], str, Iterator[PlacedRow]]:
         """Rows of files that hold both sides."""
-        paths = find_files(files)
+        paths = self._find(files)
         key = content_key(
             [self._key(path) for path in paths],
             [reader_for(path, self._format).__name__ for path in paths],
             list(self._columns),
         )
         return TEXT_COLUMNS, key, itertools.chain.from_iterable(map(self._combined_rows, paths))
+
+    def _find(self, files: Files) -> list[Path]:
+        """The files that paths and patterns stand for, in order; patterns sorted by name."""
+        found: list[Path] = []
+        for name in [files] if isinstance(files, str | Path) else files:
+            path = self._root.expanduser() / Path(name).expanduser()
+            if path.is_file():
+                found.append(path)
+                continue
+            matches = sorted(glob.glob(str(path), recursive=True))
+            if not matches or path.is_dir():
+                hint = f". Get the corpus by: {self._prepare}" if self._prepare else ""
+                raise DataError(_missing(path) + hint)
+            found.extend(Path(match) for match in matches)
+        return found
 
     def _key(self, path: Path) -> str:
         return f"{file_key(path, self._cache)} {' '.join(path.suffixes[-2:])}"
@@ -163,21 +167,6 @@ def _parallel_rows(paths: Sequence[Path], format: str | None) -> Iterator[Placed
                 f"{', '.join(counts)}: line k of one must translate line k of the other"
             )
         yield rows[0][0], paths, [texts[0] for _, texts in rows]
-
-
-def find_files(files: Files) -> list[Path]:
-    """The files that paths and patterns stand for, in order; patterns sorted by name."""
-    found: list[Path] = []
-    for name in [files] if isinstance(files, str | Path) else files:
-        path = Path(name).expanduser()
-        if path.is_file():
-            found.append(path)
-            continue
-        matches = sorted(glob.glob(str(path), recursive=True))
-        if not matches or path.is_dir():
-            raise DataError(_missing(path))
-        found.extend(Path(match) for match in matches)
-    return found
 
 
 def _missing(path: Path) -> str:

@@ -1,0 +1,41 @@
+"""What evaluation finds, of any task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What evaluation found on a split.
+
+    Attributes:
+        metrics: ``{"loss": …, "bleu": {"score": …, "signature": …}, "attention": {"overall": …}}``.
+        examples: each example's texts by name (``source``, ``reference``, ``hypothesis``), in the
+            order of the split.
+        outputs: lines to write, one an example, under the names of their files
+            (``{"hypotheses.txt": …}``).
+    """
+
+    metrics: dict[str, Any]
+    examples: Sequence[Mapping[str, str]]
+    outputs: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class AttentionMap:
+    """Where a model looked while it read one example.
+
+    Attributes:
+        source: the pieces that are looked at.
+        target: the pieces that look, such as those of the reference, end of sentence included.
+        weights: ``[layer, head, target_length, source_length]``.
+    """
+
+    source: list[str]
+    target: list[str]
+    weights: Tensor

@@ -1,0 +1,183 @@
+"""Text in, text out, by an encoder–decoder and a search: what translation and its like share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
+from seq2seq.data.corpora.corpus import references
+from seq2seq.data.parallel import ParallelData
+from seq2seq.data.subwords import SubwordPair
+from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
+from seq2seq.evaluation.mapping_parameters import mapping_parameters
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
+from seq2seq.search import Hypothesis
+from seq2seq.tasks.reading import ReferenceReader, evaluating, reference_maps
+from seq2seq.tasks.task import Progress, Task, silent
+
+
+class Search(Protocol):
+    """Greedy, beam, …: hypotheses of a batch, best first, in the batch's order."""
+
+    def __call__(
+        self,
+        model: EncoderDecoder,
+        source: Tensor,
+        source_lengths: Tensor,
+        *,
+        return_attention: bool = False,
+    ) -> list[list[Hypothesis]]:
+        """Search the targets of ``source`` ``[batch, source_length]``."""
+        ...
+
+
+class Generation(Task):
+    """p(target | source), trained on references and scored on what a search finds."""
+
+    model_type = EncoderDecoder
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Perplexity too."""
+        return ("loss", "perplexity", *self.validation_scores)
+
+    @abstractmethod
+    def scores(
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[Sequence[str]],
+        names: Iterable[str] | None = None,
+    ) -> dict[str, Any]:
+        """``{name: {"score": …, "signature": …}}`` of a corpus.
+
+        Args:
+            hypotheses: one text an example.
+            references: one list a reference set, each as long as ``hypotheses``.
+            names: which scores to compute; None: all.
+        """
+
+    def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
+        """Both vocabulary sizes."""
+        return {
+            "source_vocabulary_size": subwords.source.size,
+            "target_vocabulary_size": subwords.target.size,
+        }
+
+    def loss(
+        self, model: EncoderDecoder, batch: Batch, criterion: SequenceLoss
+    ) -> SequenceLossOutput:
+        """Of all target tokens."""
+        output = model(batch.source, batch.source_lengths, batch.target_input)
+        return criterion(output.logits, batch.target_output, model.output_mapping)
+
+    def evaluate(
+        self,
+        model: EncoderDecoder,
+        data: ParallelData,
+        split: str,
+        *,
+        search: Search | None = None,
+        sentences: int | None = None,
+        batch_tokens: int = 4096,
+        attention: bool = True,
+        scores: Iterable[str] | None = None,
+        device: torch.device | str = "cpu",
+        progress: Progress = silent,
+    ) -> Evaluation:
+        """See the base class.
+
+        Attention statistics and alignments are taken while the model reads the reference, so that
+        models are compared on the same target tokens; scores are of what ``search`` finds.
+        """
+        if search is None:
+            raise ValueError(f"{type(self).__name__} needs a search to write text with")
+        texts = data.split(split)
+        number = len(texts) if sentences is None else min(sentences, len(texts))
+        texts = texts.select(range(number))
+        hypotheses = [""] * number
+        reader = ReferenceReader(model, data, texts, attention)
+        with evaluating(model):
+            for batch in progress(data.loader(split, tokens=batch_tokens, sentences=sentences)):
+                batch = batch.to(device)
+                reader.read(batch)
+                found = search(model, batch.source, batch.source_lengths)
+                for index, best in zip(batch.indices.tolist(), found, strict=True):
+                    hypotheses[index] = data.subwords.target.decode(best[0].tokens)
+        known = references(texts)
+        metrics = {**reader.metrics(), **self.scores(hypotheses, known, scores)}
+        if parameters := mapping_parameters(model):
+            metrics["mapping"] = parameters
+        examples = [
+            {"source": source, "reference": reference, "hypothesis": hypothesis}
+            for source, reference, hypothesis in zip(
+                texts["source"], known[0], hypotheses, strict=True
+            )
+        ]
+        return Evaluation(metrics, examples, {"hypotheses.txt": hypotheses})
+
+    def attention_maps(
+        self,
+        model: EncoderDecoder,
+        data: ParallelData,
+        split: str,
+        number: int,
+        device: torch.device | str = "cpu",
+    ) -> Iterator[AttentionMap]:
+        """While the model reads the references."""
+        return reference_maps(model, data, split, number, device)
+
+    def generate(
+        self,
+        model: EncoderDecoder,
+        subwords: SubwordPair,
+        sentences: Sequence[str],
+        search: Search,
+        *,
+        batch_tokens: int = 4096,
+        max_source_length: int | None = None,
+        device: torch.device | str = "cpu",
+    ) -> list[list[tuple[str, float]]]:
+        """For each sentence, in the order given, its hypotheses with their scores.
+
+        An empty sentence has one empty hypothesis of score 0. A sentence longer than
+        ``max_source_length`` subwords is cut there.
+
+        Args:
+            model: in evaluation mode.
+            subwords: the vocabularies of both sides.
+            sentences: one sentence each.
+            search: makes the hypotheses.
+            batch_tokens: padded source subwords in a batch.
+            max_source_length: in subwords, end of sentence not counted; None: no limit.
+            device: where ``model`` is.
+        """
+        found: list[list[tuple[str, float]]] = [[("", 0.0)] for _ in sentences]
+        ids = [subwords.source.encode(sentence)[:max_source_length] for sentence in sentences]
+        order = sorted((i for i in range(len(ids)) if ids[i]), key=lambda i: len(ids[i]))
+        for members in _batches(order, [len(row) + 1 for row in ids], batch_tokens):
+            rows = [torch.tensor([*ids[i], EOS_ID]) for i in members]
+            source = torch.nn.utils.rnn.pad_sequence(rows, True, PAD_ID).to(device)
+            lengths = torch.tensor([len(row) for row in rows], device=device)
+            with torch.inference_mode():
+                hypotheses = search(model, source, lengths)
+            for i, best in zip(members, hypotheses, strict=True):
+                found[i] = [(subwords.target.decode(h.tokens), h.score) for h in best]
+        return found
+
+
+def _batches(order: list[int], lengths: list[int], tokens: int) -> Iterator[list[int]]:
+    """Consecutive members of ``order``, shortest first, while the padded batch fits."""
+    batch: list[int] = []
+    for index in order:
+        if batch and (len(batch) + 1) * lengths[index] > tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

@@ -1,0 +1,141 @@
+"""A model reads references: loss, where it looks, and how that agrees with gold alignments."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.data.batch import Batch
+from seq2seq.data.parallel import ParallelData
+from seq2seq.evaluation.alignment import AlignmentScore
+from seq2seq.evaluation.attention_statistics import AttentionStatistics
+from seq2seq.evaluation.evaluation import AttentionMap
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.nn.losses import SequenceLoss
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """``model`` in evaluation mode, without gradients; afterwards in the mode in which it came."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(training)
+
+
+class ReferenceReader:
+    """Keeps loss, attention statistics and alignment scores of the references it reads.
+
+    Loss and perplexity are those of the reference, without label smoothing, a target token, end of
+    sentence included.
+
+    Args:
+        model: in evaluation mode.
+        data: the corpus with its vocabularies.
+        texts: the split, for its gold alignments.
+        attention: whether to look at the attention.
+    """
+
+    def __init__(
+        self, model: EncoderDecoder, data: ParallelData, texts: Any, attention: bool
+    ) -> None:
+        self.model = model
+        self.data = data
+        self.texts = texts
+        self.attention = attention
+        self.loss = SequenceLoss()
+        self.totals = {"loss": 0.0, "nll": 0.0, "tokens": 0}
+        self.statistics: AttentionStatistics | None = None
+        self.alignment: AlignmentScore | None = None
+
+    def read(self, batch: Batch) -> None:
+        """Read the references of a batch."""
+        output = self.model(
+            batch.source,
+            batch.source_lengths,
+            batch.target_input,
+            return_attention=self.attention,
+        )
+        loss = self.loss(output.logits, batch.target_output, self.model.output_mapping)
+        self.totals["loss"] += float(loss.loss_sum)
+        self.totals["nll"] += float(loss.nll_sum)
+        self.totals["tokens"] += int(loss.tokens)
+        if output.attention is None:
+            return
+        if self.statistics is None:
+            layers, heads = output.attention.shape[1:3]
+            self.statistics = AttentionStatistics(layers, heads)
+            if "alignment" in self.texts.column_names:
+                self.alignment = AlignmentScore(layers, heads)
+        self.statistics.update(output.attention, batch.source_mask, batch.target_mask)
+        if self.alignment is not None:
+            self._align(self.alignment, batch.to("cpu"), output.attention.cpu())
+
+    def _align(self, alignment: AlignmentScore, batch: Batch, attention: Tensor) -> None:
+        """Score the attention of each sentence against its gold alignment."""
+        source_words = self.data.subwords.source.words
+        target_words = self.data.subwords.target.words
+        for row, index in enumerate(batch.indices.tolist()):
+            source, target = _ids(batch, row)
+            alignment.update(
+                attention[row, :, :, : len(target), : len(source)],
+                source_words(source),
+                target_words(target),
+                self.texts[index],
+            )
+
+    def metrics(self) -> dict[str, Any]:
+        """``loss``, ``perplexity``, ``tokens``, and ``attention`` and ``alignment`` summaries."""
+        tokens = max(int(self.totals["tokens"]), 1)
+        nll = self.totals["nll"] / tokens
+        found: dict[str, Any] = {
+            "loss": self.totals["loss"] / tokens,
+            # Infinite where a sparse output layer gives some reference token no probability.
+            "perplexity": math.exp(nll) if nll < 100.0 else math.inf,
+            "tokens": tokens,
+        }
+        if self.statistics is not None:
+            found["attention"] = self.statistics.summary()
+        if self.alignment is not None:
+            found["alignment"] = self.alignment.summary()
+        return found
+
+
+def reference_maps(
+    model: EncoderDecoder,
+    data: ParallelData,
+    split: str,
+    number: int,
+    device: torch.device | str = "cpu",
+) -> Iterator[AttentionMap]:
+    """Attention over the first ``number`` sentence pairs of a split, reading the references."""
+    maps: dict[int, AttentionMap] = {}
+    with evaluating(model):
+        for batch in data.loader(split, sentences=number):
+            batch = batch.to(device)
+            weights = model(
+                batch.source, batch.source_lengths, batch.target_input, return_attention=True
+            ).attention
+            assert weights is not None
+            for row, index in enumerate(batch.indices.tolist()):
+                source, target = _ids(batch, row)
+                maps[index] = AttentionMap(
+                    data.subwords.source.pieces(source),
+                    data.subwords.target.pieces(target),
+                    weights[row, :, :, : len(target), : len(source)].float().cpu(),
+                )
+    yield from (maps[index] for index in sorted(maps))
+
+
+def _ids(batch: Batch, row: int) -> tuple[list[int], list[int]]:
+    """The source of a row, and the target that the decoder predicts, eos included."""
+    source = batch.source[row, : int(batch.source_lengths[row])].tolist()
+    return source, batch.target[row, 1 : int(batch.target_lengths[row])].tolist()

@@ -1,0 +1,142 @@
+"""What tells one task from another: data → model, batch → loss, split → scores."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from seq2seq.data.batch import Batch
+from seq2seq.data.corpora.corpus import Corpus
+from seq2seq.data.parallel import ParallelData, prepare
+from seq2seq.data.subwords import SubwordPair
+from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
+from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
+
+Progress = Callable[[Iterable[Batch]], Iterable[Batch]]
+
+
+def silent(batches: Iterable[Batch]) -> Iterable[Batch]:
+    """No progress shown."""
+    return batches
+
+
+class Task(ABC):
+    """A task: the one object through which training and evaluation know what they do.
+
+    A new task is a class here and a file in ``configs/task``, which also chooses its corpus and its
+    model.
+
+    Attributes:
+        model_type: the class of models that can do it.
+        monitor: the score that tells which checkpoint is best, unless the user names another.
+        validation_scores: the scores of a validation; a test may take more.
+        lower_is_better: measures that fall as a model improves.
+    """
+
+    model_type: ClassVar[type[nn.Module]]
+    monitor: ClassVar[str]
+    validation_scores: ClassVar[tuple[str, ...]]
+    lower_is_better: ClassVar[tuple[str, ...]] = ("loss", "perplexity")
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """What a validation measures, so what ``validation.monitor`` may name."""
+        return ("loss", *self.validation_scores)
+
+    def prepare(
+        self,
+        corpus: Corpus,
+        *,
+        subwords: dict[str, Any] | None = None,
+        filters: dict[str, Any] | None = None,
+        limits: dict[str, int | None] | None = None,
+        processes: int | None = None,
+        cache: str | Path | None = None,
+    ) -> ParallelData:
+        """The corpus of a new run, with vocabularies made of its training split."""
+        return prepare(
+            corpus,
+            subwords=subwords,
+            filters=filters,
+            limits=limits,
+            processes=processes,
+            cache=cache,
+        )
+
+    def open(
+        self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
+    ) -> ParallelData:
+        """A corpus as a trained model reads it, with the vocabularies of its checkpoint."""
+        return ParallelData(corpus, subwords, cache=cache)
+
+    @abstractmethod
+    def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
+        """Arguments of the model's class that the data decides, such as vocabulary sizes."""
+
+    def check_model(self, model: nn.Module) -> None:
+        """Refuse a model of another task.
+
+        Raises:
+            ValueError: naming both.
+        """
+        if not isinstance(model, self.model_type):
+            raise ValueError(
+                f"model: {type(model).__name__} cannot do the task {type(self).__name__}, which "
+                f"needs a {self.model_type.__name__}"
+            )
+
+    @abstractmethod
+    def loss(self, model: Any, batch: Batch, criterion: SequenceLoss) -> SequenceLossOutput:
+        """The summed loss of a batch, and the number of its terms."""
+
+    @abstractmethod
+    def evaluate(
+        self,
+        model: Any,
+        data: ParallelData,
+        split: str,
+        *,
+        search: Any = None,
+        sentences: int | None = None,
+        batch_tokens: int = 4096,
+        attention: bool = True,
+        scores: Iterable[str] | None = None,
+        device: torch.device | str = "cpu",
+        progress: Progress = silent,
+    ) -> Evaluation:
+        """Evaluate ``model`` on a split of ``data``.
+
+        The same function serves validation during training, the final test and
+        ``seq2seq-evaluate``, so that the same weights on the same examples give the same figures.
+
+        Args:
+            model: left in the mode (training or evaluation) in which it came.
+            data: the corpus with its vocabularies.
+            split: name of the split.
+            search: makes the hypotheses, where the task writes text.
+            sentences: evaluate the first so many examples only.
+            batch_tokens: padded subwords in a batch.
+            attention: whether to take attention statistics.
+            scores: which scores to compute; None: all of the task's.
+            device: where ``model`` is.
+            progress: wraps the iterable of batches.
+
+        Raises:
+            ValueError: if the split does not exist or is empty.
+        """
+
+    @abstractmethod
+    def attention_maps(
+        self,
+        model: Any,
+        data: ParallelData,
+        split: str,
+        number: int,
+        device: torch.device | str = "cpu",
+    ) -> Iterator[AttentionMap]:
+        """Attention over the first ``number`` examples of a split."""
