@@ -73,7 +73,7 @@ class Filters:
     def apply(self, split: Dataset, folder: Path) -> Dataset:
         """The pairs that pass, from the cache in `folder` where they were filtered before.
 
-        Takes a byte a pair for a moment, about 35 where duplicates are looked for; none after.
+        Takes a byte a pair for a moment, about 30 where duplicates are looked for; none after.
 
         Raises:
             DataError: no pair passes.
