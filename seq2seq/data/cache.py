@@ -55,8 +55,12 @@ def _bytes(part: Any) -> bytes | memoryview:
     return part if isinstance(part, bytes) else repr(part).encode("utf-8", "surrogatepass")
 
 
-def column_key(chunks: Iterable[pa.Array]) -> str:
-    """Hash of the texts of Arrow arrays, however they are cut and wherever they are stored."""
+def column_key(column: pa.ChunkedArray) -> str:
+    """Hash of the texts of an Arrow column, whatever its chunks and wherever it is stored."""
+    return _texts_key(column.chunks)
+
+
+def _texts_key(chunks: Iterable[pa.Array]) -> str:
     texts, lengths = xxhash.xxh3_128(), xxhash.xxh3_128()
     for chunk in chunks:
         if not len(chunk):
@@ -71,11 +75,11 @@ def column_key(chunks: Iterable[pa.Array]) -> str:
 
 
 def texts_key(split: Dataset, column: str, folder: Path) -> str:
-    """`column_key` of a column of a split, computed once and then remembered by its fingerprint."""
+    """`column_key` of the rows of a split, computed once and then remembered by its fingerprint."""
 
     def compute() -> str:
         blocks = split.select_columns([column]).with_format("arrow").iter(batch_size=10_000)
-        return column_key(chunk for block in blocks for chunk in block[column].chunks)
+        return _texts_key(chunk for block in blocks for chunk in block[column].chunks)
 
     return _remembered(folder, content_key("column", split._fingerprint, column), compute)
 

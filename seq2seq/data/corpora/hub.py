@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Hub:
         test: split to test on.
         source_column: where the source stands, if it is not found by its language.
         target_column: the same for the target.
+        reference_columns: where further references stand, if there are any.
         on_empty: "error" or "skip" pairs where a side is empty.
         streaming: keep only the checked texts on the disk, not the dataset as well; it is read
             through once. A change at the hub is then noticed only where `revision` names it.
@@ -54,6 +55,7 @@ class Hub:
         test: str | None = "test",
         source_column: str | None = None,
         target_column: str | None = None,
+        reference_columns: Sequence[str] = (),
         on_empty: str = "error",
         streaming: bool = False,
         options: Mapping[str, Any] | None = None,
@@ -64,6 +66,7 @@ class Hub:
         self._path, self._name, self._options = path, name, dict(options or {})
         self._splits = {"train": train, "validation": validation, "test": test}
         self._columns = (source_column, target_column)
+        self._references = list(reference_columns)
         self._on_empty, self._streaming = on_empty, streaming
         self._cache = default_cache_folder(cache_folder)
 
@@ -85,10 +88,11 @@ class Hub:
         else:
             data = self._dataset(split)
             identity, rows = [data._fingerprint], self._rows(split, data)
-        languages = (self.source_language, self.target_language)
-        key = content_key(TABLE_VERSION, identity, self._columns, languages, self._on_empty)
+        where = [self._columns, self._references, self.source_language, self.target_language]
+        key = content_key(TABLE_VERSION, identity, where, self._on_empty)
         path = self._cache / "texts" / f"{key}.arrow"
-        return cached_table(path, TEXT_COLUMNS, rows, self._on_empty)
+        further = [f"target_{k}" for k in range(2, len(self._references) + 2)]
+        return cached_table(path, [*TEXT_COLUMNS, *further], rows, self._on_empty)
 
     def _dataset(self, split: str) -> Any:
         place = f"{self._path}{f' ({self._name})' if self._name else ''}"
@@ -101,7 +105,7 @@ class Hub:
 
     def _rows(self, split: str, data: Any = None) -> Iterator[PlacedRow]:
         data = self._dataset(split) if data is None else data
-        where = [f"{split} of {self._path}"] * 2
+        where = [f"{split} of {self._path}"] * (2 + len(self._references))
         fields: list[str] = []
         number = 0
         for block in data.iter(batch_size=1000):
@@ -127,4 +131,4 @@ class Hub:
                     f"{', '.join(sorted(names))}. Say data.{side}_language= or data.{side}_column="
                 )
             fields.append(found)
-        return fields
+        return fields + self._references

@@ -18,6 +18,8 @@ from seq2seq.data.mixing import Mixing
 class Mixture:
     """The corpora of a mixture, one after the other, told apart by a column `corpus` of numbers.
 
+    The training split has the columns that all of them have.
+
     Validation and test are those of one corpus; the splits of each are there as `NAME_SPLIT` too
     (`news_test`), to be evaluated.
 
@@ -66,8 +68,7 @@ class Mixture:
                 split = Filters(**(part.get("filters") or {})).apply(texts["train"], self._cache)
             except DataError as error:
                 raise DataError(f"data.corpora.{name}: {error}") from error
-            numbers = np.full(len(split), number, np.int8)
-            train.append(split.select_columns(["source", "target"]).add_column("corpus", numbers))
+            train.append(split.add_column("corpus", np.full(len(split), number, np.int8)))
             splits |= {f"{name}_{other}": texts[other] for other in texts if other != "train"}
         named = [self._evaluation] if self._evaluation else list(self._corpora)
         chosen = next((name for name in named if f"{name}_validation" in splits), None)
@@ -78,4 +79,6 @@ class Mixture:
             for split in ("validation", "test")
             if f"{chosen}_{split}" in splits
         }
-        return DatasetDict({"train": concatenate_datasets(train), **plain, **splits})
+        shared = [c for c in train[0].column_names if all(c in x.column_names for x in train)]
+        whole = concatenate_datasets([split.select_columns(shared) for split in train])
+        return DatasetDict({"train": whole, **plain, **splits})

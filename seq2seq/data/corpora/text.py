@@ -67,7 +67,7 @@ class Text:
         self._splits = {"train": train, "validation": validation, "test": test, **(tests or {})}
         self._format, self._on_empty = format, on_empty
         self._columns = (source_column, target_column)
-        self._root, self._prepare = Path(root or ""), prepare
+        self._where = (Path(root or "").expanduser(), prepare)
         self._cache = default_cache_folder(cache_folder)
 
     def load(self) -> DatasetDict:
@@ -103,7 +103,7 @@ class Text:
         """Rows of files that hold a column each."""
         if missing := [column for column in TEXT_COLUMNS if column not in files]:
             raise DataError(f"the files of the {missing[0]} side are not given")
-        paths = {column: self._find(value) for column, value in files.items()}
+        paths = {column: find_files(value, *self._where) for column, value in files.items()}
         if len({len(found) for found in paths.values()}) > 1:
             counts = ", ".join(f"{len(found)} for {column}" for column, found in paths.items())
             raise DataError(f"unequal numbers of files: {counts}; they are paired in order")
@@ -114,28 +114,13 @@ class Text:
 
     def _combined(self, files: Files) -> tuple[Sequence[str], str, Iterator[PlacedRow]]:
         """Rows of files that hold both sides."""
-        paths = self._find(files)
+        paths = find_files(files, *self._where)
         key = content_key(
             [self._key(path) for path in paths],
             [reader_for(path, self._format).__name__ for path in paths],
             list(self._columns),
         )
         return TEXT_COLUMNS, key, itertools.chain.from_iterable(map(self._combined_rows, paths))
-
-    def _find(self, files: Files) -> list[Path]:
-        """The files that paths and patterns stand for, in order; patterns sorted by name."""
-        found: list[Path] = []
-        for name in [files] if isinstance(files, str | Path) else files:
-            path = self._root.expanduser() / Path(name).expanduser()
-            if path.is_file():
-                found.append(path)
-                continue
-            matches = sorted(glob.glob(str(path), recursive=True))
-            if not matches or path.is_dir():
-                hint = f". Get the corpus by: {self._prepare}" if self._prepare else ""
-                raise DataError(_missing(path) + hint)
-            found.extend(Path(match) for match in matches)
-        return found
 
     def _key(self, path: Path) -> str:
         return f"{file_key(path, self._cache)} {' '.join(path.suffixes[-2:])}"
@@ -167,6 +152,28 @@ def _parallel_rows(paths: Sequence[Path], format: str | None) -> Iterator[Placed
                 f"{', '.join(counts)}: line k of one must translate line k of the other"
             )
         yield rows[0][0], paths, [texts[0] for _, texts in rows]
+
+
+def find_files(files: Files, root: Path = Path(), prepare: str | None = None) -> list[Path]:
+    """The files that paths and patterns stand for, in order; patterns sorted by name.
+
+    Args:
+        files: a path, a pattern, or a list of them.
+        root: folder that relative ones start from.
+        prepare: command that gets the files, for the message where one is missing.
+    """
+    found: list[Path] = []
+    for name in [files] if isinstance(files, str | Path) else files:
+        path = root / Path(name).expanduser()
+        if path.is_file():
+            found.append(path)
+            continue
+        matches = sorted(glob.glob(str(path), recursive=True))
+        if not matches or path.is_dir():
+            hint = f". Get the corpus by: {prepare}" if prepare else ""
+            raise DataError(_missing(path) + hint)
+        found.extend(Path(match) for match in matches)
+    return found
 
 
 def _missing(path: Path) -> str:

@@ -52,6 +52,12 @@ def test_columns_can_be_said(stored):
     assert pairs(hub(options, source_column="x.a", target_column="y")) == PAIRS
 
 
+def test_further_references_are_columns(stored):
+    options = stored([{"en": a, "de": b, "more": {"x": a[::-1]}} for a, b in PAIRS])
+    train = hub(options, reference_columns=["more.x"]).load()["train"]
+    assert train["target_2"][:] == [a[::-1] for a, _ in PAIRS]
+
+
 def test_splits_are_those_of_datasets(stored):
     options = stored([{"en": a, "de": b} for a, b in PAIRS])
     corpus = Hub("json", None, "en", "de", train="train[:2]", validation="train[2:]", test=None,
