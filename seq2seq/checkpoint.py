@@ -4,7 +4,8 @@
 
     model.safetensors        the weights
     config.yaml              the run's configuration, resolved: model and data are built from it
-    subwords.model           the SentencePiece model (two files where each side has its own)
+    subwords.model           the SentencePiece model, or words.json (two files where each side has
+                             its own)
     metrics.json             scores, when there are any
 
 Loading runs no code that the directory brings: the weights are safetensors, the configuration is
@@ -38,6 +39,7 @@ ALLOWED_PACKAGES = (
     "seq2seq.models",
     "seq2seq.search",
     "seq2seq.tasks",
+    "seq2seq.evaluation.rouge",
     "seq2seq.data.corpora",
 )
 
@@ -242,7 +244,18 @@ def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = Non
     # Checkpoints of earlier versions name the only task that there was.
     if not isinstance(given, dict) or "_target_" not in given:
         given = {"_target_": f"{Translation.__module__}.{Translation.__name__}"}
-    task = build({**given, **(changes or {})})
+    task = build(_merged(given, changes or {}))
     if not isinstance(task, Task):
         raise CheckpointError(f"{CONFIG}: task is a {type(task).__name__}")
     return task
+
+
+def _merged(given: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Both, with the changes in force at every depth."""
+    merged = dict(given)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            value = _merged(inner, value)
+        merged[key] = value
+    return merged

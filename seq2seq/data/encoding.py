@@ -15,7 +15,8 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from seq2seq.data.sequences import Sequences
-from seq2seq.data.subwords import Subwords, seed_sampling
+from seq2seq.data.subwords import seed_sampling
+from seq2seq.data.vocabulary import Vocabulary
 
 BATCH = 10_000  # texts at a time
 LEAST = 50_000  # texts for which another process pays
@@ -24,7 +25,7 @@ LEAST = 50_000  # texts for which another process pays
 def encoded_column(
     split: Dataset,
     column: str,
-    subwords: Subwords,
+    subwords: Vocabulary,
     path: Path,
     *,
     processes: int | None = None,
@@ -37,7 +38,7 @@ def encoded_column(
     Args:
         split: the texts.
         column: which of them.
-        subwords: the model.
+        subwords: the vocabulary.
         path: of the ids; several processes write `…_00000_of_00002.arrow` and so on beside it.
         processes: that encode; None for one a core, as far as there are texts enough for them.
         title: of the progress bar.
@@ -74,7 +75,7 @@ def encoded_column(
     return Sequences.from_arrow(ids.data["ids"])
 
 
-def _encode(table: pa.Table, column: str, subwords: Subwords) -> pa.Table:
+def _encode(table: pa.Table, column: str, subwords: Vocabulary) -> pa.Table:
     return pa.table({"ids": _lists(subwords.encode_batch(table[column].to_pylist()))})
 
 
@@ -90,7 +91,7 @@ def _cores() -> int:
 def drawn_column(
     split: Dataset,
     column: str,
-    subwords: Subwords,
+    subwords: Vocabulary,
     best: Sequences,
     *,
     seed: Iterable[int],
@@ -103,7 +104,7 @@ def drawn_column(
     Args:
         split: the texts.
         column: which of them.
-        subwords: the model.
+        subwords: the vocabulary.
         best: the best segmentations, which stand in where a drawn one passes the limit.
         seed: of the drawing; the same seed draws the same.
         limit: most subwords of a text, None for any number.

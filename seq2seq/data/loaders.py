@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, Batch
 from seq2seq.data.cache import content_key
+from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.mixing import MixedRows
 from seq2seq.data.plan import Plan, Rows, epoch_plan, sorted_plan
 from seq2seq.data.sequences import Sequences, collate
@@ -23,10 +24,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Encoded:
-    """Both sides of a split as ids; row i of one translates row i of the other."""
+    """Both sides of a split as ids; row i of one translates row i of the other.
+
+    With `extended_ids`, batches tell unknown words of a source apart.
+    """
 
     source: Sequences
     target: Sequences
+    extended_ids: ExtendedIds | None = None  # where words are to be copied
 
     @property
     def lengths(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -45,7 +50,8 @@ class PlannedBatches(Dataset[Batch]):
 
     def __getitem__(self, k: int) -> Batch:
         encoded = self.encoded
-        return collate(encoded.source, encoded.target, self.plan.rows(k), bos=BOS_ID, eos=EOS_ID)
+        batch = collate(encoded.source, encoded.target, self.plan.rows(k), bos=BOS_ID, eos=EOS_ID)
+        return batch if encoded.extended_ids is None else encoded.extended_ids(batch)
 
 
 def _unchanged(batch: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from seq2seq.data.cache import cache_folder, content_key, texts_key
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.encoding import drawn_column, encoded_column
 from seq2seq.data.errors import DataError
+from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.filters import Filters
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.mixing import MixedRows, Mixing
 from seq2seq.data.plan import Rows
-from seq2seq.data.subword_training import build_subwords
 from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_building import build_subwords
 
 logger = logging.getLogger(__name__)
 
@@ -119,19 +121,18 @@ class ParallelData:
     def encoded(self, name: str) -> Encoded:
         """Both sides of a split as ids, without bos and eos."""
         if name not in self._encoded:
-            self._encoded[name] = Encoded(
-                **{
-                    column: encoded_column(
-                        self.split(name),
-                        column,
-                        getattr(self.subwords, column),
-                        self._cache / "ids" / f"{key}.arrow",
-                        processes=self._processes,
-                        title=f"subwords of {name} {column}",
-                    )
-                    for column, key in self._keys(name).items()
-                }
-            )
+            ids = {
+                column: encoded_column(
+                    self.split(name),
+                    column,
+                    getattr(self.subwords, column),
+                    self._cache / "ids" / f"{key}.arrow",
+                    processes=self._processes,
+                    title=f"subwords of {name} {column}",
+                )
+                for column, key in self._keys(name).items()
+            }
+            self._encoded[name] = Encoded(ids["source"], ids["target"])
         return self._encoded[name]
 
     def train_loader(
@@ -144,12 +145,15 @@ class ParallelData:
         world_size: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
+        copying: bool = False,
     ) -> TrainLoader:
-        """Shuffled training batches; see `TrainLoader` for what the arguments mean."""
+        """Shuffled training batches; see `TrainLoader` and `loader` for what the arguments mean."""
         sampling = self._sampling.get("alpha") is not None
+        extended_ids = self._extended_ids("train", copying)
 
         def encode(seed: int, epoch: int) -> Encoded:
-            return self._sampled(seed, epoch) if sampling else self.encoded("train")
+            encoded = self._sampled(seed, epoch) if sampling else self.encoded("train")
+            return replace(encoded, extended_ids=extended_ids)
 
         rows = self._short_rows()
         return TrainLoader(
@@ -174,13 +178,15 @@ class ParallelData:
         sentences: int | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
+        copying: bool = False,
     ) -> EvaluationLoader:
         """All examples of a split (or the first so many), longest first.
 
-        Nothing is left out; `batch.indices` gives the order back.
+        Nothing is left out; `batch.indices` gives the order back. With `copying`, for models that
+        copy, words that the vocabulary lacks have ids too (`ExtendedIds`).
         """
         return EvaluationLoader(
-            self.encoded(split),
+            replace(self.encoded(split), extended_ids=self._extended_ids(split, copying)),
             tokens,
             sentences=sentences,
             num_workers=num_workers,
@@ -198,6 +204,16 @@ class ParallelData:
             )
             for column in SIDES
         }
+
+    def _extended_ids(self, split: str, copying: bool) -> ExtendedIds | None:
+        if not copying:
+            return None
+        if not self.subwords.joint:
+            raise DataError(
+                "model.copying=true needs one vocabulary for both sides: set "
+                "data.subwords.joint=true (and no target_model of its own), or model.copying=false"
+            )
+        return ExtendedIds(self.split(split), self.subwords.source)
 
     def _short_rows(self) -> Rows:
         encoded = self.encoded("train")
@@ -230,18 +246,17 @@ class ParallelData:
     def _sampled(self, seed: int, epoch: int) -> Encoded:
         """The training split with segmentations drawn for this epoch; repeats for the same seed."""
         best = self.encoded("train")
-        return Encoded(
-            **{
-                column: drawn_column(
-                    self.split("train"),
-                    column,
-                    getattr(self.subwords, column),
-                    getattr(best, column),
-                    seed=[seed, epoch, number],
-                    limit=self._limits[number],
-                    sampling=self._sampling,
-                    folder=self._cache / "drawn",
-                )
-                for number, column in enumerate(SIDES)
-            }
-        )
+        drawn = {
+            column: drawn_column(
+                self.split("train"),
+                column,
+                getattr(self.subwords, column),
+                getattr(best, column),
+                seed=[seed, epoch, number],
+                limit=self._limits[number],
+                sampling=self._sampling,
+                folder=self._cache / "drawn",
+            )
+            for number, column in enumerate(SIDES)
+        }
+        return Encoded(drawn["source"], drawn["target"])

@@ -13,6 +13,7 @@ from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
 from seq2seq.data.corpora.corpus import references
 from seq2seq.data.parallel import ParallelData
 from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.models.encoder_decoder import EncoderDecoder
@@ -73,8 +74,13 @@ class Generation(Task):
         self, model: EncoderDecoder, batch: Batch, criterion: SequenceLoss
     ) -> SequenceLossOutput:
         """Of all target tokens."""
-        output = model(batch.source, batch.source_lengths, batch.target_input)
-        return criterion(output.logits, batch.target_output, model.output_mapping)
+        output = model(
+            batch.source,
+            batch.source_lengths,
+            batch.target_input,
+            return_attention=criterion.reads_attention,
+        )
+        return criterion(output.logits, batch.target_output, model.output_mapping, output.attention)
 
     def evaluate(
         self,
@@ -100,24 +106,24 @@ class Generation(Task):
         texts = data.split(split)
         number = len(texts) if sentences is None else min(sentences, len(texts))
         texts = texts.select(range(number))
-        hypotheses = [""] * number
+        sources, hypotheses = list(texts["source"]), [""] * number
         reader = ReferenceReader(model, data, texts, attention)
+        loader = data.loader(split, tokens=batch_tokens, sentences=sentences, copying=model.copying)
         with evaluating(model):
-            for batch in progress(data.loader(split, tokens=batch_tokens, sentences=sentences)):
+            for batch in progress(loader):
                 batch = batch.to(device)
                 reader.read(batch)
                 found = search(model, batch.source, batch.source_lengths)
                 for index, best in zip(batch.indices.tolist(), found, strict=True):
-                    hypotheses[index] = data.subwords.target.decode(best[0].tokens)
+                    text = data.subwords.target.decode(best[0].tokens, sources[index])
+                    hypotheses[index] = text
         known = references(texts)
         metrics = {**reader.metrics(), **self.scores(hypotheses, known, scores)}
         if parameters := mapping_parameters(model):
             metrics["mapping"] = parameters
         examples = [
             {"source": source, "reference": reference, "hypothesis": hypothesis}
-            for source, reference, hypothesis in zip(
-                texts["source"], known[0], hypotheses, strict=True
-            )
+            for source, reference, hypothesis in zip(sources, known[0], hypotheses, strict=True)
         ]
         return Evaluation(metrics, examples, {"hypotheses.txt": hypotheses})
 
@@ -158,7 +164,10 @@ class Generation(Task):
             device: where ``model`` is.
         """
         found: list[list[tuple[str, float]]] = [[("", 0.0)] for _ in sentences]
-        ids = [subwords.source.encode(sentence)[:max_source_length] for sentence in sentences]
+        ids = [
+            _source_ids(subwords.source, sentence, model.copying)[:max_source_length]
+            for sentence in sentences
+        ]
         order = sorted((i for i in range(len(ids)) if ids[i]), key=lambda i: len(ids[i]))
         for members in _batches(order, [len(row) + 1 for row in ids], batch_tokens):
             rows = [torch.tensor([*ids[i], EOS_ID]) for i in members]
@@ -167,8 +176,16 @@ class Generation(Task):
             with torch.inference_mode():
                 hypotheses = search(model, source, lengths)
             for i, best in zip(members, hypotheses, strict=True):
-                found[i] = [(subwords.target.decode(h.tokens), h.score) for h in best]
+                found[i] = [(subwords.target.decode(h.tokens, sentences[i]), h.score) for h in best]
         return found
+
+
+def _source_ids(vocabulary: Vocabulary, sentence: str, copying: bool) -> Sequence[int]:
+    """The ids of a sentence, with those of unknown words if they are to be copied."""
+    ids = vocabulary.encode(sentence)
+    if not copying:
+        return ids
+    return vocabulary.extended(ids, sentence, vocabulary.unknown_words(sentence))
 
 
 def _batches(order: list[int], lengths: list[int], tokens: int) -> Iterator[list[int]]:

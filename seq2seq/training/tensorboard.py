@@ -15,7 +15,7 @@ from seq2seq.training.validation import monitored
 def report(
     writer: SummaryWriter, evaluation: Evaluation, maps: Iterable[AttentionMap], step: int
 ) -> None:
-    """Write an evaluation: ``validation/…``, ``attention/…``, ``alignment/…``, ``mapping/…``.
+    """Write an evaluation: ``validation/…``, ``attention/…``, ``alignment/…``, ``mapping/…``, and so on.
 
     Heat maps and texts are those of the first examples.
     """
@@ -50,7 +50,7 @@ def _scalars(metrics: dict[str, Any]) -> Iterable[tuple[str, float]]:
             yield f"validation/{name}", float(entry)
         elif isinstance(entry, dict) and "score" in entry:
             yield f"validation/{name}", float(entry["score"])
-    for part in ("attention", "alignment", "mapping"):
+    for part in ("attention", "alignment", "mapping", "output"):
         summary = metrics.get(part, {})
         for name, value in _numbers(summary.get("overall", {})):
             yield f"{part}/{name}", value

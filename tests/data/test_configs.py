@@ -46,6 +46,19 @@ def test_text_takes_one_file_of_both_sides_and_further_test_sets(files):
     assert splits["train"][0] == splits["more"][0] == {"source": "x", "target": "y"}
 
 
+def test_text_takes_several_references(files):
+    config = data(
+        "+data=text",
+        f"data.test.source={files}/a.en",
+        f"data.test.references=[{files}/a.de,{files}/a.en]",
+    )
+    assert instantiate(config.corpus).load()["test"][0] == {
+        "source": "text of a.en",
+        "target": "text of a.de",
+        "target_2": "text of a.en",
+    }
+
+
 def test_a_mixture_takes_any_corpora_of_this_group_by_name(files, tmp_path):
     config = data(
         "+data=mixture",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,13 @@ from datasets import DatasetDict
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key
 from seq2seq.data.corpora.readers import pick
-from seq2seq.data.corpora.tables import TABLE_VERSION, TEXT_COLUMNS, PlacedRow, cached_table
+from seq2seq.data.corpora.tables import (
+    TABLE_VERSION,
+    TEXT_COLUMNS,
+    PlacedRow,
+    cached_table,
+    normalized,
+)
 from seq2seq.data.errors import DataError
 
 # A local dataset must not reach the network; by default even those are counted at the hub.
@@ -36,6 +42,8 @@ class Hub:
         source_column: where the source stands, if it is not found by its language.
         target_column: the same for the target.
         reference_columns: where further references stand, if there are any.
+        normalize: rewrites sources, targets and references, such as a `GigawordStyle`; what it
+            does must be told by its `repr`.
         on_empty: "error" or "skip" pairs where a side is empty.
         streaming: keep only the checked texts on the disk, not the dataset as well; it is read
             through once. A change at the hub is then noticed only where `revision` names it.
@@ -56,6 +64,7 @@ class Hub:
         source_column: str | None = None,
         target_column: str | None = None,
         reference_columns: Sequence[str] = (),
+        normalize: Callable[[str], str] | None = None,
         on_empty: str = "error",
         streaming: bool = False,
         options: Mapping[str, Any] | None = None,
@@ -66,9 +75,14 @@ class Hub:
         self._path, self._name, self._options = path, name, dict(options or {})
         self._splits = {"train": train, "validation": validation, "test": test}
         self._columns = (source_column, target_column)
-        self._references = list(reference_columns)
+        self._references, self._normalize = list(reference_columns), normalize
         self._on_empty, self._streaming = on_empty, streaming
         self._cache = default_cache_folder(cache_folder)
+
+    @property
+    def fetched(self) -> str:
+        """From where the corpus is fetched."""
+        return self._path
 
     def load(self) -> DatasetDict:
         """The splits."""
@@ -90,9 +104,13 @@ class Hub:
             identity, rows = [data._fingerprint], self._rows(split, data)
         where = [self._columns, self._references, self.source_language, self.target_language]
         key = content_key(TABLE_VERSION, identity, where, self._on_empty)
-        path = self._cache / "texts" / f"{key}.arrow"
         further = [f"target_{k}" for k in range(2, len(self._references) + 2)]
-        return cached_table(path, [*TEXT_COLUMNS, *further], rows, self._on_empty)
+        columns = [*TEXT_COLUMNS, *further]
+        if self._normalize is not None:
+            key = content_key(key, self._normalize)
+            rows = normalized(rows, columns, self._normalize)
+        path = self._cache / "texts" / f"{key}.arrow"
+        return cached_table(path, columns, rows, self._on_empty)
 
     def _dataset(self, split: str) -> Any:
         place = f"{self._path}{f' ({self._name})' if self._name else ''}"

@@ -56,6 +56,12 @@ class Mixture:
         self.source_language, self.target_language = first.source_language, first.target_language
         self.next_step = "other shares: data.temperature=5"
 
+    @property
+    def fetched(self) -> str | None:
+        """From where the first corpus that is fetched is."""
+        places = (getattr(part["corpus"], "fetched", None) for part in self._corpora.values())
+        return next(filter(None, places), None)
+
     def load(self) -> DatasetDict:
         """The splits."""
         train: list[Dataset] = []
