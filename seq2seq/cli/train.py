@@ -50,6 +50,8 @@ def train(config: DictConfig) -> None:
     arguments = task.model_arguments(data.subwords)
     model = instantiate(config.model, **arguments, _convert_="all")
     task.check_model(model)
+    if config.resume is None:
+        task.initialize(model, data.subwords, cache=config.data.cache)
     check_lengths(model.max_length, _plain(config.data, "limits")["limits"])
     resolved = _plain(config)
     resolved["model"].update(arguments)
@@ -90,7 +92,7 @@ def train(config: DictConfig) -> None:
         f"\n{minutes:.1f} minutes, {used:.1f} of CPU time. "
         f"Look closer: tensorboard --logdir {shlex.quote(_shown(folder))}"
     )
-    print(f"Translate: echo '…' | seq2seq-translate checkpoint={_quoted(folder)}")
+    print(f"Use it: {task.use} checkpoint={_quoted(folder)}")
     if getattr(corpus, "next_step", None):
         print(f"Next: {corpus.next_step}")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Generator
 from torch.utils.data import DataLoader, Dataset
@@ -26,11 +27,13 @@ logger = logging.getLogger(__name__)
 class Encoded:
     """Both sides of a split as ids; row i of one translates row i of the other.
 
-    With `extended_ids`, batches tell unknown words of a source apart.
+    `labels` has the class of each row, of corpora that have classes. With `extended_ids`, batches
+    tell unknown words of a source apart.
     """
 
     source: Sequences
     target: Sequences
+    labels: NDArray[np.int64] | None = None
     extended_ids: ExtendedIds | None = None  # where words are to be copied
 
     @property
@@ -49,8 +52,10 @@ class PlannedBatches(Dataset[Batch]):
         return len(self.plan)
 
     def __getitem__(self, k: int) -> Batch:
-        encoded = self.encoded
-        batch = collate(encoded.source, encoded.target, self.plan.rows(k), bos=BOS_ID, eos=EOS_ID)
+        encoded, rows = self.encoded, self.plan.rows(k)
+        batch = collate(encoded.source, encoded.target, rows, bos=BOS_ID, eos=EOS_ID)
+        if encoded.labels is not None:
+            batch.labels = torch.from_numpy(encoded.labels[rows])
         return batch if encoded.extended_ids is None else encoded.extended_ids(batch)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from datasets import Dataset, DatasetDict
+from numpy.typing import NDArray
 
 from seq2seq.data.cache import cache_folder, content_key, texts_key
 from seq2seq.data.corpora.corpus import Corpus
@@ -17,6 +18,7 @@ from seq2seq.data.encoding import drawn_column, encoded_column
 from seq2seq.data.errors import DataError
 from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.filters import Filters
+from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.mixing import MixedRows, Mixing
 from seq2seq.data.plan import Rows
@@ -36,6 +38,7 @@ def prepare(
     limits: Mapping[str, int | None] | None = None,
     filters: Mapping[str, Any] | None = None,
     processes: int | None = None,
+    labels: Sequence[str] | None = None,
     cache: str | Path | None = None,
 ) -> ParallelData:
     """Everything before the first batch: texts, subwords, ids.
@@ -46,6 +49,7 @@ def prepare(
         limits: `max_source_length` and `max_target_length` of `ParallelData`.
         filters: arguments of `Filters`, which training pairs must pass.
         processes: that turn texts into ids; None for one a core.
+        labels: names of the classes, of a corpus that has a column `label`.
         cache: folder to keep subword models and ids in; None for the default place.
     """
     texts = corpus.load()
@@ -57,15 +61,18 @@ def prepare(
     settings = dict(subwords or {})
     sampling = settings.pop("sampling", None)
     pair = build_subwords(texts["train"], **settings, cache_folder=cache)
-    return ParallelData(
+    data = ParallelData(
         texts,
         pair,
         **(limits or {}),
         sampling=sampling,
         mixing=getattr(corpus, "mixing", None),
+        labels=labels,
         processes=processes,
         cache=cache,
     )
+    data.unlabeled.update(getattr(corpus, "unlabeled", {}))
+    return data
 
 
 class ParallelData:
@@ -84,7 +91,13 @@ class ParallelData:
         mixing: shares of the corpora that the training split's column `corpus` numbers; None
             trains on every pair once an epoch.
         processes: that turn texts into ids; None for one a core.
+        labels: names of the classes of the column `label`, in the order of their numbers in a
+            batch; None: examples have no classes.
         cache: folder to keep the ids in; None for the default place.
+
+    Attributes:
+        unlabeled: how many examples of each split were left out for want of a class, as the corpus
+            counted them.
     """
 
     def __init__(
@@ -97,6 +110,7 @@ class ParallelData:
         sampling: Mapping[str, Any] | None = None,
         mixing: Mixing | None = None,
         processes: int | None = None,
+        labels: Sequence[str] | None = None,
         cache: str | Path | None = None,
     ) -> None:
         self.texts = corpus if isinstance(corpus, DatasetDict) else corpus.load()
@@ -104,6 +118,8 @@ class ParallelData:
         self._limits = (max_source_length, max_target_length)
         self._sampling = dict(sampling or {})
         self._mixing, self._processes = mixing, processes
+        self.labels = None if labels is None else tuple(labels)
+        self.unlabeled: dict[str, int] = dict(getattr(corpus, "unlabeled", {}))
         self._cache = cache_folder(cache)
         self._encoded: dict[str, Encoded] = {}
 
@@ -132,7 +148,7 @@ class ParallelData:
                 )
                 for column, key in self._keys(name).items()
             }
-            self._encoded[name] = Encoded(ids["source"], ids["target"])
+            self._encoded[name] = Encoded(ids["source"], ids["target"], self._label_ids(name))
         return self._encoded[name]
 
     def train_loader(
@@ -205,6 +221,9 @@ class ParallelData:
             for column in SIDES
         }
 
+    def _label_ids(self, name: str) -> NDArray[np.int64] | None:
+        return None if self.labels is None else label_ids(self.split(name), self.labels, name)
+
     def _extended_ids(self, split: str, copying: bool) -> ExtendedIds | None:
         if not copying:
             return None
@@ -259,4 +278,4 @@ class ParallelData:
             )
             for number, column in enumerate(SIDES)
         }
-        return Encoded(drawn["source"], drawn["target"])
+        return Encoded(drawn["source"], drawn["target"], best.labels)

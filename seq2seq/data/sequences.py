@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,13 @@ class Sequences:
             [chunk.values.to_numpy(zero_copy_only=True) for chunk in chunks],
             [chunk.offsets.to_numpy(zero_copy_only=True) for chunk in chunks],
         )
+
+    @classmethod
+    def from_arrays(cls, arrays: Iterable[NDArray[np.int32]]) -> Sequences:
+        """Sequences held in memory."""
+        arrays = list(arrays)
+        flat = np.concatenate([np.zeros(0, np.int32), *arrays])
+        return cls([flat], [np.cumsum([0, *map(len, arrays)], dtype=np.int64)])
 
     def __len__(self) -> int:
         return int(self._first_rows[-1])

@@ -27,7 +27,7 @@ class Kind:
     without: tuple[str, ...]
 
 
-_SENTENCEPIECE = Kind(train_subwords, adopt_subwords, ("min_frequency",))
+_SENTENCEPIECE = Kind(train_subwords, adopt_subwords, ("min_frequency", "tokenizer"))
 KINDS = {
     "unigram": _SENTENCEPIECE,
     "bpe": _SENTENCEPIECE,

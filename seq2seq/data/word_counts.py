@@ -13,6 +13,7 @@ from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, texts_key
 from seq2seq.data.errors import DataError
 from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.tokenizers import TOKENIZERS, WHITESPACE
 from seq2seq.data.words import SPECIALS, Words
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ def count_words(
     joint: bool = True,
     min_frequency: int = 1,
     lowercase: bool = False,
+    tokenizer: str = WHITESPACE,
     cache_folder: str | Path | None = None,
 ) -> SubwordPair:
     """The most frequent words of the `source` and `target` texts of a (training) split.
@@ -40,6 +42,7 @@ def count_words(
         joint: one vocabulary for both sides, or one for each.
         min_frequency: words that come less often than this are left out.
         lowercase: fold the case, in counting and in every later use.
+        tokenizer: what splits a text into words, one of `TOKENIZERS`; kept with the words.
         cache_folder: where to keep the vocabularies; None for the default place.
     """
     if size <= len(SPECIALS):
@@ -49,7 +52,9 @@ def count_words(
         )
     if min_frequency < 1:
         raise DataError(f"data.subwords.min_frequency={min_frequency} has to be at least 1")
-    settings = (size, min_frequency, lowercase)
+    if tokenizer not in TOKENIZERS:
+        raise DataError(f"data.subwords.tokenizer={tokenizer} is none of: {', '.join(TOKENIZERS)}")
+    settings = (size, min_frequency, lowercase, tokenizer)
     sides = [["source", "target"]] if joint else [["source"], ["target"]]
     found = [_cached(split, side, settings, cache_folder) for side in sides]
     return SubwordPair(found[0], found[-1])
@@ -58,7 +63,7 @@ def count_words(
 def _cached(
     split: Dataset,
     columns: Sequence[str],
-    settings: tuple[int, int, bool],
+    settings: tuple[int, int, bool, str],
     cache_folder: str | Path | None,
 ) -> Words:
     folder = default_cache_folder(cache_folder)
@@ -74,14 +79,20 @@ def _cached(
 
 
 def _most_frequent(
-    split: Dataset, columns: Sequence[str], size: int, min_frequency: int, lowercase: bool
+    split: Dataset,
+    columns: Sequence[str],
+    size: int,
+    min_frequency: int,
+    lowercase: bool,
+    tokenizer: str,
 ) -> Words:
     counts: Counter[str] = Counter()
+    tokenize = TOKENIZERS[tokenizer]()
     for column in columns:
         texts = split.select_columns([column]).with_format("arrow")
         for chunk in texts.iter(batch_size=10_000):
-            text = "\n".join(chunk[column].to_pylist())
-            counts.update((text.lower() if lowercase else text).split())
+            for text in chunk[column].to_pylist():
+                counts.update(tokenize(text.lower() if lowercase else text))
     del counts[SPECIALS[1]]  # is unknown wherever it stands
     total = counts.total()
     ranked = sorted(
@@ -101,4 +112,4 @@ def _most_frequent(
         100 * share,
         " and ".join(columns),
     )
-    return Words.of(ranked, lowercase=lowercase)
+    return Words.of(ranked, lowercase=lowercase, tokenizer=tokenizer)

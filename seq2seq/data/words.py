@@ -1,4 +1,4 @@
-"""Words: a list of the most frequent whitespace words, the rest unknown."""
+"""Words: a list of the most frequent words, the rest unknown."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.errors import DataError
+from seq2seq.data.tokenizers import TOKENIZERS, WHITESPACE
 from seq2seq.data.vocabulary import Vocabulary
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")  # the ids 0, 1, 2, 3
@@ -17,10 +18,11 @@ CONTROLS = (PAD_ID, BOS_ID, EOS_ID)
 
 
 class Words(Vocabulary):
-    r"""Whitespace words by id, most frequent first after the four special ones.
+    r"""Words by id, most frequent first after the four special ones.
 
     The file is JSON, ``{"lowercase": false, "words": ["the", …]}``; word i has the id 4 + i. A word
-    ``<unk>`` in a text is the unknown word itself.
+    ``<unk>`` in a text is the unknown word itself. Words are those between whitespace, unless the
+    file names another of ``TOKENIZERS`` (``"tokenizer": "treebank"``).
 
     Args:
         model: the bytes of the file.
@@ -31,19 +33,25 @@ class Words(Vocabulary):
 
     def __init__(self, model: bytes) -> None:
         self.model = bytes(model)
-        self.lowercase, words = _read(self.model)
+        self.lowercase, tokenizer, words = _read(self.model)
+        self._tokenize = TOKENIZERS[tokenizer]()
         self._pieces = [*SPECIALS, *words]
         self._ids = {word: i for i, word in enumerate(words, start=len(SPECIALS))}
 
     @classmethod
-    def of(cls, words: Iterable[str], *, lowercase: bool = False) -> Words:
+    def of(
+        cls, words: Iterable[str], *, lowercase: bool = False, tokenizer: str = WHITESPACE
+    ) -> Words:
         """The vocabulary of these words, in their order.
 
         Args:
             words: distinct, without whitespace.
             lowercase: fold the case of every text.
+            tokenizer: what splits a text, one of ``TOKENIZERS``.
         """
         content = {"lowercase": lowercase, "words": list(words)}
+        if tokenizer != WHITESPACE:
+            content["tokenizer"] = tokenizer
         try:
             text = json.dumps(content, ensure_ascii=False, indent=0) + "\n"
             return cls(text.encode("utf-8"))
@@ -57,7 +65,7 @@ class Words(Vocabulary):
 
     def split(self, text: str) -> list[str]:
         """The words of a text as they are looked up."""
-        return (text.lower() if self.lowercase else text).split()
+        return self._tokenize(text.lower() if self.lowercase else text)
 
     def encode(
         self, text: str, sample: bool = False, *, alpha: float = 0.1, nbest: int = -1
@@ -80,9 +88,16 @@ class Words(Vocabulary):
         """`encode` of many texts, as arrays."""
         return [np.array(self.encode(text, sample), dtype=np.int32) for text in texts]
 
-    def decode(self, ids: Sequence[int], source: str = "") -> str:
+    def decode(
+        self, ids: Sequence[int], source: str = "", unknown: Sequence[str] | None = None
+    ) -> str:
         """The words with blanks between; see the base class."""
-        return " ".join(self.pieces([i for i in ids if i not in CONTROLS], source))
+        ids = [i for i in ids if i not in CONTROLS]
+        pieces = self.pieces(ids, source)
+        if unknown is not None:
+            texts = iter(unknown)
+            pieces = [next(texts) if i == UNK_ID else p for i, p in zip(ids, pieces, strict=True)]
+        return " ".join(pieces)
 
     def pieces(self, ids: Sequence[int], source: str = "") -> list[str]:
         """The word of each id; see the base class."""
@@ -99,7 +114,10 @@ class Words(Vocabulary):
         return [table[i] for i in ids]
 
     def words(self, ids: Sequence[int]) -> list[int]:
-        """Each id is a word; see the base class."""
+        """Each id is a word; see the base class.
+
+        A tokenizer may make several words of one between whitespace: they count as several.
+        """
         words, count = [], 0
         for i in ids:
             words.append(-1 if int(i) in CONTROLS else count)
@@ -118,7 +136,7 @@ class Words(Vocabulary):
         return [numbers.get(word, i) if i == UNK_ID else i for i, word in pairs]
 
 
-def _read(model: bytes) -> tuple[bool, list[str]]:
+def _read(model: bytes) -> tuple[bool, str, list[str]]:
     """Check all that the rest relies on: the file may be a stranger's.
 
     Raises:
@@ -128,11 +146,16 @@ def _read(model: bytes) -> tuple[bool, list[str]]:
         content = json.loads(model.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise DataError("these bytes are not a word vocabulary: not JSON, or damaged") from error
-    if not isinstance(content, dict) or set(content) != {"lowercase", "words"}:
+    if not isinstance(content, dict) or set(content) - {"tokenizer"} != {"lowercase", "words"}:
         raise DataError('this is not a word vocabulary: no JSON of "lowercase" and "words"')
     lowercase, words = content["lowercase"], content["words"]
     if not isinstance(lowercase, bool) or not isinstance(words, list):
         raise DataError('this word vocabulary\'s "lowercase" is no boolean or "words" no list')
+    tokenizer = content.get("tokenizer", WHITESPACE)
+    if not isinstance(tokenizer, str) or tokenizer not in TOKENIZERS:
+        raise DataError(
+            f"this word vocabulary's tokenizer {tokenizer!r:.50} is none of {', '.join(TOKENIZERS)}"
+        )
     for number, word in enumerate(words, start=1):
         if not isinstance(word, str) or word.split() != [word] or word == SPECIALS[UNK_ID]:
             raise DataError(f"word {number:,} of this word vocabulary is no word: {word!r:.50}")
@@ -142,4 +165,4 @@ def _read(model: bytes) -> tuple[bool, list[str]]:
         raise DataError("this word vocabulary holds characters that are not Unicode (surrogates)")
     if len(set(words)) < len(words):
         raise DataError("this word vocabulary holds a word twice")
-    return lowercase, words
+    return lowercase, tokenizer, words

@@ -36,12 +36,16 @@ class Task(ABC):
         monitor: the score that tells which checkpoint is best, unless the user names another.
         validation_scores: the scores of a validation; a test may take more.
         lower_is_better: measures that fall as a model improves.
+        use: the command that a trained model is used by; ``checkpoint=`` follows.
+        searches: whether it writes text, which a search finds.
     """
 
     model_type: ClassVar[type[nn.Module]]
     monitor: ClassVar[str]
     validation_scores: ClassVar[tuple[str, ...]]
     lower_is_better: ClassVar[tuple[str, ...]] = ("loss", "perplexity")
+    use: ClassVar[str]
+    searches: ClassVar[bool] = False
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -89,6 +93,17 @@ class Task(ABC):
                 f"model: {type(model).__name__} cannot do the task {type(self).__name__}, which "
                 f"needs a {self.model_type.__name__}"
             )
+
+    def initialize(  # noqa: B027
+        self, model: Any, subwords: SubwordPair, *, cache: str | Path | None = None
+    ) -> None:
+        """Give a new model first weights that come from elsewhere; by default there are none.
+
+        Args:
+            model: built, its weights drawn.
+            subwords: its vocabularies.
+            cache: folder to keep what was read in; None for the default place.
+        """
 
     @abstractmethod
     def loss(self, model: Any, batch: Batch, criterion: SequenceLoss) -> SequenceLossOutput:
