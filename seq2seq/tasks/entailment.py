@@ -60,11 +60,21 @@ class Entailment(Task):
         corpus: Corpus,
         *,
         subwords: dict[str, Any] | None = None,
+        filters: dict[str, Any] | None = None,
         limits: dict[str, int | None] | None = None,
+        processes: int | None = None,
         cache: str | Path | None = None,
     ) -> ParallelData:
         """See the base class; checks all labels."""
-        data = prepare(corpus, subwords=subwords, limits=limits, labels=self.labels, cache=cache)
+        data = prepare(
+            corpus,
+            subwords=subwords,
+            filters=filters,
+            limits=limits,
+            labels=self.labels,
+            processes=processes,
+            cache=cache,
+        )
         return _checked(data)
 
     def open(

@@ -57,11 +57,20 @@ class Task(ABC):
         corpus: Corpus,
         *,
         subwords: dict[str, Any] | None = None,
+        filters: dict[str, Any] | None = None,
         limits: dict[str, int | None] | None = None,
+        processes: int | None = None,
         cache: str | Path | None = None,
     ) -> ParallelData:
         """The corpus of a new run, with vocabularies made of its training split."""
-        return prepare(corpus, subwords=subwords, limits=limits, cache=cache)
+        return prepare(
+            corpus,
+            subwords=subwords,
+            filters=filters,
+            limits=limits,
+            processes=processes,
+            cache=cache,
+        )
 
     def open(
         self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
