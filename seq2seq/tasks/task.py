@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from seq2seq.data.parallel import ParallelData, prepare
 from seq2seq.data.subwords import SubwordPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
+from seq2seq.tasks.looking import Outcome
 
 Progress = Callable[[Iterable[Batch]], Iterable[Batch]]
 
@@ -36,12 +37,14 @@ class Task(ABC):
         monitor: the score that tells which checkpoint is best, unless the user names another.
         validation_scores: the scores of a validation; a test may take more.
         lower_is_better: measures that fall as a model improves.
+        example_score: the score that single examples are compared by.
     """
 
     model_type: ClassVar[type[nn.Module]]
     monitor: ClassVar[str]
     validation_scores: ClassVar[tuple[str, ...]]
     lower_is_better: ClassVar[tuple[str, ...]] = ("loss", "perplexity")
+    example_score: ClassVar[str]
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -131,3 +134,43 @@ class Task(ABC):
         device: torch.device | str = "cpu",
     ) -> Iterator[AttentionMap]:
         """Attention over the first ``number`` examples of a split."""
+
+    def look(
+        self,
+        model: Any,
+        subwords: SubwordPair,
+        sources: Sequence[str],
+        references: Sequence[str] | None,
+        *,
+        search: Any = None,
+        batch_tokens: int = 4096,
+        max_length: int = 512,
+        device: torch.device | str = "cpu",
+    ) -> list[Outcome]:
+        """What the model makes of single texts, and where it looks; for ``seq2seq-explore``.
+
+        Args:
+            model: left in the mode in which it came.
+            subwords: the vocabularies of both sides.
+            sources: one text each.
+            references: as many texts, or None.
+            search: makes the hypotheses, where the task writes text.
+            batch_tokens: padded subwords in a batch.
+            max_length: texts are cut after so many subwords.
+            device: where ``model`` is.
+
+        Raises:
+            ValueError: if the task cannot tell.
+        """
+        raise ValueError(f"{type(self).__name__} does not tell where a model looks in single texts")
+
+    def example_scores(
+        self, answers: Sequence[str], references: Sequence[Sequence[str]]
+    ) -> list[float]:
+        """The ``example_score`` of each answer.
+
+        Args:
+            answers: one text an example.
+            references: one list a reference set, each as long as ``answers``.
+        """
+        raise ValueError(f"{type(self).__name__} does not score single texts")

@@ -1,0 +1,192 @@
+"""The page's figures for a paper, by matplotlib: heat maps of sentences, plots of the corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from datasets import Dataset
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from seq2seq.checkpoint import Checkpoint
+from seq2seq.data.corpora.corpus import references
+from seq2seq.evaluation.alignment import Link, parse_pharaoh
+from seq2seq.evaluation.figures import attention_heat_map
+from seq2seq.explore.exploration import Exploration, Model
+from seq2seq.tasks.looking import Look
+
+FORMATS = ("pdf", "svg", "png")
+#: Fonts are embedded as TrueType in PDF, as outlines in SVG.
+SAVING = {"pdf.fonttype": 42, "svg.fonttype": "path"}
+COLORS = ("#0067a5", "#c4500a", "#00795c", "#a1478f", "#6b5d00", "#555555")
+MARKERS = "oDs^PX"
+
+
+def write_heat_maps(
+    checkpoints: Sequence[Checkpoint],
+    texts: Dataset,
+    numbers: Sequence[int],
+    search: Any,
+    folder: Path,
+    kind: str,
+    **options: Any,
+) -> Iterator[Path]:
+    """A figure for each sentence, model and thing done: ``attention.3.a.reading.pdf``.
+
+    Args:
+        checkpoints: ``a``, ``b``, … in the names.
+        texts: a split.
+        numbers: of sentences in it, from 1.
+        search: makes the hypotheses.
+        folder: to write to.
+        kind: of file, one of `FORMATS`.
+        options: of ``Task.look``.
+
+    Raises:
+        ValueError: if there is no such sentence.
+    """
+    for number in numbers:
+        if not 1 <= number <= len(texts):
+            raise ValueError(f"draw: there is no sentence {number}; they are 1 to {len(texts):,}")
+    rows = texts.select([number - 1 for number in numbers])
+    known = references(rows)[0]
+    aligned = rows["alignment"] if "alignment" in rows.column_names else [""] * len(rows)
+    for position, checkpoint in enumerate(checkpoints):
+        outcomes = checkpoint.task.look(
+            checkpoint.model,
+            checkpoint.subwords,
+            list(rows["source"]),
+            known,
+            search=search,
+            **options,
+        )
+        for number, outcome, links, reference in zip(
+            numbers, outcomes, aligned, known, strict=True
+        ):
+            for doing, look in outcome.looks.items():
+                same = doing == "reading" or outcome.text == reference
+                gold = _piece_links(look, parse_pharaoh(links).possible if same else ())
+                source, target = map(_shown, (look.source, look.target))
+                figure = attention_heat_map(look.weights, source, target, gold=gold, runs=True)
+                name = f"attention.{number}.{_letter(position)}.{doing}.{kind}"
+                yield _save(figure, folder / name)
+
+
+def write_corpus_plots(
+    exploration: Exploration, folder: Path, kind: str, doing: str = "writing"
+) -> Iterator[Path]:
+    """Support size against source length, lengths of runs, score against sparsity."""
+    for name, draw in PLOTS.items():
+        figure = Figure(figsize=(4.2, 3.0), layout="constrained")
+        FigureCanvasAgg(figure)
+        panel = figure.subplots()
+        panel.spines[["top", "right"]].set_visible(False)
+        for number, model in enumerate(exploration.models):
+            answers = [example.answers[number] for example in exploration.examples]
+            looks = [answer.looks.get(doing, {}) for answer in answers]
+            scores = [answer.score for answer in answers]
+            style = {"color": COLORS[number % 6], "label": f"{_letter(number)}  {model.mapping}"}
+            draw(panel, number, model, looks, scores, style, doing)
+        if panel.get_ylabel() == "score":
+            panel.set_ylabel(f"{exploration.score} of the sentence")
+        if len(exploration.models) > 1:
+            panel.legend(frameon=False, fontsize=8)
+        yield _save(figure, folder / f"{name}.{kind}")
+
+
+def _support(
+    panel: Axes,
+    number: int,
+    model: Model,
+    looks: Sequence[dict[str, Any]],
+    scores: Sequence[float | None],
+    style: dict[str, Any],
+    doing: str,
+) -> None:
+    lengths = [len(look["source"]) for look in looks]
+    supports = [look["support"] for look in looks]
+    panel.scatter(lengths, supports, marker=MARKERS[number % 6], s=9, alpha=0.4, lw=0, **style)
+    places = sorted(set(lengths))
+    means = [
+        fmean(s for n, s in zip(lengths, supports, strict=True) if n == place) for place in places
+    ]
+    panel.plot(places, means, color=style["color"], linewidth=1.2)
+    panel.set_xlabel("source length (pieces)")
+    panel.set_ylabel("mean support size")
+    panel.set_ylim(bottom=0)
+
+
+def _runs(
+    panel: Axes,
+    number: int,
+    model: Model,
+    looks: Sequence[dict[str, Any]],
+    scores: Sequence[float | None],
+    style: dict[str, Any],
+    doing: str,
+) -> None:
+    counts = model.runs.get(doing, {})
+    total = sum(counts.values()) or 1
+    shift = 0.18 * (number - 0.5)
+    panel.bar(
+        [length + shift for length in counts],
+        [100 * count / total for count in counts.values()],
+        width=0.18,
+        **style,
+    )
+    panel.set_xlabel("length of fused runs (pieces)")
+    panel.set_ylabel("share of runs (%)")
+
+
+def _scores(
+    panel: Axes,
+    number: int,
+    model: Model,
+    looks: Sequence[dict[str, Any]],
+    scores: Sequence[float | None],
+    style: dict[str, Any],
+    doing: str,
+) -> None:
+    pairs = [(100 * k["zeros"], s) for k, s in zip(looks, scores, strict=True) if s is not None]
+    x, y = zip(*pairs, strict=True) if pairs else ((), ())
+    panel.scatter(x, y, marker=MARKERS[number % 6], s=9, alpha=0.4, lw=0, **style)
+    panel.set_xlabel("weights that are exactly 0 (%)")
+    panel.set_ylabel("score")
+
+
+PLOTS: dict[str, Callable[..., None]] = {"support": _support, "runs": _runs, "scores": _scores}
+
+
+def _piece_links(look: Look, gold: Any) -> list[Link]:
+    """Gold links between words as links between all their pieces."""
+    links = set(gold)
+    return [
+        (s, t)
+        for s, i in enumerate(look.source_words)
+        for t, j in enumerate(look.target_words)
+        if (i, j) in links
+    ]
+
+
+def _shown(pieces: Sequence[str]) -> list[str]:
+    """Words bare, what continues a word after a hyphen, as on the page."""
+    return [
+        piece[1:] if piece.startswith("▁") else piece if piece.startswith("<") else f"-{piece}"
+        for piece in pieces
+    ]
+
+
+def _letter(number: int) -> str:
+    return chr(ord("a") + number) if number < 26 else str(number + 1)
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rc_context(SAVING):
+        figure.savefig(path, dpi=200, bbox_inches="tight")
+    return path
