@@ -158,6 +158,8 @@ def _draw_scale(figure: Figure, panels: np.ndarray, maximum: float) -> None:
     bar.set_label("weight (white: exactly 0)", fontsize=_LABEL_SIZE)
     bar.ax.tick_params(labelsize=_LABEL_SIZE - 1, length=2)
     bar.outline.set_visible(False)
+    if bar.solids is not None:
+        bar.solids.set_rasterized(False)
 
 
 def _label(panel: Axes, source: Sequence[str], target: Sequence[str], cell: float) -> None:

@@ -12,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.data.corpora.corpus import references
@@ -22,7 +23,7 @@ from seq2seq.tasks.looking import Look
 
 FORMATS = ("pdf", "svg", "png")
 #: Fonts are embedded as TrueType in PDF, as outlines in SVG.
-SAVING = {"pdf.fonttype": 42, "svg.fonttype": "path"}
+SAVING: Any = {"pdf.fonttype": 42, "svg.fonttype": "path"}
 COLORS = ("#0067a5", "#c4500a", "#00795c", "#a1478f", "#6b5d00", "#555555")
 MARKERS = "oDs^PX"
 
@@ -139,6 +140,7 @@ def _runs(
         width=0.18,
         **style,
     )
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.set_xlabel("length of fused runs (pieces)")
     panel.set_ylabel("share of runs (%)")
 
@@ -176,7 +178,7 @@ def _piece_links(look: Look, gold: Any) -> list[Link]:
 def _shown(pieces: Sequence[str]) -> list[str]:
     """Words bare, what continues a word after a hyphen, as on the page."""
     return [
-        piece[1:] if piece.startswith("▁") else piece if piece.startswith("<") else f"-{piece}"
+        piece[1:] or "␣" if piece[0] == "▁" else piece if piece[0] == "<" else f"-{piece}"
         for piece in pieces
     ]
 

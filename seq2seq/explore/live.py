@@ -47,7 +47,9 @@ class Question:
             raise ValueError("source has to be a text")
         if not (reference is None or isinstance(reference, str)):
             raise ValueError("reference has to be a text, or null")
-        if not isinstance(values, dict) or any(type(v) not in (int, float) for v in values.values()):
+        if not isinstance(values, dict) or any(
+            type(v) not in (int, float) for v in values.values()
+        ):
             raise ValueError("parameters has to be an object of numbers")
         return cls(model, source, reference or None, {k: float(v) for k, v in values.items()})
 

@@ -1,8 +1,8 @@
 """Attention weights in two bytes each, in which exact zeros and exact equality survive.
 
-A page holds hundreds of thousands of weights, and what matters in them is exact: that a weight is 0,
-and that neighbors are equal. A weight is written as a float16, of which weights need no sign; the
-bit of the sign says that the weight is not 0 and exactly equal to that of the position before it.
+A page holds hundreds of thousands of weights, and what matters in them is exact: that a weight is
+0, and that neighbors are equal. A weight is written as a float16, which needs no sign; the bit of
+the sign says that the weight is not 0 and exactly equal to that of the position before it.
 """
 
 from __future__ import annotations

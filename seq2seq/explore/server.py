@@ -1,9 +1,9 @@
 """The page, served to this machine alone, with a model behind it.
 
-The server listens on the loopback interface. A web page from elsewhere that the user happens to have
-open must not reach it: requests under another host name (DNS rebinding) and from another origin are
-refused, and no CORS header is ever sent. It serves two things, the page and answers; no path names
-a file.
+The server listens on the loopback interface. A web page from elsewhere that the user happens to
+have open must not reach it: requests under another host name (DNS rebinding) and from another
+origin are refused, and no CORS header is ever sent. It serves two things, the page and answers; no
+path names a file.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Desk:
         self._present = 0
         self._turn = asyncio.Lock()
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """``POST /answer``: a question as JSON → an answer as JSON."""
         from starlette.concurrency import run_in_threadpool
         from starlette.responses import JSONResponse
@@ -98,7 +98,7 @@ def application(page: str, live: Live) -> Starlette:
         return HTMLResponse(page, headers=HEADERS)
 
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False)
-    routes = [Route("/", show), Route("/answer", Desk(live), methods=["POST"])]
+    routes = [Route("/", show), Route("/answer", Desk(live).answer, methods=["POST"])]
     return Starlette(routes=routes, middleware=[hosts])
 
 
@@ -120,10 +120,17 @@ def serve(page: str, live: Live, port: int) -> None:
         try:
             listening.bind((HOSTS[0], port))
         except OSError as error:
-            raise ValueError(f"port={port}: {error.strerror}; give another, or 0 for any") from error
+            raise ValueError(
+                f"port={port}: {error.strerror}; give another, or 0 for any"
+            ) from error
         print(f"http://{HOSTS[0]}:{listening.getsockname()[1]}/  (Ctrl-C ends)", flush=True)
         config = uvicorn.Config(
-            app, log_level="warning", limit_concurrency=32, server_header=False, lifespan="off"
+            app,
+            log_level="warning",
+            limit_concurrency=32,
+            server_header=False,
+            lifespan="off",
+            proxy_headers=False,
         )
         uvicorn.Server(config).run(sockets=[listening])
 

@@ -5,7 +5,7 @@ const CELL = { least: 13, most: 26 }; // pixels
 
 /** The size of cells with which `count` panels stand side by side, or else a panel has a row. */
 function cellSize(look, count, width) {
-  const label = Math.max(...shownPieces(look.target).map(textWidth)) + 40;
+  const label = Math.max(...shownPieces(look.target).map(textWidth)) + 30;
   const fitting = (share) => Math.floor((share - label) / look.source.length);
   const beside = fitting(width / count - 24);
   const size = beside >= CELL.least ? beside : fitting(width);
@@ -15,7 +15,10 @@ function cellSize(look, count, width) {
 function heatmap(look, map, gold, size) {
   const source = shownPieces(look.source);
   const target = shownPieces(look.target);
-  const slant = Math.max(...source.map(textWidth));
+  const font = Math.max(10, Math.min(13, size - 3));
+  const turn = size < 18 ? 72 : 55; // degrees: the narrower the columns, the steeper their words
+  const along = (Math.max(...source.map(textWidth)) * font) / 13;
+  const [rise, lean] = [Math.sin, Math.cos].map((part) => along * part((turn * Math.PI) / 180));
   const head = make("tr", {}, make("td"), source.map((word, s) => make("th", { scope: "col", "data-column": s, class: ended(look.source, s) ? "end" : "" }, make("span", { dir: "auto" }, word))));
   const rows = target.map((word, t) =>
     make("tr", {},
@@ -28,8 +31,10 @@ function heatmap(look, map, gold, size) {
     role: "grid",
     "aria-label": "Attention: a row is a target piece, a column a source piece",
     "--cell": `${size}px`,
-    "--slant": `${Math.ceil(slant * 0.82 + 14)}px`,
-    "--lean": `${Math.ceil(slant * 0.58)}px`,
+    "--font": `${font}px`,
+    "--turn": `-${turn}deg`,
+    "--rise": `${Math.ceil(rise + 14)}px`,
+    "--lean": `${Math.ceil(lean)}px`,
   }, make("thead", {}, head), make("tbody", {}, rows));
   table.addEventListener("keydown", walk);
   for (const [event, show] of [["pointerover", point], ["focusin", point], ["pointerleave", unpoint], ["focusout", unpoint]]) {

@@ -14,10 +14,7 @@ function makeLive() {
   answers.example = { source: "", references: [], gold: [], answers: data.models.map(() => null) };
   const draw = detailIn(find("live-detail"), "live");
   const boards = data.models.map((model, number) => board(model, number));
-  find("sliders").append(
-    ...boards.map((one) => one.element),
-    make("p", { class: "quiet" }, "Parameters are changed in the trained model while it answers, in cross-attention only; it was not trained with them."),
-  );
+  find("sliders").append(...boards.map((one) => one.element));
   let timer = null;
   const ask = (models = state.shown) => {
     clearTimeout(timer);
@@ -55,7 +52,7 @@ async function askModel(model, parameters) {
     again = response.status === 429;
     find("live-status").textContent = response.ok ? "" : answer.error;
     if (response.ok) {
-      answers.example = { ...answers.example, source, references: reference.trim() ? [reference] : [], answers: answers.example.answers.map((old, i) => (i === model ? answer : old)) };
+      answers.example = { ...answers.example, source, references: reference.trim() ? [reference] : [], answers: answers.example.answers.map((old, i) => (i === model ? { ...answer, parameters } : old)) };
       changed();
     }
   } catch {

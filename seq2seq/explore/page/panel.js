@@ -99,15 +99,16 @@ function goldFor(example, model, doing) {
 function panel(example, model, doing, count, width) {
   const described = data.models[model];
   const look = example.answers[model].looks[doing];
-  const { name, parameters } = mappingName(described);
+  const { name, parameters } = mappingName(described, example.answers[model].parameters);
   const title = make("h3", {}, badge(model), make("span", {}, name), make("span", { class: "quiet" }, parameters));
   if (!look) return make("section", { class: "panel" }, title, make("p", { class: "quiet" }, "nothing to show"));
   const gold = state.gold ? goldFor(example, model, doing) : [];
   const map = attentionMap(look, state.heads[model]);
   const drawing = state.view === "map" ? heatmap(look, map, gold, cellSize(look, count, width)) : bipartite(look, map, gold);
-  const facts = make("p", { class: "quiet facts" }, `${number(look.support)} of ${look.source.length} pieces attended to · ${(100 * look.zeros).toFixed(0)} % of weights exactly 0`);
   const many = described.layers * described.heads > 1;
-  return make("section", { class: "panel", "aria-label": `Model ${letter(model)}: ${name}` }, title, facts, many ? headsOf(look, model, described) : null, drawing);
+  const whose = many ? `${headName(state.heads[model], described)} · ` : "";
+  const facts = make("p", { class: "quiet facts" }, `${whose}${number(look.support)} of ${look.source.length} pieces attended to · ${(100 * look.zeros).toFixed(0)} % of weights exactly 0`);
+  return make("section", { class: "panel", "aria-label": `Model ${letter(model)}: ${name}` }, title, facts, drawing, many ? headsOf(look, model, described) : null);
 }
 
 /** All layers and heads as thumbnails to choose from, their mean first. */
@@ -121,11 +122,13 @@ function headsOf(look, model, { layers, heads }) {
   const rows = Array.from({ length: layers }, (_, layer) =>
     make("div", { class: "layer" }, make("span", { class: "quiet" }, `${layer + 1}`),
       Array.from({ length: heads }, (__, head) => one(layer * heads + head, `layer ${layer + 1}, head ${head + 1}`))));
-  const chosen = state.heads[model];
-  const caption = chosen === null ? "mean of all layers and heads" : `layer ${Math.floor(chosen / heads) + 1}, head ${(chosen % heads) + 1}`;
+  const mean = make("button", { type: "button", class: "plain", "aria-pressed": String(state.heads[model] === null), onclick: () => pick(null) }, "mean");
   return make("div", { class: "heads", role: "group", "aria-label": "Layers and heads", "data-model": model },
-    make("div", { class: "layer" }, make("button", { type: "button", class: "plain", "aria-pressed": String(chosen === null), onclick: () => pick(null) }, "mean"), make("span", { class: "quiet" }, caption)), rows);
+    make("div", { class: "layer" }, mean, make("span", { class: "quiet" }, "or a layer (down) and head (across)")), rows);
 }
+
+const headName = (head, { layers, heads }) =>
+  head === null ? `mean of ${layers} × ${heads} heads` : `layer ${Math.floor(head / heads) + 1}, head ${(head % heads) + 1}`;
 
 function thumbnail(map) {
   const canvas = make("canvas", { width: map.columns, height: map.rows, "aria-hidden": "true" });

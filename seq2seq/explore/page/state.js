@@ -39,11 +39,13 @@ function badge(model) {
   return make("span", { class: "badge", "data-model": model % 6 }, letter(model));
 }
 
-/** fusedmax λ 0.2 γ 1 */
-function mappingName(model) {
-  const parameters = model.parameters.map(
-    ({ name, value, varies }) => `${SYMBOLS[name] ?? name} ${varies ? "≈ " : ""}${number(value)}`,
-  );
+/** The name of a mapping and its parameters: as trained, or as changed for one answer. */
+function mappingName(model, changes = {}) {
+  const parameters = model.parameters.map(({ name, value, varies }) => {
+    const trained = `${varies ? "≈ " : ""}${number(value)}`;
+    const told = name in changes ? `${number(changes[name])} (trained: ${trained})` : trained;
+    return `${SYMBOLS[name] ?? name} ${told}`;
+  });
   return { name: model.mapping, parameters: parameters.join("  ") };
 }
 
