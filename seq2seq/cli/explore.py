@@ -19,7 +19,7 @@ def explore(config: DictConfig) -> None:
     from seq2seq.cli.device import choose_device
     from seq2seq.explore.building import build_page, plotly_script
     from seq2seq.explore.collecting import collect
-    from seq2seq.explore.figures import FORMATS, write_corpus_plots, write_heat_maps
+    from seq2seq.explore.drawing import FORMATS, write_corpus_plots, write_heat_maps
     from seq2seq.explore.live import Live
     from seq2seq.explore.server import MAX_CHARACTERS, serve
 

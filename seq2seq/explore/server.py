@@ -119,6 +119,7 @@ def serve(page: str, live: Live, port: int) -> None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOSTS[0], port))
+            listening.listen()
         except OSError as error:
             raise ValueError(
                 f"port={port}: {error.strerror}; give another, or 0 for any"

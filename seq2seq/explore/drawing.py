@@ -18,7 +18,7 @@ from seq2seq.checkpoint import Checkpoint
 from seq2seq.data.corpora.corpus import references
 from seq2seq.evaluation.alignment import Link, parse_pharaoh
 from seq2seq.evaluation.figures import attention_heat_map
-from seq2seq.explore.exploration import Exploration, Model
+from seq2seq.explore.exploration import Exploration
 from seq2seq.tasks.looking import Look
 
 FORMATS = ("pdf", "svg", "png")
@@ -74,7 +74,7 @@ def write_heat_maps(
                 gold = _piece_links(look, parse_pharaoh(links).possible if same else ())
                 source, target = map(_shown, (look.source, look.target))
                 figure = attention_heat_map(look.weights, source, target, gold=gold, runs=True)
-                name = f"attention.{number}.{_letter(position)}.{doing}.{kind}"
+                name = f"attention.{number}.{letter(position)}.{doing}.{kind}"
                 yield _save(figure, folder / name)
 
 
@@ -88,80 +88,56 @@ def write_corpus_plots(
         panel = figure.subplots()
         panel.spines[["top", "right"]].set_visible(False)
         for number, model in enumerate(exploration.models):
-            answers = [example.answers[number] for example in exploration.examples]
-            looks = [answer.looks.get(doing, {}) for answer in answers]
-            scores = [answer.score for answer in answers]
-            style = {"color": COLORS[number % 6], "label": f"{_letter(number)}  {model.mapping}"}
-            draw(panel, number, model, looks, scores, style, doing)
-        if panel.get_ylabel() == "score":
-            panel.set_ylabel(f"{exploration.score} of the sentence")
+            label = f"{letter(number)}  {model.mapping}"
+            draw(panel, exploration, number, doing, {"color": COLORS[number % 6], "label": label})
         if len(exploration.models) > 1:
             panel.legend(frameon=False, fontsize=8)
         yield _save(figure, folder / f"{name}.{kind}")
 
 
-def _support(
-    panel: Axes,
-    number: int,
-    model: Model,
-    looks: Sequence[dict[str, Any]],
-    scores: Sequence[float | None],
-    style: dict[str, Any],
-    doing: str,
-) -> None:
-    lengths = [len(look["source"]) for look in looks]
-    supports = [look["support"] for look in looks]
-    panel.scatter(lengths, supports, marker=MARKERS[number % 6], s=9, alpha=0.4, lw=0, **style)
-    places = sorted(set(lengths))
-    means = [
-        fmean(s for n, s in zip(lengths, supports, strict=True) if n == place) for place in places
-    ]
-    panel.plot(places, means, color=style["color"], linewidth=1.2)
-    panel.set_xlabel("source length (pieces)")
-    panel.set_ylabel("mean support size")
+def letter(number: int) -> str:
+    """Return what a model is called in names of files: ``a``, ``b``, and so on."""
+    return chr(ord("a") + number) if number < 26 else str(number + 1)
+
+
+def _support(panel: Axes, shown: Exploration, number: int, doing: str, style: Any) -> None:
+    looks = [example.answers[number].looks[doing] for example in shown.examples]
+    points = [(len(look["source"]), look["support"]) for look in looks]
+    _dots(panel, number, points, style)
+    lengths = sorted({length for length, _ in points})
+    means = [fmean(support for at, support in points if at == length) for length in lengths]
+    panel.plot(lengths, means, color=style["color"], linewidth=1.2)
+    panel.set(xlabel="source length (pieces)", ylabel="mean support size")
     panel.set_ylim(bottom=0)
 
 
-def _runs(
-    panel: Axes,
-    number: int,
-    model: Model,
-    looks: Sequence[dict[str, Any]],
-    scores: Sequence[float | None],
-    style: dict[str, Any],
-    doing: str,
-) -> None:
-    counts = model.runs.get(doing, {})
-    total = sum(counts.values()) or 1
-    shift = 0.18 * (number - 0.5)
-    panel.bar(
-        [length + shift for length in counts],
-        [100 * count / total for count in counts.values()],
-        width=0.18,
-        **style,
-    )
+def _runs(panel: Axes, shown: Exploration, number: int, doing: str, style: Any) -> None:
+    counts = shown.models[number].runs.get(doing, {})
+    width = 0.8 / len(shown.models)
+    places = [length + (number - (len(shown.models) - 1) / 2) * width for length in counts]
+    shares = [100 * count / sum(counts.values()) for count in counts.values()]
+    panel.bar(places, shares, width=width, **style)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panel.set_xlabel("length of fused runs (pieces)")
-    panel.set_ylabel("share of runs (%)")
+    panel.set(xlabel="length of fused runs (pieces)", ylabel="share of runs (%)")
 
 
-def _scores(
-    panel: Axes,
-    number: int,
-    model: Model,
-    looks: Sequence[dict[str, Any]],
-    scores: Sequence[float | None],
-    style: dict[str, Any],
-    doing: str,
-) -> None:
-    pairs = [(100 * k["zeros"], s) for k, s in zip(looks, scores, strict=True) if s is not None]
-    x, y = zip(*pairs, strict=True) if pairs else ((), ())
-    panel.scatter(x, y, marker=MARKERS[number % 6], s=9, alpha=0.4, lw=0, **style)
-    panel.set_xlabel("weights that are exactly 0 (%)")
-    panel.set_ylabel("score")
+def _scores(panel: Axes, shown: Exploration, number: int, doing: str, style: Any) -> None:
+    answers = [example.answers[number] for example in shown.examples]
+    points = [(100 * a.looks[doing]["zeros"], a.score) for a in answers if a.score is not None]
+    _dots(panel, number, points, style)
+    panel.set(xlabel="weights that are exactly 0 (%)", ylabel=f"{shown.score} of the sentence")
 
 
-PLOTS: dict[str, Callable[..., None]] = {"support": _support, "runs": _runs, "scores": _scores}
+PLOTS: dict[str, Callable[[Axes, Exploration, int, str, Any], None]] = {
+    "support": _support,
+    "runs": _runs,
+    "scores": _scores,
+}
+
+
+def _dots(panel: Axes, number: int, points: Sequence[tuple[float, float]], style: Any) -> None:
+    x, y = [point[0] for point in points], [point[1] for point in points]
+    panel.scatter(x, y, marker=MARKERS[number % 6], s=10, alpha=0.5, linewidths=0, **style)
 
 
 def _piece_links(look: Look, gold: Any) -> list[Link]:
@@ -181,10 +157,6 @@ def _shown(pieces: Sequence[str]) -> list[str]:
         piece[1:] or "␣" if piece[0] == "▁" else piece if piece[0] == "<" else f"-{piece}"
         for piece in pieces
     ]
-
-
-def _letter(number: int) -> str:
-    return chr(ord("a") + number) if number < 26 else str(number + 1)
 
 
 def _save(figure: Figure, path: Path) -> Path:
