@@ -9,25 +9,15 @@ Files that are there and right are kept, interrupted downloads go on where they 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import http.client
-import os
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from seq2seq.data.download import DownloadError, RemoteFile, fetch
 
 URL = (
     "https://raw.githubusercontent.com/multi30k/dataset/"
     "a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
 )
-ATTEMPTS = 3
-PAUSE = 1.0  # seconds before the second attempt, twice that before the third
-TIMEOUT = 30  # seconds without a byte
 FILES = {
     "train.en.gz": (
         568_929,
@@ -121,93 +111,26 @@ FILES = {
 """Size and SHA-256 of each file at the pinned commit."""
 
 
-class DownloadError(Exception):
-    """A file could not be had; the message is for the user."""
-
-
-def download(url: str, path: Path, advance: Callable[[int], None]) -> None:
-    """Get one file of FILES, verified, under its name or not at all."""
-    size, digest = FILES[path.name]
-    part = path.with_name(f"{path.name}.part")
-    problem = ""
-    for attempt in range(ATTEMPTS):
-        time.sleep(attempt * PAUSE)
-        try:
-            fetch(url, part, size)
-        except (OSError, http.client.HTTPException) as error:
-            problem = str(getattr(error, "reason", "") or error or type(error).__name__)
-            continue
-        if part.stat().st_size < size:
-            problem = f"the connection closed after {part.stat().st_size:,} of {size:,} bytes"
-        elif sha256(part) != digest:
-            problem = f"its content is not the expected one (SHA-256 is not {digest})"
-            part.unlink()
-        else:
-            if path.exists():
-                print(f"{path} was not the file of the pinned commit: replaced")
-            os.replace(part, path)
-            advance(size)
-            return
-    raise DownloadError(
-        f"{url} could not be downloaded: {problem}. Get that file by other means and put it at "
-        f"{path.absolute()}, then run this again; it verifies what is there and gets the rest."
-    )
-
-
-def fetch(url: str, part: Path, size: int) -> None:
-    """Append to `part` what it lacks."""
-    have = part.stat().st_size if part.exists() else 0
-    if have == size:
-        return
-    if have > size:
-        have = 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-        resumed = response.status == http.client.PARTIAL_CONTENT
-        with part.open("ab" if resumed else "wb") as file:
-            while block := response.read(1 << 16):
-                file.write(block)
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def is_right(path: Path) -> bool:
-    """Whether the file is there with the content of the pinned commit."""
-    size, digest = FILES[path.name]
-    return path.is_file() and path.stat().st_size == size and sha256(path) == digest
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, default=Path("data/multi30k"), help="%(default)s")
     parser.add_argument("--languages", default="en,de,fr,cs", help="%(default)s")
-    parser.add_argument("--url", default=URL, help="folder to download from (a mirror)")
+    parser.add_argument("--mirror", help="a URL with the same files, to download from instead")
     options = parser.parse_args(arguments)
     languages = options.languages.split(",")
     if unknown := set(languages) - {name.split(".")[1] for name in FILES}:
         parser.error(f"--languages: Multi30k has en, de, fr, cs, not {', '.join(sorted(unknown))}")
-    folder = options.root / "raw"
-    wanted = [folder / name for name in FILES if name.split(".")[1] in languages]
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [path for path in wanted if not is_right(path)]
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    wanted = [
+        RemoteFile(f"{URL}/{name}", size, digest)
+        for name, (size, digest) in FILES.items()
+        if name.split(".")[1] in languages
+    ]
     try:
-        with Progress(*columns, TransferSpeedColumn()) as progress:
-            bar = progress.add_task("Multi30k", total=sum(FILES[p.name][0] for p in missing))
-            for path in missing:
-                progress.update(bar, description=path.name)
-                download(
-                    f"{options.url.rstrip('/')}/{path.name}",
-                    path,
-                    lambda count: progress.advance(bar, count),
-                )
+        paths = fetch(wanted, options.root / "raw", mirror=options.mirror)
     except DownloadError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{len(wanted)} files in {folder} are complete and verified ({len(missing)} downloaded).")
+    print(f"{len(paths)} files in {options.root / 'raw'} are complete and verified.")
     print(f"Next: seq2seq-train data=multi30k data.root={options.root}")
     return 0
 

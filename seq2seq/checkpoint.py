@@ -4,7 +4,8 @@
 
     model.safetensors        the weights
     config.yaml              the run's configuration, resolved: model and data are built from it
-    subwords.model           the SentencePiece model (two files where each side has its own)
+    subwords.model           the SentencePiece model, or words.json (two files where each side has
+                             its own)
     metrics.json             scores, when there are any
 
 Loading runs no code that the directory brings: the weights are safetensors, the configuration is
@@ -15,7 +16,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ from safetensors.torch import load_model, save_model
 
 from seq2seq.data.subwords import SubwordPair
 from seq2seq.models.attending import AttendingModel
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.ensemble import Ensemble
 from seq2seq.tasks.task import Task
 from seq2seq.tasks.translation import Translation
 
@@ -38,6 +42,7 @@ ALLOWED_PACKAGES = (
     "seq2seq.models",
     "seq2seq.search",
     "seq2seq.tasks",
+    "seq2seq.evaluation.rouge",
     "seq2seq.data.corpora",
 )
 
@@ -232,6 +237,49 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
     return Checkpoint(folder, task, model.to(device).eval(), subwords, config)
 
 
+def load_checkpoints(
+    given: str | Path | Sequence[str | Path], device: torch.device | str = "cpu"
+) -> Checkpoint:
+    """Load one checkpoint, or several of one vocabulary as an ensemble (``Ensemble``).
+
+    Args:
+        given: a checkpoint directory or a run folder, or a list of them.
+        device: where to put the models.
+
+    Returns:
+        the checkpoint; of several the first, with the ensemble as its model.
+
+    Raises:
+        CheckpointError: also if they do not go together.
+    """
+    if isinstance(given, str | Path):
+        return load_checkpoint(given, device)
+    if not given:
+        raise CheckpointError("checkpoint=[] names none; give one or several")
+    first, *others = checkpoints = [load_checkpoint(path, device) for path in given]
+    if not others:
+        return first
+    for other in checkpoints:
+        if not isinstance(other.model, EncoderDecoder):
+            raise CheckpointError(
+                f"{other.folder} is a {type(other.model).__name__}: only models that write text "
+                "make an ensemble"
+            )
+        if type(other.task) is not type(first.task):
+            raise CheckpointError(f"{other.folder} and {first.folder} are of different tasks")
+        for side in ("source", "target"):
+            if getattr(other.subwords, side) != getattr(first.subwords, side):
+                raise CheckpointError(
+                    f"{other.folder} and {first.folder} have different {side} subwords; the "
+                    "models of an ensemble have to share them: train them on the same prepared data"
+                )
+    try:
+        model = Ensemble([checkpoint.model for checkpoint in checkpoints])  # type: ignore[misc]
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    return replace(first, model=model.eval())
+
+
 def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = None) -> Task:
     """The task of a checkpoint's configuration, with changes to its arguments.
 
@@ -242,7 +290,18 @@ def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = Non
     # Checkpoints of earlier versions name the only task that there was.
     if not isinstance(given, dict) or "_target_" not in given:
         given = {"_target_": f"{Translation.__module__}.{Translation.__name__}"}
-    task = build({**given, **(changes or {})})
+    task = build(_merged(given, changes or {}))
     if not isinstance(task, Task):
         raise CheckpointError(f"{CONFIG}: task is a {type(task).__name__}")
     return task
+
+
+def _merged(given: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Both, with the changes in force at every depth."""
+    merged = dict(given)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            value = _merged(inner, value)
+        merged[key] = value
+    return merged

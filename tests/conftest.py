@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 # Before torch is imported: with `pytest -n auto` each worker has its own core.
@@ -56,3 +59,56 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """Prepared corpora go to a folder of this test session, never to the user's cache."""
     folder = tmp_path_factory.getbasetemp() / "seq2seq-cache"
     monkeypatch.setenv("SEQ2SEQ_CACHE", str(folder))
+
+
+class FileServer(ThreadingHTTPServer):
+    """Serves `content` by file name; `faults` spoils the next answer for a name."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Files)
+        self.url = f"http://127.0.0.1:{self.server_port}/files"
+        self.content: dict[str, bytes] = {}
+        self.faults: dict[str, str] = {}
+        self.requests: list[tuple[str, int]] = []
+
+
+class _Files(BaseHTTPRequestHandler):
+    server: FileServer
+
+    def do_GET(self) -> None:
+        name = self.path.rsplit("/", 1)[-1]
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        self.server.requests.append((name, start))
+        fault = self.server.faults.pop(name, None)
+        if name not in self.server.content or fault == "missing":
+            self.send_error(404)
+            return
+        body = self.server.content[name][start:]
+        if start and not body:
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if fault == "cut":
+            body = body[: len(body) // 2]
+        if fault == "corrupt":
+            body = bytes(len(body))
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def file_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """A real HTTP server of this machine to download from; attempts follow without a pause."""
+    monkeypatch.setattr("seq2seq.data.download.PAUSE", 0)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = FileServer()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()

@@ -11,8 +11,17 @@ import torch
 import yaml
 from safetensors.torch import save_model
 
-from seq2seq.checkpoint import CheckpointError, build, load_checkpoint, save_checkpoint
+from seq2seq.checkpoint import (
+    CheckpointError,
+    build,
+    load_checkpoint,
+    load_checkpoints,
+    save_checkpoint,
+)
+from seq2seq.data.errors import DataError
 from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.words import Words
+from seq2seq.models.ensemble import Ensemble
 from seq2seq.models.recurrent import Recurrent
 
 MODEL: dict[str, Any] = {
@@ -55,6 +64,36 @@ def test_a_moved_checkpoint_computes_the_same(
     assert torch.equal(found.logits, expected.logits)
     assert torch.equal(found.attention, expected.attention)
     assert checkpoint.subwords.source.encode("small words") == subwords.source.encode("small words")
+
+
+def test_a_copying_model_with_its_words_computes_the_same(tmp_path: Path) -> None:
+    words = Words.of(["a", "small", "sentence"], lowercase=True)
+    sizes = {"source_vocabulary_size": words.size, "target_vocabulary_size": words.size}
+    options = {"copying": True, "coverage": True, "tie_embeddings": "all"}
+    config = {"model": {**MODEL, **options, **sizes}}
+    model = build(config["model"]).eval()
+    folder = save_checkpoint(tmp_path / "checkpoint", model, SubwordPair(words, words), config)
+    checkpoint = load_checkpoint(folder)
+    assert checkpoint.subwords.joint
+    assert checkpoint.subwords.source == words
+    source = torch.tensor([[4, 7, 5, 8, 3]])
+    inputs = source, torch.tensor([5]), torch.tensor([[2, 8, 7]])
+    expected, found = model(*inputs).logits, checkpoint.model(*inputs).logits
+    assert found.shape == (1, 3, words.size + 2)
+    assert torch.equal(found, expected)
+
+
+def test_a_bad_word_list_is_refused_by_name(tmp_path: Path, saved: tuple[Path, Recurrent]) -> None:
+    folder, _ = saved
+    (folder / "subwords.model").unlink()
+    with pytest.raises(DataError, match=r"no subword model or word vocabulary"):
+        load_checkpoint(folder)
+    (folder / "words.json").write_text('{"lowercase": false, "words": ["a b"]}')
+    with pytest.raises(DataError, match=r"words\.json: word 1 .* is no word"):
+        load_checkpoint(folder)
+    Words.of(["a"]).save(folder / "words.json")
+    with pytest.raises(CheckpointError, match=r"vocabulary"):
+        load_checkpoint(folder)
 
 
 def test_a_run_folder_means_its_best_checkpoint(
@@ -196,3 +235,24 @@ def test_a_gamma_of_many_numbers_is_refused(saved: tuple[Path, Recurrent]) -> No
     save_model(model, str(folder / "model.safetensors"))
     with pytest.raises(CheckpointError, match="does not fit"):
         load_checkpoint(folder)
+
+
+def test_an_ensemble_is_of_one_vocabulary(
+    saved: tuple[Path, Recurrent], subwords: SubwordPair, tmp_path: Path
+) -> None:
+    folder, model = saved
+    both = load_checkpoints([folder, str(folder)])
+    assert isinstance(both.model, Ensemble)
+    assert not both.model.training
+    source, lengths = torch.tensor([[5, 6, 3]]), torch.tensor([3])
+    target = torch.tensor([[2, 5]])
+    expected = model.eval()(source, lengths, target).logits.log_softmax(-1)
+    torch.testing.assert_close(both.model(source, lengths, target).logits, expected)
+    assert isinstance(load_checkpoints([folder]).model, Recurrent)
+    words = Words.of(f"word{n}" for n in range(subwords.source.size - 4))  # as many, but others
+    config = load_checkpoint(folder).config
+    other = save_checkpoint(tmp_path / "other", model, SubwordPair(words, words), config)
+    with pytest.raises(CheckpointError, match="have different source subwords"):
+        load_checkpoints([folder, other])
+    with pytest.raises(CheckpointError, match="names none"):
+        load_checkpoints([])

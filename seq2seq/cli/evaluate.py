@@ -20,13 +20,15 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     from rich.console import Console
     from rich.progress import track
 
-    from seq2seq.checkpoint import checkpoint_task, load_checkpoint
+    from seq2seq.checkpoint import checkpoint_task, load_checkpoints
     from seq2seq.cli.device import choose_device
     from seq2seq.evaluation.figures import attention_heat_map
     from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
 
     device = choose_device(config.device)
-    checkpoint = load_checkpoint(config.checkpoint, device)
+    checkpoint = load_checkpoints(config.checkpoint, device)
+    if not isinstance(config.checkpoint, str) and len(config.checkpoint) > 1 and not config.output:
+        raise ValueError("output: an ensemble has no folder of its own; give one, output=FOLDER")
     given: Any = OmegaConf.to_container(config.data, resolve=True)
     if "corpus" in given:
         corpus = instantiate(config.data.corpus)
@@ -43,12 +45,14 @@ def evaluate_checkpoint(config: DictConfig) -> None:
         )
 
     split = config.data.split
-    search: Any = OmegaConf.to_container(config.search, resolve=True)
+    search = (
+        {"search": OmegaConf.to_container(config.search, resolve=True)} if task.searches else {}
+    )
     evaluation = task.evaluate(
         checkpoint.model,
         data,
         split,
-        search=instantiate(config.search),
+        search=instantiate(config.search) if task.searches else None,
         sentences=config.sentences,
         batch_tokens=config.batch_tokens,
         attention=config.statistics,
@@ -59,7 +63,7 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     output.mkdir(parents=True, exist_ok=True)
     # A part of a split must not pass for the whole.
     name = split if config.sentences is None else f"{split}-first-{config.sentences}"
-    write_metrics(output / "metrics.json", {name: {**evaluation.metrics, "search": search}})
+    write_metrics(output / "metrics.json", {name: {**evaluation.metrics, **search}})
     written = [output / "metrics.json", *write_outputs(output, name, evaluation.outputs)]
     Console().print(metrics_table(evaluation.metrics, title=f"{checkpoint.folder} on {name}"))
     print(f"\nwritten: {', '.join(map(str, written))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shlex
 import sys
@@ -43,10 +44,13 @@ def train(config: DictConfig) -> None:
     corpus = instantiate(config.data.corpus)
     data = task.prepare(corpus, **_plain(config.data, "subwords", "cache", "limits"))
     batch = _plain(config.data, "batch")["batch"]
-    loader = data.train_loader(seed=config.seed, **batch)
+    copying = config.model.get("copying", False)
+    loader = data.train_loader(seed=config.seed, copying=copying, **batch)
     arguments = task.model_arguments(data.subwords)
     model = instantiate(config.model, **arguments, _convert_="all")
     task.check_model(model)
+    if config.resume is None:
+        task.initialize(model, data.subwords, cache=config.data.cache)
     check_lengths(model.max_length, _plain(config.data, "limits")["limits"])
     resolved = _plain(config)
     resolved["model"].update(arguments)
@@ -82,10 +86,12 @@ def train(config: DictConfig) -> None:
             metrics_table(evaluation.metrics, title=f"{config.test.split} split, best checkpoint")
         )
     minutes = (time.perf_counter() - started) / 60
+    used = sum(os.times()[:4]) / 60  # of this process and its children, imports and all
     print(
-        f"\n{minutes:.1f} minutes. Look closer: tensorboard --logdir {shlex.quote(_shown(folder))}"
+        f"\n{minutes:.1f} minutes, {used:.1f} of CPU time. "
+        f"Look closer: tensorboard --logdir {shlex.quote(_shown(folder))}"
     )
-    print(f"Translate: echo '…' | seq2seq-translate checkpoint={_quoted(folder)}")
+    print(f"Use it: {task.use} checkpoint={_quoted(folder)}")
     if getattr(corpus, "next_step", None):
         print(f"Next: {corpus.next_step}")
 
@@ -103,6 +109,11 @@ def check(config: DictConfig) -> None:
     if config.model.get("tie_embeddings") == "all" and not config.data.subwords.joint:
         raise ValueError(
             "model.tie_embeddings=all shares one table between both languages, which needs "
+            "data.subwords.joint=true"
+        )
+    if config.model.get("copying") and not config.data.subwords.joint:
+        raise ValueError(
+            "model.copying=true takes words of the source for words of the target, which needs "
             "data.subwords.joint=true"
         )
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
-import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TextIO, cast
+from typing import cast
 
 from omegaconf import DictConfig
 
 from seq2seq.cli.application import run
+from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
 
 log = logging.getLogger(__name__)
 
@@ -21,21 +19,19 @@ def translate_lines(config: DictConfig) -> None:
     """Read ``buffer`` lines, translate them together, write them, until there are no more."""
     from hydra.utils import instantiate
 
-    from seq2seq.checkpoint import load_checkpoint
+    from seq2seq.checkpoint import load_checkpoints
     from seq2seq.cli.device import choose_device
     from seq2seq.models.encoder_decoder import EncoderDecoder
     from seq2seq.tasks.generation import Generation
 
-    if config.buffer < 1:
-        raise ValueError(f"buffer must be at least 1 line, got {config.buffer}")
-    if config.output != "-" and Path(config.input).resolve() == Path(config.output).resolve():
-        raise ValueError(f"input and output are the same file, {config.input}: nothing was written")
+    check_files(config.output, config.buffer, input=config.input, prefix=config.prefix)
     device = choose_device(config.device)
-    checkpoint = load_checkpoint(config.checkpoint, device)
+    checkpoint = load_checkpoints(config.checkpoint, device)
     task = checkpoint.task
     if not isinstance(task, Generation):
         raise ValueError(
-            f"checkpoint={config.checkpoint} does {type(task).__name__}, which writes no text"
+            f"checkpoint={config.checkpoint} does {type(task).__name__}, which writes no text; "
+            f"use it by: {task.use} checkpoint={config.checkpoint}"
         )
     model = cast(EncoderDecoder, checkpoint.model)  # of this task
     search = instantiate(config.search)
@@ -45,9 +41,15 @@ def translate_lines(config: DictConfig) -> None:
     if model.max_length is not None:
         longest = min(longest, model.max_length - 1)
     number = 0
-    with _reader(config.input) as lines, _writer(config.output) as out:
-        for chunk in _chunks(_decoded(lines, config.input), config.buffer):
-            for offset, line in enumerate(chunk):
+    with (
+        reader(config.input) as lines,
+        reader(config.prefix) as beginnings,
+        writer(config.output) as out,
+    ):
+        pairs = _paired(decoded(lines, config.input), beginnings, config)
+        for chunk in chunks(pairs, config.buffer):
+            sentences, prefixes = zip(*chunk, strict=True)
+            for offset, line in enumerate(sentences):
                 length = len(subwords.source.encode(line))
                 if length > longest:
                     log.warning(
@@ -60,8 +62,9 @@ def translate_lines(config: DictConfig) -> None:
             for hypotheses in task.generate(
                 model,
                 subwords,
-                chunk,
+                sentences,
                 search,
+                prefixes=prefixes,
                 batch_tokens=config.batch_tokens,
                 max_source_length=longest,
                 device=device,
@@ -73,35 +76,26 @@ def translate_lines(config: DictConfig) -> None:
             out.flush()
 
 
-def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
-    """Lines as text, without their ends.
+def _paired(
+    lines: Iterator[str], beginnings: Iterable[bytes], config: DictConfig
+) -> Iterator[tuple[str, str]]:
+    """Each line with its prefix.
 
     Raises:
-        ValueError: at the first line that is not UTF-8.
+        ValueError: where one of the two ends before the other.
     """
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"input {name}: line {number:,} is not UTF-8 ({error})") from error
-
-
-def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    while chunk := list(itertools.islice(lines, size)):
-        yield chunk
-
-
-def _reader(name: str) -> contextlib.AbstractContextManager[Iterable[bytes]]:
-    if name == "-":
-        return contextlib.nullcontext(iter(sys.stdin.buffer.readline, b""))
-    return Path(name).open("rb")
-
-
-def _writer(name: str) -> contextlib.AbstractContextManager[TextIO]:
-    if name == "-":
-        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-        return contextlib.nullcontext(sys.stdout)
-    return Path(name).open("w", encoding="utf-8")
+    if config.prefix is None:
+        yield from zip(lines, itertools.repeat(""))
+        return
+    prefixes = decoded(beginnings, config.prefix)
+    for number, (line, prefix) in enumerate(itertools.zip_longest(lines, prefixes), start=1):
+        if line is None or prefix is None:
+            short, long = ("input", "prefix") if line is None else ("prefix", "input")
+            raise ValueError(
+                f"{short} {config[short]} ends before line {number:,}, which {long} "
+                f"{config[long]} has; give a prefix a line, empty lines for none"
+            )
+        yield line, prefix
 
 
 def main() -> None:

@@ -6,8 +6,12 @@ from seq2seq.data.errors import DataError
 from seq2seq.data.loaders import EvaluationLoader, TrainLoader
 from seq2seq.data.own_model import adopt_subwords
 from seq2seq.data.parallel import ParallelData, prepare
-from seq2seq.data.subword_training import build_subwords, train_subwords
+from seq2seq.data.subword_training import train_subwords
 from seq2seq.data.subwords import SubwordPair, Subwords, seed_sampling
+from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.vocabulary_building import build_subwords
+from seq2seq.data.word_counts import count_words
+from seq2seq.data.words import Words
 
 __all__ = [
     "BOS_ID",
@@ -22,8 +26,11 @@ __all__ = [
     "SubwordPair",
     "Subwords",
     "TrainLoader",
+    "Vocabulary",
+    "Words",
     "adopt_subwords",
     "build_subwords",
+    "count_words",
     "prepare",
     "seed_sampling",
     "train_subwords",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ class Batch:
         source_lengths: [batch] int64, counts eos.
         target_lengths: [batch] int64, counts bos and eos.
         indices: [batch] int64, position of each example in its split.
+        labels: [batch] int64, class of each example, of corpora that have classes.
     """
 
     source: Tensor
@@ -33,6 +35,7 @@ class Batch:
     source_lengths: Tensor
     target_lengths: Tensor
     indices: Tensor
+    labels: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -69,9 +72,12 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The same batch on another device."""
-        moved = (getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self))
-        return Batch(*moved)
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
         """The same batch in page-locked memory, which copies to a GPU faster."""
-        return Batch(*(getattr(self, f.name).pin_memory() for f in fields(self)))
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        tensors = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return replace(self, **{n: function(x) for n, x in tensors if x is not None})

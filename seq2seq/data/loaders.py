@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Generator
 from torch.utils.data import DataLoader, Dataset
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, Batch
 from seq2seq.data.cache import content_key
+from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.plan import Plan, epoch_plan, sorted_plan
 from seq2seq.data.sequences import Sequences, collate
 
@@ -22,10 +24,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Encoded:
-    """Both sides of a split as ids; row i of one translates row i of the other."""
+    """Both sides of a split as ids; row i of one translates row i of the other.
+
+    `labels` has the class of each row, of corpora that have classes. With `extended_ids`, batches
+    tell unknown words of a source apart.
+    """
 
     source: Sequences
     target: Sequences
+    labels: NDArray[np.int64] | None = None
+    extended_ids: ExtendedIds | None = None  # where words are to be copied
 
     @property
     def lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -43,8 +51,11 @@ class PlannedBatches(Dataset[Batch]):
         return len(self.plan)
 
     def __getitem__(self, k: int) -> Batch:
-        encoded = self.encoded
-        return collate(encoded.source, encoded.target, self.plan.rows(k), bos=BOS_ID, eos=EOS_ID)
+        encoded, rows = self.encoded, self.plan.rows(k)
+        batch = collate(encoded.source, encoded.target, rows, bos=BOS_ID, eos=EOS_ID)
+        if encoded.labels is not None:
+            batch.labels = torch.from_numpy(encoded.labels[rows])
+        return batch if encoded.extended_ids is None else encoded.extended_ids(batch)
 
 
 def _unchanged(batch: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 from seq2seq.data.cache import cache_folder, column_key, content_key
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.errors import DataError
+from seq2seq.data.extended_ids import ExtendedIds
+from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.sequences import Sequences
-from seq2seq.data.subword_training import build_subwords
-from seq2seq.data.subwords import SubwordPair, Subwords, seed_sampling
+from seq2seq.data.subwords import SubwordPair, seed_sampling
+from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.vocabulary_building import build_subwords
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +34,7 @@ def prepare(
     *,
     subwords: Mapping[str, Any] | None = None,
     limits: Mapping[str, int | None] | None = None,
+    labels: Sequence[str] | None = None,
     cache: str | Path | None = None,
 ) -> ParallelData:
     """Everything before the first batch: texts, subwords, ids.
@@ -38,6 +43,7 @@ def prepare(
         corpus: the corpus.
         subwords: arguments of `build_subwords`, and `sampling` of `ParallelData`.
         limits: `max_source_length` and `max_target_length` of `ParallelData`.
+        labels: names of the classes, of a corpus that has a column `label`.
         cache: folder to keep subword models and ids in; None for the default place.
     """
     texts = corpus.load()
@@ -46,7 +52,11 @@ def prepare(
     settings = dict(subwords or {})
     sampling = settings.pop("sampling", None)
     pair = build_subwords(texts["train"], **settings, cache_folder=cache)
-    return ParallelData(texts, pair, **(limits or {}), sampling=sampling, cache=cache)
+    data = ParallelData(
+        texts, pair, **(limits or {}), sampling=sampling, labels=labels, cache=cache
+    )
+    data.unlabeled.update(getattr(corpus, "unlabeled", {}))
+    return data
 
 
 class ParallelData:
@@ -62,7 +72,13 @@ class ParallelData:
         max_target_length: the same for the target side.
         sampling: `alpha` and `nbest` of `Subwords.encode`, to train on segmentations drawn anew
             each epoch; None, or an alpha of None, takes the best one always.
+        labels: names of the classes of the column `label`, in the order of their numbers in a
+            batch; None: examples have no classes.
         cache: folder to keep the ids in; None for the default place.
+
+    Attributes:
+        unlabeled: how many examples of each split were left out for want of a class, as the corpus
+            counted them.
     """
 
     def __init__(
@@ -73,12 +89,15 @@ class ParallelData:
         max_source_length: int | None = 256,
         max_target_length: int | None = 256,
         sampling: Mapping[str, Any] | None = None,
+        labels: Sequence[str] | None = None,
         cache: str | Path | None = None,
     ) -> None:
         self.texts = corpus if isinstance(corpus, DatasetDict) else corpus.load()
         self.subwords = subwords
         self._limits = (max_source_length, max_target_length)
         self._sampling = dict(sampling or {})
+        self.labels = None if labels is None else tuple(labels)
+        self.unlabeled: dict[str, int] = dict(getattr(corpus, "unlabeled", {}))
         self._cache = cache_folder(cache)
         self._encoded: dict[str, Encoded] = {}
 
@@ -97,7 +116,9 @@ class ParallelData:
         """Both sides of a split as ids, without bos and eos."""
         if name not in self._encoded:
             keys = self._keys(name)
-            self._encoded[name] = Encoded(**{c: self._ids(name, c, keys[c]) for c in keys})
+            ids = {c: self._ids(name, c, keys[c]) for c in keys}
+            labels = self._label_ids(name)
+            self._encoded[name] = Encoded(ids["source"], ids["target"], labels)
         return self._encoded[name]
 
     def train_loader(
@@ -110,12 +131,15 @@ class ParallelData:
         world_size: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
+        copying: bool = False,
     ) -> TrainLoader:
-        """Shuffled training batches; see `TrainLoader` for what the arguments mean."""
+        """Shuffled training batches; see `TrainLoader` and `loader` for what the arguments mean."""
         sampling = self._sampling.get("alpha") is not None
+        extended_ids = self._extended_ids("train", copying)
 
         def encode(seed: int, epoch: int) -> Encoded:
-            return self._sampled(seed, epoch) if sampling else self.encoded("train")
+            encoded = self._sampled(seed, epoch) if sampling else self.encoded("train")
+            return replace(encoded, extended_ids=extended_ids)
 
         return TrainLoader(
             encode,
@@ -139,13 +163,15 @@ class ParallelData:
         sentences: int | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
+        copying: bool = False,
     ) -> EvaluationLoader:
         """All examples of a split (or the first so many), longest first.
 
-        Nothing is left out; `batch.indices` gives the order back.
+        Nothing is left out; `batch.indices` gives the order back. With `copying`, for models that
+        copy, words that the vocabulary lacks have ids too (`ExtendedIds`).
         """
         return EvaluationLoader(
-            self.encoded(split),
+            replace(self.encoded(split), extended_ids=self._extended_ids(split, copying)),
             tokens,
             sentences=sentences,
             num_workers=num_workers,
@@ -165,7 +191,7 @@ class ParallelData:
     def _ids(self, name: str, column: str, key: str) -> Sequences:
         path = self._cache / "ids" / f"{key}.arrow"
         path.parent.mkdir(parents=True, exist_ok=True)
-        subwords: Subwords = getattr(self.subwords, column)
+        subwords: Vocabulary = getattr(self.subwords, column)
 
         def encode(table: pa.Table) -> pa.Table:
             ids = subwords.encode_batch(table[column].to_pylist())
@@ -193,6 +219,19 @@ class ParallelData:
             ids = mapped()
         return Sequences.from_arrow(ids.data["ids"])
 
+    def _label_ids(self, name: str) -> NDArray[np.int64] | None:
+        return None if self.labels is None else label_ids(self.split(name), self.labels, name)
+
+    def _extended_ids(self, split: str, copying: bool) -> ExtendedIds | None:
+        if not copying:
+            return None
+        if not self.subwords.joint:
+            raise DataError(
+                "model.copying=true needs one vocabulary for both sides: set "
+                "data.subwords.joint=true (and no target_model of its own), or model.copying=false"
+            )
+        return ExtendedIds(self.split(split), self.subwords.source)
+
     def _short_rows(self) -> NDArray[np.int64]:
         encoded = self.encoded("train")
         keep = np.ones(len(encoded.source), dtype=bool)
@@ -219,7 +258,7 @@ class ParallelData:
         drawn = {}
         for number, column in enumerate(("source", "target")):
             texts: list[str] = self.split("train")[column][:]
-            subwords: Subwords = getattr(self.subwords, column)
+            subwords: Vocabulary = getattr(self.subwords, column)
             limit = self._limits[number]
             seed_sampling([seed, epoch, number])
             ids = subwords.encode_batch(texts, sample=True, **self._sampling)
@@ -229,4 +268,4 @@ class ParallelData:
                 x if limit is None or len(x) <= limit else shortest[row]
                 for row, x in enumerate(ids)
             )
-        return Encoded(**drawn)
+        return Encoded(drawn["source"], drawn["target"], best.labels)

@@ -1,4 +1,4 @@
-"""Subword models for a corpus: trained on its training side, once, or the user's own."""
+"""Subword models for a corpus, trained on its training side, once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import column_key, content_key
 from seq2seq.data.errors import DataError
-from seq2seq.data.own_model import adopt_subwords
 from seq2seq.data.subwords import SubwordPair, Subwords
 
 logger = logging.getLogger(__name__)
@@ -60,7 +59,7 @@ def train_subwords(
         cache_folder: where to keep the models; None for the default place.
     """
     settings = {
-        "model_type": _among("data.subwords.kind", kind, KINDS),
+        "model_type": among("data.subwords.kind", kind, KINDS),
         "vocab_size": size,
         "character_coverage": character_coverage,
         "byte_fallback": byte_fallback,
@@ -71,52 +70,15 @@ def train_subwords(
     return SubwordPair(models[0], models[-1])
 
 
-def build_subwords(
-    split: Dataset,
-    *,
-    source_model: str | Path | None = None,
-    target_model: str | Path | None = None,
-    joint: bool = True,
-    **settings: Any,
-) -> SubwordPair:
-    """The user's own models where given, trained ones otherwise.
-
-    Args:
-        split: the training split.
-        source_model: a SentencePiece model file; of both sides if joint and without target_model.
-        target_model: a SentencePiece model file of the target side.
-        joint: one model for both sides.
-        settings: see `train_subwords`.
-    """
-    own = [None if path is None else _own(path) for path in (source_model, target_model)]
-    if joint and (own[0] or own[1]):
-        own = [own[0] or own[1], own[1] or own[0]]
-    if own[0] is not None and own[0] == own[1]:
-        return SubwordPair(own[0], own[0])
-    if own[0] is not None and own[1] is not None:
-        return SubwordPair(own[0], own[1])
-    trained = train_subwords(split, joint=joint, **settings)
-    return SubwordPair(own[0] or trained.source, own[1] or trained.target)
-
-
-def _own(path: str | Path) -> Subwords:
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise DataError(f"there is no subword model at {path.absolute()}")
-    try:
-        return adopt_subwords(path.read_bytes())
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-
-
-def _among(setting: str, value: str, allowed: tuple[str, ...]) -> str:
+def among(setting: str, value: str, allowed: tuple[str, ...]) -> str:
+    """The value, if it is one of those allowed."""
     if value not in allowed:
         raise DataError(f"{setting}={value} is none of: {', '.join(allowed)}")
     return value
 
 
 def _rule(normalization: str, lowercase: bool) -> str:
-    rule = _among("data.subwords.normalization", normalization, NORMALIZATIONS)
+    rule = among("data.subwords.normalization", normalization, NORMALIZATIONS)
     if lowercase and rule not in LOWERCASED:
         raise DataError(
             f"data.subwords.lowercase=true needs a normalization that can fold case, not {rule}: "

@@ -1,4 +1,4 @@
-"""Subwords: one SentencePiece model, or a pair of them, behind the few calls the rest needs."""
+"""Subwords: a SentencePiece model behind the few calls the rest needs; the pair of both sides."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import sentencepiece
 from numpy.typing import NDArray
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
-from seq2seq.data.cache import write_atomically
 from seq2seq.data.errors import DataError
+from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.words import Words
 
 SPACE = "▁"  # how SentencePiece writes a blank inside a piece
 
@@ -23,13 +24,16 @@ def seed_sampling(seed: int | Sequence[int]) -> None:
     sentencepiece.set_random_generator_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
 
 
-class Subwords:
+class Subwords(Vocabulary):
     """A SentencePiece model with pad 0, unk 1, bos 2, eos 3.
 
     Args:
         model: the bytes of the model. They may come from a stranger: they are parsed as data, never
             executed. Models with other special ids: see `adopt_subwords`.
     """
+
+    kind = "subword model"
+    file_name = "subwords{}.model"
 
     def __init__(self, model: bytes) -> None:
         self.model = bytes(model)
@@ -48,33 +52,6 @@ class Subwords:
                 "convert it with seq2seq.data.adopt_subwords(model), as "
                 "data.subwords.source_model does"
             )
-
-    @classmethod
-    def load(cls, path: str | Path) -> Subwords:
-        """Read a model file."""
-        path = Path(path)
-        if not path.is_file():
-            raise DataError(f"there is no subword model at {path.absolute()}")
-        try:
-            return cls(path.read_bytes())
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from error
-
-    def save(self, path: str | Path) -> None:
-        """Write the model file, atomically."""
-        write_atomically(Path(path), self.model)
-
-    def __reduce__(self) -> tuple[type[Subwords], tuple[bytes]]:
-        return Subwords, (self.model,)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Subwords) and self.model == other.model
-
-    def __hash__(self) -> int:
-        return hash(self.model)
-
-    def __repr__(self) -> str:
-        return f"Subwords({self.size} pieces)"
 
     @property
     def size(self) -> int:
@@ -117,11 +94,23 @@ class Subwords:
                 "a text holds characters that are not Unicode (lone surrogates)"
             ) from error
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of some ids; pad, bos and eos are dropped."""
-        return str(self._processor.Decode(self._checked(ids)))
+    def decode(
+        self, ids: Sequence[int], source: str = "", unknown: Sequence[str] | None = None
+    ) -> str:
+        """The text of some ids, ` ⁇ ` for an unknown one; see the base class."""
+        ids = self._checked(ids)
+        if unknown is None:
+            return str(self._processor.Decode(ids))
+        texts = iter(unknown)
+        pieces = [next(texts) if i == UNK_ID else self._processor.IdToPiece(i) for i in ids]
+        return str(self._processor.DecodePieces(pieces))
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def written_ids(self, text: str) -> list[int]:
+        """Also the id of a piece in its written form, such as `▁the`; see the base class."""
+        found = self._processor.PieceToId(text)
+        return super().written_ids(text) if found == UNK_ID else [found]
+
+    def pieces(self, ids: Sequence[int], source: str = "") -> list[str]:
         """The written form of each id, `▁` where a word begins."""
         return [self._processor.IdToPiece(i) for i in self._checked(ids)]
 
@@ -157,10 +146,10 @@ class Subwords:
 
 @dataclass(frozen=True)
 class SubwordPair:
-    """The subwords of both sides; the same object when they share one model."""
+    """The vocabularies of both sides, subwords or words; one object when they share one."""
 
-    source: Subwords
-    target: Subwords
+    source: Vocabulary
+    target: Vocabulary
 
     @property
     def joint(self) -> bool:
@@ -168,29 +157,40 @@ class SubwordPair:
         return self.source is self.target
 
     def save(self, folder: str | Path) -> None:
-        """Write `subwords.model`, or `subwords.source.model` and `subwords.target.model`."""
+        """Write `subwords.model`, or `subwords.source.model` and `subwords.target.model`.
+
+        Those of words are `words.json`, or `words.source.json` and `words.target.json`.
+        """
         folder = Path(folder)
         if self.joint:
-            self.source.save(folder / "subwords.model")
+            self.source.save(folder / self.source.file_name.format(""))
         else:
-            self.source.save(folder / "subwords.source.model")
-            self.target.save(folder / "subwords.target.model")
+            self.source.save(folder / self.source.file_name.format(".source"))
+            self.target.save(folder / self.target.file_name.format(".target"))
 
     @classmethod
     def load(cls, folder: str | Path) -> SubwordPair:
         """Read what `save` wrote."""
         folder = Path(folder)
-        if (folder / "subwords.model").exists():
-            joint = Subwords.load(folder / "subwords.model")
+        if joint := _load(folder, ""):
             return cls(joint, joint)
-        return cls(
-            Subwords.load(folder / "subwords.source.model"),
-            Subwords.load(folder / "subwords.target.model"),
-        )
+        sides = [_load(folder, f".{side}") for side in ("source", "target")]
+        if sides[0] is None or sides[1] is None:
+            raise DataError(f"there is no subword model or word vocabulary in {folder.absolute()}")
+        return cls(sides[0], sides[1])
 
-    def __reduce__(self) -> tuple[Any, tuple[Subwords, Subwords | None]]:
+    def __reduce__(self) -> tuple[Any, tuple[Vocabulary, Vocabulary | None]]:
         return _pair, (self.source, None if self.joint else self.target)
 
 
-def _pair(source: Subwords, target: Subwords | None) -> SubwordPair:
+def _load(folder: Path, side: str) -> Vocabulary | None:
+    """The vocabulary in a folder, None if there is none."""
+    for kind in (Subwords, Words):
+        path = folder / kind.file_name.format(side)
+        if path.exists():
+            return kind.load(path)
+    return None
+
+
+def _pair(source: Vocabulary, target: Vocabulary | None) -> SubwordPair:
     return SubwordPair(source, source if target is None else target)

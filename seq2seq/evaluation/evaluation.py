@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from matplotlib.figure import Figure
 from torch import Tensor
 
 
@@ -19,11 +20,13 @@ class Evaluation:
             order of the split.
         outputs: lines to write, one an example, under the names of their files
             (``{"hypotheses.txt": …}``).
+        figures: what draws further figures of this evaluation, by name.
     """
 
     metrics: dict[str, Any]
     examples: Sequence[Mapping[str, str]]
     outputs: Mapping[str, Sequence[str]]
+    figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Attention heat maps: target down, source across, exact zeros white."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -100,6 +100,37 @@ def attention_heat_map(
     _draw_scale(figure, panels, maximum)
     if title:
         figure.suptitle(_drawable(title), fontsize=11, parse_math=False, fontfamily=_families())
+    return figure
+
+
+def confusion_heat_map(classes: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Draw what the examples of each class were taken for: gold label down, predicted across.
+
+    Args:
+        classes: as ``classification_scores`` has them: for each label its ``predicted`` counts.
+
+    Returns:
+        A figure as that of ``attention_heat_map``; colors are shares of a gold label's examples.
+    """
+    labels = [_drawable(label) for label in classes]
+    counts = np.array([[*entry["predicted"].values()] for entry in classes.values()])
+    shares = counts / counts.sum(1, keepdims=True).clip(min=1)
+    figure = Figure(
+        figsize=(1.8 + 0.9 * len(labels), 1.2 + 0.8 * len(labels)), layout="constrained"
+    )
+    FigureCanvasAgg(figure)
+    panel = figure.subplots()
+    panel.imshow(np.ma.masked_equal(shares, 0.0), cmap=_colors(), norm=Normalize(0, 1))
+    for row, column in np.ndindex(*counts.shape):
+        color = "white" if shares[row, column] > 0.6 else "black"
+        panel.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=color)
+    style: dict[str, Any] = {"fontsize": _LABEL_SIZE, "fontfamily": _families()}
+    panel.set_xticks(range(len(labels)), labels, rotation=30, ha="left", parse_math=False, **style)
+    panel.set_yticks(range(len(labels)), labels, parse_math=False, **style)
+    panel.xaxis.tick_top()
+    panel.set_xlabel("predicted", fontsize=_LABEL_SIZE)
+    panel.set_ylabel("gold", fontsize=_LABEL_SIZE)
+    panel.tick_params(length=0)
     return figure
 
 

@@ -15,8 +15,9 @@ def metrics_table(metrics: Mapping[str, Any], title: str | None = None) -> Table
     """One table of an evaluation: scores with signatures, attention statistics, alignment.
 
     Args:
-        metrics: of one split: scores ``{"score": …, "signature": …}`` under their names, plain
-            numbers, and summaries with an ``overall`` part (``attention``, ``alignment``).
+        metrics: of one split: scores ``{"score": …, "signature": …}``, perhaps with an
+            ``interval`` of confidence, under their names, plain numbers, and summaries with an
+            ``overall`` part (``attention``, ``alignment``).
         title: stands above the table.
     """
     table = Table(title=Text(title, "bold") if title else None, title_justify="left")
@@ -24,10 +25,13 @@ def metrics_table(metrics: Mapping[str, Any], title: str | None = None) -> Table
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("signature", style="dim", overflow="fold")
     sections = {name: part["overall"] for name, part in metrics.items() if _is_summary(part)}
+    above = ""
     for name, value in metrics.items():
         if name not in sections:
-            for row in _rows(name, value):
-                table.add_row(*map(Text, row))
+            for measure, shown, signature in _rows(name, value):
+                repeated = signature != "" and signature == above
+                table.add_row(*map(Text, (measure, shown, "as above" if repeated else signature)))
+                above = signature
     for name, overall in sections.items():
         table.add_section()
         table.add_row(Text(name, style="bold"), "", "")
@@ -43,7 +47,9 @@ def _is_summary(part: Any) -> bool:
 def _rows(name: str, value: Any) -> Iterator[tuple[str, str, str]]:
     """A score is one row with its signature; other mappings are a row an entry."""
     if isinstance(value, Mapping) and "score" in value:
-        yield name, f"{value['score']:.2f}", str(value.get("signature", ""))
+        interval = "[{:.2f}, {:.2f}]".format(*value["interval"]) if "interval" in value else ""
+        shown = f"{value['score']:.2f} {interval}".rstrip()
+        yield name, shown, str(value.get("signature", ""))
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _rows(f"{name} {key}", inner)

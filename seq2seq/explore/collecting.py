@@ -54,7 +54,8 @@ def collect(
                 f"checkpoint: {checkpoints[0].folder} does {type(task).__name__} and "
                 f"{other.folder} {type(other.task).__name__}; give checkpoints of one task"
             )
-    sources, known = list(texts["source"]), references(texts)
+    sources, known, right = list(texts["source"]), references(texts), task.right_answers(texts)
+    labels = [""] * len(texts) if right == known else right[0]
     models, answers = [], []
     for checkpoint in checkpoints:
         outcomes = checkpoint.task.look(
@@ -66,17 +67,22 @@ def collect(
             batch_tokens=batch_tokens,
             device=device,
         )
-        scores = task.example_scores([outcome.text for outcome in outcomes], known)
+        scores = task.example_scores([outcome.text for outcome in outcomes], right)
         models.append(describe(checkpoint, outcomes))
         answers.append([Answer.of(o, round(s, 2)) for o, s in zip(outcomes, scores, strict=True)])
     gold = texts["alignment"] if "alignment" in texts.column_names else [""] * len(texts)
     examples = [
-        Example(source, list(texts_of), sorted(parse_pharaoh(links).possible), list(theirs))
-        for source, texts_of, links, theirs in zip(
-            sources, zip(*known, strict=True), gold, zip(*answers, strict=True), strict=True
+        Example(source, list(others), label, sorted(parse_pharaoh(links).possible), list(theirs))
+        for source, others, label, links, theirs in zip(
+            sources,
+            zip(*known, strict=True),
+            labels,
+            gold,
+            zip(*answers, strict=True),
+            strict=True,
         )
     ]
-    return Exploration(corpus, split, languages, task.example_score, models, examples)
+    return Exploration(corpus, split, languages, task.sides, task.example_score, models, examples)
 
 
 def describe(checkpoint: Checkpoint, outcomes: Sequence[Outcome] = ()) -> Model:

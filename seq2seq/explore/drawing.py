@@ -78,10 +78,12 @@ def write_heat_maps(
                 yield _save(figure, folder / name)
 
 
-def write_corpus_plots(
-    exploration: Exploration, folder: Path, kind: str, doing: str = "writing"
-) -> Iterator[Path]:
-    """Support size against source length, lengths of runs, score against sparsity."""
+def write_corpus_plots(exploration: Exploration, folder: Path, kind: str) -> Iterator[Path]:
+    """Support size against source length, lengths of runs, score against sparsity.
+
+    While models write their answers, or do what else they do first.
+    """
+    doing = next(iter(exploration.examples[0].answers[0].looks))
     for name, draw in PLOTS.items():
         figure = Figure(figsize=(4.2, 3.0), layout="constrained")
         FigureCanvasAgg(figure)

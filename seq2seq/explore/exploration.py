@@ -85,13 +85,15 @@ class Example:
 
     Attributes:
         source: its text.
-        references: texts.
+        references: the texts of its other side.
+        label: the right answer, where the references are none; empty otherwise.
         gold: links (source word, target word) of the first reference.
         answers: one a model.
     """
 
     source: str
     references: list[str]
+    label: str
     gold: list[Link]
     answers: list[Answer]
 
@@ -104,6 +106,7 @@ class Exploration:
         corpus: its name.
         split: of the corpus.
         languages: of source and target.
+        sides: what the two texts of an example are called.
         score: the name of the score of single examples.
         models: in the user's order.
         examples: in the order of the split.
@@ -112,6 +115,7 @@ class Exploration:
     corpus: str
     split: str
     languages: tuple[str, str]
+    sides: tuple[str, str]
     score: str
     models: list[Model]
     examples: list[Example]

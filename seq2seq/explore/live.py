@@ -99,5 +99,7 @@ class Live:
                 max_length=self.max_length,
                 device=self.device,
             )
-        score = None if known is None else round(task.example_scores([outcome.text], [known])[0], 2)
+        score = None
+        if known is not None and "writing" in outcome.looks:
+            score = round(task.example_scores([outcome.text], [known])[0], 2)
         return asdict(Answer.of(outcome, score))

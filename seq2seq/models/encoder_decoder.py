@@ -11,12 +11,16 @@ from seq2seq.models.attending import AttendingModel
 from seq2seq.models.state import State
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.embedding import Embedding, tie
+from seq2seq.nn.linear import Linear
+from seq2seq.nn.log_probabilities import LogProbabilities
+from seq2seq.nn.pointer_generator import CopySource, PointerGenerator
 
 
 class Output(NamedTuple):
     """All target positions at once, the true target being known.
 
-    ``logits`` ``[batch, target_length, target_vocabulary]``; ``attention`` ``[batch, layer, head,
+    ``logits`` ``[batch, target_length, target_vocabulary]``, with copying the log-probabilities
+    ``[batch, target_length, target_vocabulary + extra]``; ``attention`` ``[batch, layer, head,
     target_length, source_length]``, if it was asked for.
     """
 
@@ -27,8 +31,8 @@ class Output(NamedTuple):
 class Step(NamedTuple):
     """One target position.
 
-    ``logits`` ``[batch, target_vocabulary]``, the state after it, and ``attention`` ``[batch,
-    layer, head, 1, source_length]``, if it was asked for.
+    ``logits`` ``[batch, target_vocabulary]`` (more with copying), the state after it, and
+    ``attention`` ``[batch, layer, head, 1, source_length]``, if it was asked for.
     """
 
     logits: Tensor
@@ -39,9 +43,14 @@ class Step(NamedTuple):
 class EncoderDecoder(AttendingModel):
     """p(target | source), a token at a time: the base of the recurrent model and the Transformer.
 
+    With copying, the source may hold ids V + k: the k-th distinct word of that sentence that the
+    vocabulary of size V lacks. They are read as the unknown word, and predicted by copying.
+
     Attributes:
         output_mapping: makes probabilities of the logits; its Fenchel–Young loss trains the model
-            (softmax: cross-entropy), and search reads its probabilities.
+            (softmax: cross-entropy), and search reads its probabilities. With copying the logits
+            are log-probabilities, and this one takes the exponential.
+        pointer_generator: mixes copied words in; None without copying.
     """
 
     def __init__(
@@ -57,9 +66,11 @@ class EncoderDecoder(AttendingModel):
         output_mapping: Mapping | None,
         dropout: float,
         pad_id: int,
+        unk_id: int = 1,
+        copying: bool = False,
     ) -> None:
         super().__init__()
-        self.pad_id = pad_id
+        self.pad_id, self.unk_id = pad_id, unk_id
         self.output_mapping = output_mapping or Softmax()
         if self.output_mapping.stateful:
             raise ValueError(
@@ -78,12 +89,15 @@ class EncoderDecoder(AttendingModel):
         self.target_embedding = Embedding(
             target_vocabulary_size, embedding_size, pad_id, embedding_scale
         )
-        self.output = nn.Linear(output_size, target_vocabulary_size, bias=output_bias)
+        self.output = Linear(output_size, target_vocabulary_size, bias=output_bias)
         nn.init.xavier_uniform_(self.output.weight)
         if output_bias:
             nn.init.zeros_(self.output.bias)
         tie(tie_embeddings, self.source_embedding, self.target_embedding, self.output)
         self.dropout = Dropout(dropout)
+        self.pointer_generator: PointerGenerator | None = None
+        if copying:
+            self._copy_from_source(source_vocabulary_size, target_vocabulary_size)
 
     @abstractmethod
     def forward(
@@ -97,9 +111,9 @@ class EncoderDecoder(AttendingModel):
         """Predict every target token from those before it.
 
         Args:
-            source: ``[batch, source_length]`` ids.
+            source: ``[batch, source_length]`` ids; with copying, those of further words too.
             source_lengths: ``[batch]``; what lies beyond has no influence.
-            target_input: ``[batch, target_length]`` ids, bos first.
+            target_input: ``[batch, target_length]`` ids, bos first; with copying like ``source``.
             return_attention: whether to return the cross-attention.
         """
 
@@ -123,6 +137,56 @@ class EncoderDecoder(AttendingModel):
         return super().__call__(
             source, source_lengths, target_input, return_attention=return_attention
         )
+
+    @property
+    def copying(self) -> bool:
+        """Whether words are copied from the source."""
+        return self.pointer_generator is not None
+
+    def _copy_from_source(self, source_size: int, target_size: int) -> None:
+        if source_size != target_size:
+            raise ValueError(
+                f"copying=true needs one vocabulary for both sides, but the source has "
+                f"{source_size} entries and the target {target_size}: set data.subwords.joint=true "
+                "or model.copying=false"
+            )
+        size = self.output.in_features  # of the memory too
+        self.pointer_generator = PointerGenerator(
+            size, size, self.target_embedding.embedding_dim, target_size, self.output_mapping
+        )
+        self.output_mapping = LogProbabilities(target_size)
+
+    def _embeddable(self, ids: Tensor) -> Tensor:
+        """With copying, the unknown word for ids beyond the vocabulary."""
+        if not self.copying:
+            return ids
+        return ids.masked_fill(ids >= self.target_embedding.num_embeddings, self.unk_id)
+
+    def _copy_source(self, source: Tensor, memory: Tensor) -> tuple[Tensor, ...]:
+        """What copying reads of the source, for ``State.source``; nothing without."""
+        return (
+            () if self.pointer_generator is None else self.pointer_generator.prepare(source, memory)
+        )
+
+    def _logits(
+        self, state: Tensor, weights: Tensor | None, embedded: Tensor, source: tuple[Tensor, ...]
+    ) -> Tensor:
+        """The output layer, and copying if there is any.
+
+        Takes what the output layer reads, the attention to copy by, and what the decoder reads:
+        ``[rows, length, …]`` each, or ``[sentences · width, 1, …]`` of hypotheses.
+        """
+        logits = self.output(state)
+        if self.pointer_generator is None:
+            return logits
+        assert weights is not None
+        sentences = len(source[0])
+        parts = (
+            part.reshape(sentences, -1, part.size(-1))
+            for part in (logits, weights, state, embedded)
+        )
+        mixed = self.pointer_generator(*parts, CopySource(*source))
+        return mixed.reshape(*logits.shape[:-1], -1)
 
 
 def source_mask(source: Tensor, source_lengths: Tensor) -> Tensor:

@@ -33,10 +33,14 @@ class Recurrent(EncoderDecoder):
         input_feeding: whether the decoder reads the attentional state of the step before; without,
             all target positions are decoded by one call of the cell and attend in one call of the
             mapping, or in order if the mapping has bounds that carry over.
+        coverage: whether the scores read what attention has looked at already (See et al. 2017).
+            Then all positions attend in order.
         dropout: on embeddings, between layers and on attentional states.
         tie_embeddings: ``none``, ``target`` (target embedding = output layer) or ``all``.
         output_mapping: logits → probabilities; softmax by default.
         pad_id: the id of padding.
+        unk_id: the id of the unknown word.
+        copying: whether to copy words of the source, by attention (``nn.pointer_generator``).
     """
 
     def __init__(
@@ -54,10 +58,13 @@ class Recurrent(EncoderDecoder):
         bridge: str = "linear",
         score: str = "general",
         input_feeding: bool = True,
+        coverage: bool = False,
         dropout: float = 0.2,
         tie_embeddings: str = "none",
         output_mapping: Mapping | None = None,
         pad_id: int = 0,
+        unk_id: int = 1,
+        copying: bool = False,
     ) -> None:
         super().__init__(
             source_vocabulary_size,
@@ -69,6 +76,8 @@ class Recurrent(EncoderDecoder):
             output_mapping=output_mapping,
             dropout=dropout,
             pad_id=pad_id,
+            unk_id=unk_id,
+            copying=copying,
         )
         kind = choose("cell", cell, CELLS)
         self.encoder = RecurrentEncoder(
@@ -82,7 +91,7 @@ class Recurrent(EncoderDecoder):
             hidden_size,
             decoder_layers,
             kind,
-            LuongAttention(hidden_size, hidden_size, mapping, score),
+            LuongAttention(hidden_size, hidden_size, mapping, score, coverage),
             dropout,
         )
 
@@ -95,32 +104,36 @@ class Recurrent(EncoderDecoder):
         return_attention: bool = False,
     ) -> Output:
         """See the base class."""
-        memory, bridged = self._encode(source, source_lengths)
-        embedded = self.dropout(self.target_embedding(target_input))
+        memory, bridged, copied = self._encode(source, source_lengths)
+        embedded = self.dropout(self.target_embedding(self._embeddable(target_input)))
         attentional, weights = self.decoder(embedded, bridged, memory)
-        return Output(
-            self.output(attentional), weights[:, None, None] if return_attention else None
-        )
+        logits = self._logits(attentional, weights, embedded, copied)
+        return Output(logits, weights[:, None, None] if return_attention else None)
 
     def start(self, source: Tensor, source_lengths: Tensor) -> State:
         """See the base class."""
-        memory, bridged = self._encode(source, source_lengths)
-        return State(source=tuple(memory), past=self.decoder.start(bridged, memory))
+        memory, bridged, copied = self._encode(source, source_lengths)
+        return State(source=(*memory, *copied), past=self.decoder.start(bridged, memory))
 
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
         """See the base class."""
-        embedded = self.dropout(self.target_embedding(token))
-        attentional, past, weights = self.decoder.step(embedded, state.past, Memory(*state.source))
+        embedded = self.dropout(self.target_embedding(self._embeddable(token)))
+        memory, copied = Memory(*state.source[:3]), state.source[3:]
+        attentional, past, weights = self.decoder.step(embedded, state.past, memory)
+        logits = self._logits(attentional, weights, embedded, copied)
         attention = weights[:, None, None, None] if return_attention else None
-        return Step(self.output(attentional), State(state.source, past, state.width), attention)
+        return Step(logits, State(state.source, past, state.width), attention)
 
     def attention_mappings(self) -> dict[str, list[Mapping]]:
         """See the base class."""
         return {"cross": [self.decoder.attention.mapping]}
 
-    def _encode(self, source: Tensor, source_lengths: Tensor) -> tuple[Memory, tuple[Tensor, ...]]:
-        """The source as the attention reads it, and the decoder's first states."""
-        embedded = self.dropout(self.source_embedding(source))
+    def _encode(
+        self, source: Tensor, source_lengths: Tensor
+    ) -> tuple[Memory, tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The source as the attention reads it, the decoder's first states, what copying reads."""
+        embedded = self.dropout(self.source_embedding(self._embeddable(source)))
         outputs, final = self.encoder(embedded, source_lengths)
         mask = source_mask(source, source_lengths)
-        return self.decoder.attention.prepare(outputs, mask), self.bridge(final)
+        memory = self.decoder.attention.prepare(outputs, mask)
+        return memory, self.bridge(final), self._copy_source(source, outputs)

@@ -1,5 +1,6 @@
 """The Transformer (Vaswani et al. 2017), each of its three attentions with a mapping of choice."""
 
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -9,6 +10,7 @@ from seq2seq.mappings import Mapping, Softmax
 from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step, source_mask
 from seq2seq.models.state import State
 from seq2seq.nn.choice import choose
+from seq2seq.nn.history import History
 from seq2seq.nn.multi_head_attention import KeysValues
 from seq2seq.nn.positions import POSITIONS
 from seq2seq.nn.transformer_layers import DecoderLayer, EncoderLayer
@@ -40,6 +42,9 @@ class Transformer(EncoderDecoder):
         activation: ``relu`` or ``gelu``.
         output_mapping: logits → probabilities; softmax by default.
         pad_id: the id of padding.
+        unk_id: the id of the unknown word.
+        copying: whether to copy words of the source (``nn.pointer_generator``), by the mean over
+            heads of the last layer's cross-attention.
     """
 
     max_length: int
@@ -66,6 +71,8 @@ class Transformer(EncoderDecoder):
         activation: str = "relu",
         output_mapping: Mapping | None = None,
         pad_id: int = 0,
+        unk_id: int = 1,
+        copying: bool = False,
     ) -> None:
         super().__init__(
             source_vocabulary_size,
@@ -78,6 +85,8 @@ class Transformer(EncoderDecoder):
             output_mapping=output_mapping,
             dropout=dropout,
             pad_id=pad_id,
+            unk_id=unk_id,
+            copying=copying,
         )
         self.max_length = max_length
         kind = choose("positions", positions, POSITIONS)
@@ -126,15 +135,23 @@ class Transformer(EncoderDecoder):
         """See the base class."""
         mask = source_mask(source, source_lengths)[:, None, None]
         memory = self._encode(source, mask)
-        x = self.target_positions.add(self.target_embedding(target_input))
-        x = self.dropout(x)
+        embedded = self.target_embedding(self._embeddable(target_input))
+        embedded = x = self.dropout(self.target_positions.add(embedded))
         attention = []
-        for layer, attended in zip(self.decoder, self._attended(memory), strict=True):
-            x, _, weights = layer(
-                x, attended, mask, self.target_positions, return_weights=return_attention
+        for number, (layer, attended) in enumerate(
+            zip(self.decoder, self._attended(memory), strict=True)
+        ):
+            x, weights = layer(
+                x,
+                attended,
+                mask,
+                self.target_positions,
+                return_weights=return_attention or self._copies_by(number),
             )
             attention.append(weights)
-        logits = self.output(self.decoder_norm(x))
+        copied = self._copy_source(source, memory)
+        by = attention[-1].mean(1) if copied else None
+        logits = self._logits(self.decoder_norm(x), by, embedded, copied)
         return Output(logits, torch.stack(attention, dim=1) if return_attention else None)
 
     def start(self, source: Tensor, source_lengths: Tensor) -> State:
@@ -142,34 +159,41 @@ class Transformer(EncoderDecoder):
         mask = source_mask(source, source_lengths)[:, None, None]
         memory = self._encode(source, mask)
         attended = self._attended(memory)
-        empty = attended[0].keys[:, :, :0]
         return State(
-            source=(mask, *(tensor for pair in attended for tensor in pair)),
-            past=(empty,) * (2 * len(self.decoder)),
+            # Side by side, or every step that writes weights down would copy them.
+            source=(
+                mask,
+                *(tensor.contiguous() for pair in attended for tensor in pair),
+                *self._copy_source(source, memory),
+            ),
+            past=(),
+            history=History.empty(attended),
         )
 
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
-        """See the base class. Grows each layer's cache of self-attention by one position."""
+        """See the base class. The history of self-attention grows by one position."""
+        assert state.history is not None
         mask, *memory = state.source
-        length = state.past[0].size(2)
-        x = self.target_positions.add(self.target_embedding(token[:, None]), offset=length)
-        x = self.dropout(x)
-        past: list[Tensor] = []
+        copied = state.source[1 + 2 * len(self.decoder) :]
+        embedded = self.target_embedding(self._embeddable(token[:, None]))
+        x = self.target_positions.add(embedded, offset=state.history.length)
+        embedded = x = self.dropout(x).view(-1, state.width, x.size(-1))
+        history = state.history.advance(state.width)
         attention = []
         for number, layer in enumerate(self.decoder):
-            pair = slice(2 * number, 2 * number + 2)
-            x, grown, weights = layer(
+            x, weights = layer(
                 x,
-                KeysValues(*memory[pair]),
+                KeysValues(*memory[2 * number : 2 * number + 2]),
                 mask,
                 self.target_positions,
-                KeysValues(*state.past[pair]),
-                return_weights=return_attention,
+                history,
+                number,
+                return_weights=return_attention or self._copies_by(number),
             )
-            past.extend(grown)
             attention.append(weights)
-        logits = self.output(self.decoder_norm(x)).squeeze(1)
-        state = State(state.source, tuple(past), state.width)
+        by = attention[-1].mean(1) if copied else None
+        logits = self._logits(self.decoder_norm(x), by, embedded, copied).flatten(0, 1)
+        state = replace(state, history=history)
         return Step(logits, state, _by_row(attention) if return_attention else None)
 
     def attention_mappings(self) -> dict[str, list[Mapping]]:
@@ -182,6 +206,10 @@ class Transformer(EncoderDecoder):
             "decoder": [layer.attention.mapping for layer in decoder],
         }
 
+    def _copies_by(self, layer: int) -> bool:
+        """Whether copying reads the weights of this layer's cross-attention."""
+        return self.copying and layer == len(self.decoder) - 1
+
     def _attended(self, memory: Tensor) -> list[KeysValues]:
         """Each decoder layer's keys and values of the source."""
         layers = (cast(DecoderLayer, layer) for layer in self.decoder)
@@ -189,7 +217,8 @@ class Transformer(EncoderDecoder):
 
     def _encode(self, source: Tensor, mask: Tensor) -> Tensor:
         """``[batch, source_length]`` → ``[batch, source_length, size]``."""
-        x = self.dropout(self.source_positions.add(self.source_embedding(source)))
+        embedded = self.source_embedding(self._embeddable(source))
+        x = self.dropout(self.source_positions.add(embedded))
         for layer in self.encoder:
             x = layer(x, mask, self.source_positions)
         return self.encoder_norm(x)

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from seq2seq.mappings import Mapping, Softmax
+from seq2seq.nn.coverage import coverage_loss
 from seq2seq.nn.cross_entropy import smoothed_cross_entropy
+from seq2seq.nn.log_probabilities import LogProbabilities
 
 
 class SequenceLossOutput(NamedTuple):
@@ -30,24 +32,49 @@ class SequenceLoss:
 
     Softmax, of one γ, is the exception that its users expect: its loss is PyTorch's, γ times
     ``F.cross_entropy(x/γ, y, label_smoothing=ε)``, without the constant γΩ(q), the entropy of q. So
-    it does not reach 0 when ε > 0, and its values are those of other toolkits.
+    it does not reach 0 when ε > 0, and its values are those of other toolkits. Where logits are
+    log-probabilities (copying), it is ``−Σ q log p`` as :class:`LogProbabilities` has it.
+
+    With coverage, λ Σ_t Σ_i min(a_ti, c_ti) of the attention a is added (``nn.coverage``).
 
     Args:
         label_smoothing: ε, 0 ≤ ε < 1.
         ignore_index: target id of positions that do not count.
+        coverage: λ ≥ 0, the weight of the coverage loss; above 0, attention has to be given.
     """
 
-    def __init__(self, label_smoothing: float = 0.0, ignore_index: int = 0) -> None:
+    def __init__(
+        self, label_smoothing: float = 0.0, ignore_index: int = 0, *, coverage: float = 0.0
+    ) -> None:
         if not 0.0 <= label_smoothing < 1.0:
             raise ValueError(f"label_smoothing={label_smoothing} has to be in [0, 1)")
+        if not coverage >= 0.0:
+            raise ValueError(f"loss.coverage={coverage} has to be at least 0; 0 is without")
         self.label_smoothing = label_smoothing
         self.ignore_index = ignore_index
+        self.coverage = coverage
 
-    def __call__(self, logits: Tensor, target: Tensor, mapping: Mapping) -> SequenceLossOutput:
-        """``logits`` ``[batch, length, vocabulary]``, ``target`` ``[batch, length]``."""
+    @property
+    def reads_attention(self) -> bool:
+        """Whether the model has to return its attention."""
+        return self.coverage > 0.0
+
+    def __call__(
+        self, logits: Tensor, target: Tensor, mapping: Mapping, attention: Tensor | None = None
+    ) -> SequenceLossOutput:
+        """Sum over a batch.
+
+        Args:
+            logits: ``[batch, length, vocabulary]``.
+            target: ``[batch, length]``.
+            mapping: logits → probabilities, the model's ``output_mapping``.
+            attention: ``[batch, layer, head, length, source_length]``, where ``reads_attention``.
+        """
         real = target != self.ignore_index
         gamma = mapping.gamma
-        if isinstance(mapping, Softmax) and (not isinstance(gamma, Tensor) or gamma.numel() == 1):
+        if isinstance(mapping, LogProbabilities):
+            loss, nll = mapping.negative_log_likelihood(logits, target, real, self.label_smoothing)
+        elif isinstance(mapping, Softmax) and (not isinstance(gamma, Tensor) or gamma.numel() == 1):
             loss, nll = self._softmax(logits, target, real, gamma)
         else:
             found = mapping.class_losses(
@@ -58,6 +85,10 @@ class SequenceLoss:
             )
             exact = torch.promote_types(logits.dtype, torch.float32)
             loss, nll = (part.sum().to(exact) for part in found)
+        if self.reads_attention:
+            if attention is None:
+                raise ValueError("loss.coverage needs the model's attention: ask the model for it")
+            loss = loss + self.coverage * coverage_loss(attention, real)
         return SequenceLossOutput(loss, nll, real.sum())
 
     def _softmax(

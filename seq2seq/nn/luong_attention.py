@@ -7,10 +7,19 @@ from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping
 from seq2seq.nn.choice import choose
+from seq2seq.nn.linear import Linear
 
 
 class Dot(nn.Module):
     """``score(q, m) = ⟨q, m⟩``."""
+
+    def covered(self, queries: Tensor, keys: Tensor, change: Tensor, coverage: Tensor) -> Tensor:
+        """The scores of the keys ``k_i + c_i w``, with the coverage c and ``change`` w ``[size]``.
+
+        ``[batch, target_length, size]``, keys, ``[batch, target_length, source_length]`` → scores
+        like the coverage. Here ``⟨q, k_i⟩ + c_i ⟨q, w⟩``.
+        """
+        return self(queries, keys) + coverage * (queries @ change)[..., None]
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__()
@@ -34,7 +43,7 @@ class General(Dot):
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         nn.Module.__init__(self)
-        self.projection = nn.Linear(memory_size, query_size, bias=False)
+        self.projection = Linear(memory_size, query_size, bias=False)
         nn.init.xavier_uniform_(self.projection.weight)
 
     def keys(self, memory: Tensor) -> Tensor:
@@ -47,8 +56,8 @@ class Additive(General):
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__(query_size, memory_size)
-        self.query_projection = nn.Linear(query_size, query_size)
-        self.vector = nn.Linear(query_size, 1, bias=False)
+        self.query_projection = Linear(query_size, query_size)
+        self.vector = Linear(query_size, 1, bias=False)
         nn.init.xavier_uniform_(self.query_projection.weight)
         nn.init.zeros_(self.query_projection.bias)
         nn.init.xavier_uniform_(self.vector.weight)
@@ -57,6 +66,11 @@ class Additive(General):
         """``[batch, target_length, size]``, keys → ``[batch, target_length, source_length]``."""
         hidden = self.query_projection(queries)[:, :, None] + keys[:, None]
         return self.vector(hidden.tanh_()).squeeze(-1)
+
+    def covered(self, queries: Tensor, keys: Tensor, change: Tensor, coverage: Tensor) -> Tensor:
+        """``⟨v, tanh(U q + W m + c w + b)⟩``, as See et al. 2017 have it."""
+        hidden = self.query_projection(queries)[:, :, None] + keys[:, None]
+        return self.vector(torch.tanh(hidden + coverage[..., None] * change)).squeeze(-1)
 
 
 SCORES: dict[str, type[nn.Module]] = {"dot": Dot, "general": General, "additive": Additive}
@@ -81,14 +95,20 @@ class LuongAttention(nn.Module):
     the memory is projected once a sentence instead of the context once a target token.
 
     It is one layer of one head: a mapping that learns ``per`` head learns the same as per layer.
+
+    With coverage, the scores are those of the keys ``k_i + c_i w``: c sums the weights so far, and
+    w is learned, from zero. Then each position attends after those before it.
     """
 
-    def __init__(self, size: int, memory_size: int, mapping: Mapping, score: str) -> None:
+    def __init__(
+        self, size: int, memory_size: int, mapping: Mapping, score: str, coverage: bool = False
+    ) -> None:
         super().__init__()
+        self.coverage = nn.Parameter(torch.zeros(size)) if coverage else None
         self.mapping = mapping.for_layer()
         self.score = choose("score", score, SCORES)(size, memory_size)
-        self.context = nn.Linear(memory_size, size, bias=False)
-        self.query = nn.Linear(size, size, bias=False)
+        self.context = Linear(memory_size, size, bias=False)
+        self.query = Linear(size, size, bias=False)
         nn.init.xavier_uniform_(self.context.weight)
         nn.init.xavier_uniform_(self.query.weight)
 
@@ -102,41 +122,61 @@ class LuongAttention(nn.Module):
         Returns the attentional states of the same shape and the weights
         ``[batch, target_length, source_length]``.
         """
-        weights = self._all_weights(self.score(queries, memory.keys), memory)
+        weights = self._all_weights(queries, memory)
         return self._attentional(queries, weights, memory), weights
 
     def start(self, memory: Memory) -> tuple[Tensor, ...]:
-        """What the mapping carries from step to step, ``[batch, source_length]`` each."""
-        exact = torch.promote_types(memory.keys.dtype, torch.float32)
-        return tuple(tensor.squeeze(1) for tensor in self.mapping.start(memory.mask, exact))
+        """What is carried from step to step, ``[batch, source_length]`` each.
+
+        That is the coverage, if there is one, and then what the mapping carries.
+        """
+        return tuple(tensor.squeeze(1) for tensor in self._first(memory))
 
     def step(
         self, queries: Tensor, memory: Memory, past: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Attend at one position of each hypothesis, which are rows side by side.
 
-        Takes ``[batch · width, size]`` and what the mapping carried so far; returns the attentional
-        states, the weights ``[batch · width, source_length]``, and what it carries from here.
+        Takes ``[batch · width, size]`` and what was carried so far; returns the attentional
+        states, the weights ``[batch · width, source_length]``, and what is carried from here.
         """
         side = (memory.keys.size(0), -1)  # the hypotheses of a sentence attend like positions
         queries = queries.unflatten(0, side)
-        scores = self.score(queries, memory.keys)
         carried = tuple(tensor.unflatten(0, side) for tensor in past)
-        weights, carried = self.mapping.step(scores, memory.mask, carried)
+        weights, carried = self._next_weights(queries, memory, carried)
         attentional = self._attentional(queries, weights, memory)
         after = tuple(tensor.flatten(0, 1) for tensor in carried)
         return attentional.flatten(0, 1), weights.flatten(0, 1), after
 
-    def _all_weights(self, scores: Tensor, memory: Memory) -> Tensor:
+    def _all_weights(self, queries: Tensor, memory: Memory) -> Tensor:
         """The weights of all positions: in one call, unless each depends on those before it."""
-        if not self.mapping.stateful:
-            return self.mapping(scores, memory.mask)
-        past = self.mapping.start(memory.mask, torch.promote_types(scores.dtype, torch.float32))
+        if not self.mapping.stateful and self.coverage is None:
+            return self.mapping(self.score(queries, memory.keys), memory.mask)
+        past = self._first(memory)
         weights = []
-        for position in scores.split(1, dim=1):
-            row, past = self.mapping.step(position, memory.mask, past)
+        for position in queries.split(1, dim=1):
+            row, past = self._next_weights(position, memory, past)
             weights.append(row)
         return torch.cat(weights, dim=1)
+
+    def _first(self, memory: Memory) -> tuple[Tensor, ...]:
+        """``start``, ``[batch, 1, source_length]`` each."""
+        exact = torch.promote_types(memory.keys.dtype, torch.float32)
+        carried = self.mapping.start(memory.mask, exact)
+        if self.coverage is None:
+            return carried
+        return (torch.zeros_like(memory.mask, dtype=exact), *carried)
+
+    def _next_weights(
+        self, queries: Tensor, memory: Memory, past: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The weights of queries side by side, each with a past of its own."""
+        if self.coverage is None:
+            return self.mapping.step(self.score(queries, memory.keys), memory.mask, past)
+        coverage, *carried = past
+        scores = self.score.covered(queries, memory.keys, self.coverage, coverage)  # type: ignore[operator]
+        weights, after = self.mapping.step(scores, memory.mask, tuple(carried))
+        return weights, (coverage + weights, *after)
 
     def _attentional(self, queries: Tensor, weights: Tensor, memory: Memory) -> Tensor:
         context = torch.bmm(weights.to(memory.values.dtype), memory.values)

@@ -40,8 +40,12 @@ class RecurrentEncoder(nn.Module):
         )
         initialize(self.network)
 
-    def forward(self, embedded: Tensor, lengths: Tensor) -> tuple[Tensor, States]:
+    def forward(
+        self, embedded: Tensor, lengths: Tensor, first: States | None = None
+    ) -> tuple[Tensor, States]:
         """Encode ``embedded`` ``[batch, source_length, input_size]`` of ``lengths`` ``[batch]``.
+
+        ``first`` are the states to begin in, in the form of the final states; zeros by default.
 
         Returns ``[batch, source_length, hidden_size]`` and the final states of all layers side by
         side, ``[batch, layers · hidden_size]`` each.
@@ -49,7 +53,17 @@ class RecurrentEncoder(nn.Module):
         packed = pack_padded_sequence(
             embedded, lengths.cpu(), batch_first=True, enforce_sorted=False
         )
-        outputs, final = self.network(packed)
+        outputs, final = self.network(packed, self._by_layer(first))
         memory, _ = pad_packed_sequence(outputs, batch_first=True, total_length=embedded.size(1))
         states = final if isinstance(final, tuple) else (final,)
         return memory, tuple(state.transpose(0, 1).flatten(1) for state in states)
+
+    def _by_layer(self, states: States | None) -> Tensor | tuple[Tensor, ...] | None:
+        """``[batch, layers · hidden_size]`` each → what the network takes."""
+        if states is None:
+            return None
+        parts = [
+            state.unflatten(1, (self.layers * self.directions, -1)).transpose(0, 1).contiguous()
+            for state in states
+        ]
+        return parts[0] if len(parts) == 1 else tuple(parts)

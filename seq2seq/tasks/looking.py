@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from datasets import Dataset
 from torch import Tensor
 
-from seq2seq.data.batch import EOS_ID
+from seq2seq.data.batch import EOS_ID, Batch
+from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.loaders import Encoded, EvaluationLoader
 from seq2seq.data.sequences import Sequences
 from seq2seq.data.subwords import SubwordPair
+from seq2seq.models.attending import AttendingModel
 from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.search import Search
 from seq2seq.tasks.reading import evaluating
+from seq2seq.tasks.wording import hypothesis_text
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def look(
     subwords: SubwordPair,
     sources: Sequence[str],
     references: Sequence[str] | None,
-    search: Any,
+    search: Search,
     *,
     batch_tokens: int = 4096,
     max_length: int = 512,
@@ -74,17 +78,12 @@ def look(
         max_length: texts are cut after so many subwords, or fewer, if the model numbers fewer.
         device: where ``model`` is.
     """
-    if model.max_length is not None:
-        max_length = min(max_length, model.max_length - 1)
-    encoded = Encoded(
-        _encoded(subwords.source, sources, max_length),
-        _encoded(subwords.target, references or [""] * len(sources), max_length),
-    )
-    found: dict[int, Outcome] = {}
     if not sources:
         return []
+    search = search.with_vocabulary(subwords.target.written_ids)
+    found: dict[int, Outcome] = {}
     with evaluating(model):
-        for batch in EvaluationLoader(encoded, batch_tokens):
+        for batch in pairs(model, subwords, sources, references, batch_tokens, max_length):
             batch = batch.to(device)
             hypotheses = search(model, batch.source, batch.source_lengths, return_attention=True)
             read = None
@@ -93,27 +92,77 @@ def look(
                     batch.source, batch.source_lengths, batch.target_input, return_attention=True
                 ).attention
             for row, index in enumerate(batch.indices.tolist()):
-                best = hypotheses[row][0]
-                source = batch.source[row, : int(batch.source_lengths[row])].tolist()
-                looks = {"writing": _look(subwords, source, best.tokens, best.attention)}
+                best, text = hypotheses[row][0], sources[index]
+                source, target = ids(batch, row)
+                looks = {
+                    "writing": look_of(
+                        subwords, text, source, [*best.tokens, EOS_ID], best.attention
+                    )
+                }
                 if read is not None:
-                    target = batch.target[row, 1 : int(batch.target_lengths[row]) - 1].tolist()
-                    looks["reading"] = _look(subwords, source, target, read[row])
-                text = subwords.target.decode(best.tokens)
-                found[index] = Outcome(text, best.log_probability, looks)
+                    looks["reading"] = look_of(subwords, text, source, target, read[row])
+                if search.replace_unknown:
+                    written = hypothesis_text(best, text, source, subwords)
+                else:
+                    written = subwords.target.decode(best.tokens, text)
+                found[index] = Outcome(written, best.log_probability, looks)
     return [found[index] for index in range(len(sources))]
 
 
-def _encoded(side: Any, texts: Sequence[str], max_length: int) -> Sequences:
-    return Sequences.from_arrays(ids[:max_length] for ids in side.encode_batch(list(texts)))
+def pairs(
+    model: AttendingModel,
+    subwords: SubwordPair,
+    sources: Sequence[str],
+    targets: Sequence[str] | None,
+    batch_tokens: int,
+    max_length: int,
+) -> EvaluationLoader:
+    """Batches of texts, cut to what the model can number.
+
+    Args:
+        model: that will read them.
+        subwords: the vocabularies of both sides.
+        sources: one text each.
+        targets: as many texts; None: empty ones.
+        batch_tokens: padded subwords in a batch.
+        max_length: texts are cut after so many subwords.
+    """
+    if model.max_length is not None:
+        max_length = min(max_length, model.max_length - 1)
+    texts = {"source": list(sources), "target": list(targets or [""] * len(sources))}
+    source, target = (
+        Sequences.from_arrays(
+            row[:max_length] for row in getattr(subwords, side).encode_batch(texts[side])
+        )
+        for side in texts
+    )
+    extended = None
+    if getattr(model, "copying", False):
+        extended = ExtendedIds(Dataset.from_dict(texts), subwords.source)
+    return EvaluationLoader(Encoded(source, target, extended_ids=extended), batch_tokens)
 
 
-def _look(subwords: SubwordPair, source: list[int], target: list[int], weights: Tensor) -> Look:
-    """The look of one row: its ids without padding, the target's without end of sentence."""
-    target = [*target, EOS_ID]
+def ids(batch: Batch, row: int) -> tuple[list[int], list[int]]:
+    """Source and target of a row, both with their end of sentence and without padding."""
+    source = batch.source[row, : int(batch.source_lengths[row])].tolist()
+    return source, batch.target[row, 1 : int(batch.target_lengths[row])].tolist()
+
+
+def look_of(
+    subwords: SubwordPair, text: str, source: list[int], target: list[int], weights: Tensor
+) -> Look:
+    """The look of one row.
+
+    Args:
+        subwords: the vocabularies of both sides.
+        text: of the source, which words may be copied from.
+        source: ids.
+        target: ids.
+        weights: ``[layer, head, …, …]`` that begin with those of the ids.
+    """
     return Look(
-        subwords.source.pieces(source),
-        subwords.target.pieces(target),
+        subwords.source.pieces(source, text),
+        subwords.target.pieces(target, text),
         subwords.source.words(source),
         subwords.target.words(target),
         weights[:, :, : len(target), : len(source)].float().cpu(),

@@ -118,8 +118,9 @@ def reference_maps(
 ) -> Iterator[AttentionMap]:
     """Attention over the first ``number`` sentence pairs of a split, reading the references."""
     maps: dict[int, AttentionMap] = {}
+    texts = data.split(split)["source"]
     with evaluating(model):
-        for batch in data.loader(split, sentences=number):
+        for batch in data.loader(split, sentences=number, copying=model.copying):
             batch = batch.to(device)
             weights = model(
                 batch.source, batch.source_lengths, batch.target_input, return_attention=True
@@ -128,8 +129,8 @@ def reference_maps(
             for row, index in enumerate(batch.indices.tolist()):
                 source, target = _ids(batch, row)
                 maps[index] = AttentionMap(
-                    data.subwords.source.pieces(source),
-                    data.subwords.target.pieces(target),
+                    data.subwords.source.pieces(source, texts[index]),
+                    data.subwords.target.pieces(target, texts[index]),
                     weights[row, :, :, : len(target), : len(source)].float().cpu(),
                 )
     yield from (maps[index] for index in sorted(maps))

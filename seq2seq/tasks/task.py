@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from datasets import Dataset
 from torch import nn
 
 from seq2seq.data.batch import Batch
-from seq2seq.data.corpora.corpus import Corpus
+from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.parallel import ParallelData, prepare
 from seq2seq.data.subwords import SubwordPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
@@ -38,6 +39,9 @@ class Task(ABC):
         validation_scores: the scores of a validation; a test may take more.
         lower_is_better: measures that fall as a model improves.
         example_score: the score that single examples are compared by.
+        sides: what the two texts of an example are called.
+        use: the command that a trained model is used by; ``checkpoint=`` follows.
+        searches: whether it writes text, which a search finds.
     """
 
     model_type: ClassVar[type[nn.Module]]
@@ -45,6 +49,9 @@ class Task(ABC):
     validation_scores: ClassVar[tuple[str, ...]]
     lower_is_better: ClassVar[tuple[str, ...]] = ("loss", "perplexity")
     example_score: ClassVar[str]
+    sides: ClassVar[tuple[str, str]] = ("source", "reference")
+    use: ClassVar[str]
+    searches: ClassVar[bool] = False
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -83,6 +90,17 @@ class Task(ABC):
                 f"model: {type(model).__name__} cannot do the task {type(self).__name__}, which "
                 f"needs a {self.model_type.__name__}"
             )
+
+    def initialize(  # noqa: B027
+        self, model: Any, subwords: SubwordPair, *, cache: str | Path | None = None
+    ) -> None:
+        """Give a new model first weights that come from elsewhere; by default there are none.
+
+        Args:
+            model: built, its weights drawn.
+            subwords: its vocabularies.
+            cache: folder to keep what was read in; None for the default place.
+        """
 
     @abstractmethod
     def loss(self, model: Any, batch: Batch, criterion: SequenceLoss) -> SequenceLossOutput:
@@ -164,13 +182,15 @@ class Task(ABC):
         """
         raise ValueError(f"{type(self).__name__} does not tell where a model looks in single texts")
 
-    def example_scores(
-        self, answers: Sequence[str], references: Sequence[Sequence[str]]
-    ) -> list[float]:
+    def right_answers(self, texts: Dataset) -> list[list[str]]:
+        """What the answers are scored against: one list a set, each as long as ``texts``."""
+        return references(texts)
+
+    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
         """The ``example_score`` of each answer.
 
         Args:
             answers: one text an example.
-            references: one list a reference set, each as long as ``answers``.
+            right: one list a set of right answers, each as long as ``answers``.
         """
         raise ValueError(f"{type(self).__name__} does not score single texts")

@@ -206,7 +206,8 @@ def _test(
     if test.split is None:
         return None
     evaluation = task.evaluate(model, data, test.split, search=test.search, device=_device(model))
-    metrics = {**evaluation.metrics, "search": config["test"].get("search")}
+    search = {"search": config["test"]["search"]} if task.searches else {}
+    metrics = {**evaluation.metrics, **search}
     for place in (folder, folder / "checkpoints" / "best"):
         write_metrics(place / "metrics.json", {test.split: metrics})
     write_outputs(folder, test.split, evaluation.outputs)

@@ -84,6 +84,20 @@ def cosine(
     return _schedule(optimizer, factor)
 
 
+def stepwise(optimizer: Optimizer, start: int, every_n_steps: int, factor: float = 0.5) -> LambdaLR:
+    r""":math:`f^{\lceil (t - s)/n \rceil}` after update :math:`s` = ``start``, until then 1.
+
+    :math:`n` is ``every_n_steps`` and :math:`f` ``factor``: with :math:`n` an epoch, this is
+    OpenNMT's decay of SGD (``start_decay_at``, ``learning_rate_decay``).
+
+    Raises:
+        ValueError: if ``start`` is negative or ``every_n_steps`` below 1.
+    """
+    _check("start", start, 0)
+    _check("every_n_steps", every_n_steps, 1)
+    return _schedule(optimizer, lambda t: factor ** max(0, math.ceil((t - start) / every_n_steps)))
+
+
 class Plateau(ReduceLROnPlateau):
     r"""Linear warm-up, then a reduction whenever the validation loss no longer falls.
 

@@ -15,12 +15,14 @@ from seq2seq.training.validation import monitored
 def report(
     writer: SummaryWriter, evaluation: Evaluation, maps: Iterable[AttentionMap], step: int
 ) -> None:
-    """Write an evaluation: ``validation/…``, ``attention/…``, ``alignment/…``, ``mapping/…``.
+    """Write an evaluation: ``validation/…``, and each summary: ``attention/…``, ``mapping/…``, ….
 
     Heat maps and texts are those of the first examples.
     """
     for name, value in _scalars(evaluation.metrics):
         writer.add_scalar(name, value, step)
+    for name, draw in evaluation.figures.items():
+        writer.add_figure(name, draw(), step, close=False)
     for number, attention in enumerate(maps):
         figure = attention_heat_map(
             attention.weights, attention.source, attention.target, title=f"step {step}"
@@ -50,9 +52,9 @@ def _scalars(metrics: dict[str, Any]) -> Iterable[tuple[str, float]]:
             yield f"validation/{name}", float(entry)
         elif isinstance(entry, dict) and "score" in entry:
             yield f"validation/{name}", float(entry["score"])
-    for part in ("attention", "alignment", "mapping"):
-        summary = metrics.get(part, {})
-        for name, value in _numbers(summary.get("overall", {})):
+    summaries = {n: e for n, e in metrics.items() if isinstance(e, dict) and "overall" in e}
+    for part, summary in summaries.items():
+        for name, value in _numbers(summary["overall"]):
             yield f"{part}/{name}", value
         for entry in summary.get("by_layer_head", []):
             place = " ".join(f"{k} {entry[k] + 1}" for k in ("layer", "head") if k in entry)

@@ -35,4 +35,4 @@ def test_half_precision_plugins_can_rebuild_a_batch():
 
 def test_moving_moves_all_tensors():
     moved = BATCH.to("meta")
-    assert {t.device.type for t in vars(moved).values()} == {"meta"}
+    assert {t.device.type for t in vars(moved).values() if t is not None} == {"meta"}

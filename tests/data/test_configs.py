@@ -46,8 +46,21 @@ def test_text_takes_one_file_of_both_sides_and_further_test_sets(files):
     assert splits["train"][0] == splits["more"][0] == {"source": "x", "target": "y"}
 
 
+def test_text_takes_several_references(files):
+    config = data(
+        "+data=text",
+        f"data.test.source={files}/a.en",
+        f"data.test.references=[{files}/a.de,{files}/a.en]",
+    )
+    assert instantiate(config.corpus).load()["test"][0] == {
+        "source": "text of a.en",
+        "target": "text of a.de",
+        "target_2": "text of a.en",
+    }
+
+
 def test_every_key_has_a_comment():
-    for name in ("base", "multi30k", "text"):
+    for name in ("base", "duc2004", "gigaword", "multi30k", "reuters", "text"):
         lines = (CONFIGS / "data" / f"{name}.yaml").read_text().split("\ncorpus:")[0].splitlines()
         keys = [line for line in lines if re.match(r" *\w+: *[^ ]", line)]
         bare = [line for line in keys if "#" not in line and not line.startswith("defaults")]

@@ -1,11 +1,9 @@
-import io
 import logging
 
 import pytest
-import sentencepiece
 from datasets import Dataset
 
-from seq2seq.data import DataError, Subwords, build_subwords, subword_training, train_subwords
+from seq2seq.data import DataError, subword_training, train_subwords
 
 TINY = Dataset.from_dict({"source": ["a b c d"], "target": ["das ist ein Haus"]})
 
@@ -86,66 +84,3 @@ def test_size_below_the_characters_is_refused_with_the_least_size(kind):
 def test_impossible_settings_say_what_is_possible(change, message):
     with pytest.raises(DataError, match=message):
         train_subwords(TINY, **change)
-
-
-def own_model(texts, path, **settings):
-    """A model as users train them, with SentencePiece's own defaults."""
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.Train(
-        sentence_iterator=iter(texts["train"]["source"]),
-        model_writer=model,
-        vocab_size=60,
-        hard_vocab_limit=False,
-        minloglevel=2,
-        **settings,
-    )
-    path.write_bytes(model.getvalue())
-    return path
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},  # unk 0, bos 1, eos 2, no pad
-        {"model_type": "bpe"},
-        {"pad_id": 3},
-        {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3},
-        {"bos_id": -1, "eos_id": -1},
-    ],
-)
-def test_own_model_segments_as_before_under_our_special_ids(texts, tmp_path, settings):
-    path = own_model(texts, tmp_path / "own.model", **settings)
-    pair = build_subwords(texts["train"], source_model=path)
-    theirs = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    assert pair.joint
-    for text in texts["validation"]["source"]:
-        ids = pair.source.encode(text)
-        assert pair.source.pieces(ids) == theirs.encode(text, out_type=str)
-        assert pair.source.decode(ids) == text
-    assert pair.source.pieces([1]) == ["<unk>"]
-    assert pair.source.decode([0, 2, 3]) == ""
-
-
-def test_own_model_of_one_side_and_a_trained_one_of_the_other(texts, tmp_path):
-    path = own_model(texts, tmp_path / "own.model")
-    pair = build_subwords(texts["train"], target_model=path, joint=False, size=300)
-    trained = train_subwords(texts["train"], joint=False, size=300)
-    assert (pair.source, pair.target) == (trained.source, build_own(path))
-
-
-def build_own(path):
-    return build_subwords(Dataset.from_dict({}), source_model=path).source
-
-
-def test_own_model_with_other_ids_is_not_taken_for_ours(texts, tmp_path):
-    path = own_model(texts, tmp_path / "own.model")
-    with pytest.raises(DataError, match="adopt_subwords"):
-        Subwords.load(path)
-
-
-@pytest.mark.parametrize("content", [b"", b"no model" * 9, b"\x08\x01"])
-def test_own_file_that_is_no_model_is_refused(tmp_path, content):
-    path = tmp_path / "bad.model"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"bad\.model: "):
-        build_own(path)

@@ -56,6 +56,7 @@ def exploration(repeat: int = 1) -> Exploration:
         Example(
             source if n < 3 else f"{source} {n}",
             [reference],
+            "",
             [(0, 0), (2, 1)],
             [
                 answer(source, reference, first, 90.0 - 30 * (n % 3), sparse=False),
@@ -75,4 +76,6 @@ def exploration(repeat: int = 1) -> Exploration:
             {"writing": dict(run_lengths(torch.tensor(SPARSE)))},
         ),
     ]
-    return Exploration("Small", "test", ("en", "es"), "chrf", models, examples)
+    return Exploration(
+        "Small", "test", ("en", "es"), ("source", "reference"), "chrf", models, examples
+    )

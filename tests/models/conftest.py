@@ -1,106 +1,11 @@
-"""Small models in every shape, and a batch with padding, in float64."""
-
-import itertools
-from collections.abc import Callable
+"""Small models in every shape, and a batch with padding."""
 
 import pytest
 import torch
-from torch import Tensor, nn
+from small_models import VARIANTS
+from torch import Tensor
 
-from seq2seq.mappings import (
-    ConstrainedSoftmax,
-    ConstrainedSparsemax,
-    Entmax,
-    Fusedmax,
-    Oscarmax,
-    Softmax,
-    Sparsemax,
-)
-from seq2seq.models import EncoderDecoder, Recurrent, Transformer
-
-SOURCE_SIZE, TARGET_SIZE = 29, 23
-MAPPINGS = {
-    "softmax": Softmax,
-    "cold softmax": lambda: Softmax(gamma=0.5),
-    "sparsemax": Sparsemax,
-    "fusedmax": lambda: Fusedmax(gamma=0.1, lam=0.02),
-    "oscarmax": lambda: Oscarmax(gamma=0.1, lam=0.01),
-}
-LEARNED = {
-    "learned fusedmax": lambda: Fusedmax(
-        gamma=nn.Parameter(torch.tensor(0.1)), lam=nn.Parameter(torch.tensor(0.01))
-    ),
-    "fusedmax by name": lambda: Fusedmax(0.1, 0.01, learn=["gamma", "lam"], per="head"),
-    "learned entmax": lambda: Entmax(alpha=nn.Parameter(torch.tensor(1.3))),
-}
-PER_HEAD = {
-    "softmax by name per head": lambda: Softmax(learn=["gamma"], per="head"),
-    "oscarmax per head": lambda: Oscarmax(
-        gamma=0.1, lam=nn.Parameter(torch.tensor([0.002, 0.01])[:, None, None])
-    ),
-}
-STATEFUL = {
-    "constrained softmax": lambda: ConstrainedSoftmax(fertility=0.6),
-    "constrained sparsemax": lambda: ConstrainedSparsemax(fertility=0.6, gamma=0.5),
-    "constrained softmax by name": lambda: ConstrainedSoftmax(
-        0.6, learn=["fertility", "gamma"], per="head"
-    ),
-}
-
-
-def recurrent(mapping: str = "softmax", **options: object) -> EncoderDecoder:
-    torch.manual_seed(0)
-    defaults = {
-        "embedding_size": 6,
-        "hidden_size": 8,
-        "encoder_layers": 2,
-        "decoder_layers": 2,
-        "mapping": (MAPPINGS | LEARNED | STATEFUL)[mapping](),
-    }
-    return Recurrent(SOURCE_SIZE, TARGET_SIZE, **(defaults | options)).double().eval()
-
-
-def transformer(mapping: str = "softmax", **options: object) -> EncoderDecoder:
-    torch.manual_seed(0)
-    defaults = {
-        "size": 8,
-        "feedforward_size": 16,
-        "heads": 2,
-        "encoder_layers": 2,
-        "decoder_layers": 2,
-        "max_length": 32,
-    }
-    choices = MAPPINGS | LEARNED | PER_HEAD
-    kinds = {f"{place}_mapping": choices[mapping]() for place in ("cross", "encoder", "decoder")}
-    model = Transformer(SOURCE_SIZE, TARGET_SIZE, **(kinds | defaults | options))
-    return model.double().eval()
-
-
-def _variants() -> dict[str, Callable[[], EncoderDecoder]]:
-    found: dict[str, Callable[[], EncoderDecoder]] = {}
-
-    def add(family: Callable[..., EncoderDecoder], **options: object) -> None:
-        name = " ".join([family.__name__, *(f"{key}={value}" for key, value in options.items())])
-        found[name] = lambda: family(**options)
-
-    for cell, feeding, score in itertools.product(
-        ("lstm", "gru"), (True, False), ("dot", "general", "additive")
-    ):
-        add(recurrent, cell=cell, input_feeding=feeding, score=score)
-    add(recurrent, bidirectional=False, encoder_layers=1, decoder_layers=3)
-    add(recurrent, bridge="copy", tie_embeddings="target", embedding_size=8)
-    for norm, positions in itertools.product(("pre", "post"), ("sinusoidal", "learned", "rotary")):
-        add(transformer, norm=norm, positions=positions)
-    add(transformer, activation="gelu", tie_embeddings="none")
-    for mapping in [*list(MAPPINGS)[1:], *LEARNED, *PER_HEAD]:
-        add(transformer, mapping=mapping)
-    for mapping in [*list(MAPPINGS)[1:], *LEARNED, *STATEFUL]:
-        add(recurrent, mapping=mapping)
-        add(recurrent, mapping=mapping, input_feeding=False)
-    return found
-
-
-VARIANTS = _variants()
+from seq2seq.models import EncoderDecoder
 
 
 @pytest.fixture(params=VARIANTS)

@@ -40,6 +40,15 @@ def test_noam_is_the_formula_of_the_transformer_paper() -> None:
     assert used == pytest.approx(expected)
 
 
+def test_stepwise_is_halved_at_every_epoch_from_some_epoch_on() -> None:
+    used = rates(lambda o: schedules.stepwise(o, start=4, every_n_steps=2), 9)
+    assert used == pytest.approx([2.0, 2.0, 2.0, 2.0, 1.0, 1.0, 0.5, 0.5, 0.25])
+    slower = rates(lambda o: schedules.stepwise(o, start=1, every_n_steps=1, factor=0.9), 3)
+    assert slower == pytest.approx([2.0, 1.8, 1.62])
+    with pytest.raises(ValueError, match=r"schedule\.every_n_steps must be at least 1"):
+        rates(lambda o: schedules.stepwise(o, start=1, every_n_steps=0), 1)
+
+
 def test_cosine_ends_at_its_final_share() -> None:
     used = rates(lambda o: schedules.cosine(o, total_steps=20, warmup_steps=4, final=0.1), 20)
     assert used[3] == pytest.approx(2.0)

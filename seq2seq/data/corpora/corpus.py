@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Protocol
 
 from datasets import Dataset, DatasetDict
@@ -13,8 +14,8 @@ class Corpus(Protocol):
 
     `load` gives splits named "train", "validation", "test" and any further test sets, each with
     text columns `source` and `target`, and optionally `target_2`, `target_3`, … (further
-    references), `label` (a class), `alignment` (Pharaoh `i-j` pairs over whitespace words),
-    `source_segments` and `target_segments` (`start-end` spans of phrases).
+    references, empty where one lacks), `label` (a class), `alignment` (Pharaoh `i-j` pairs over
+    whitespace words), `source_segments` and `target_segments` (`start-end` spans of phrases).
 
     To add one: a file here with such a class, and a file in configs/data that names it.
     """
@@ -28,8 +29,16 @@ class Corpus(Protocol):
         ...
 
 
+def reference_columns(columns: Iterable[str]) -> list[str]:
+    """The columns that hold references: `target`, then `target_2`, `target_3` and so on."""
+    numbers = {
+        int(match[1] or 1): name
+        for name in columns
+        if (match := re.fullmatch(r"target(?:_(\d+))?", name))
+    }
+    return [numbers[number] for number in sorted(numbers)]
+
+
 def references(texts: Dataset) -> list[list[str]]:
-    """The reference sets of a split: `target`, and where there are `target_2`, `target_3`, …."""
-    further = [name for name in texts.column_names if re.fullmatch(r"target_\d+", name)]
-    ordered = sorted(further, key=lambda name: int(name.removeprefix("target_")))
-    return [list(texts[name]) for name in ("target", *ordered)]
+    """The reference sets of a split, in the order of `reference_columns`."""
+    return [list(texts[name]) for name in reference_columns(texts.column_names)]

@@ -29,7 +29,7 @@ def hub_split(
         dataset: name on the hub, path of a folder, or name of a builder such as "json".
         name: configuration of the dataset, such as "de-en".
         split: split of the dataset, such as "train" or "train[:99%]".
-        fields: of source and target, such as "translation.de" and "translation.en".
+        fields: of source, target and further references, such as "translation.de".
         options: further arguments of `load_dataset`.
     """
     place = f"{dataset}{f' ({name})' if name else ''}"
@@ -40,7 +40,7 @@ def hub_split(
     key = content_key(data._fingerprint, list(fields))
 
     def rows() -> Iterator[PlacedRow]:
-        where = [f"{split} of {place}"] * 2
+        where = [f"{split} of {place}"] * len(fields)
         for number, record in enumerate(data, start=1):
             line = f"line {number:,} of {where[0]}"
             yield number, where, [pick(record, str(field), line) for field in fields]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from datasets import Dataset, DatasetDict
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key
+from seq2seq.data.corpora.corpus import reference_columns
 from seq2seq.data.corpora.hub import hub_split
 from seq2seq.data.corpora.readers import DEFAULT_COLUMNS, reader_for
 from seq2seq.data.corpora.tables import TABLE_VERSION, TEXT_COLUMNS, PlacedRow, cached_table
@@ -31,6 +32,11 @@ class Text:
     list of them. Formats go by the suffix (.tsv, .jsonl, others are plain lines; .gz, .bz2, .xz
     are unpacked). Further columns such as `alignment` may stand beside `source` and `target`.
 
+    Further references of the same sources are a list of files under `references`, one file (or
+    pattern) a reference, beside `target`, or instead of it: the first is the target then. They
+    become the columns `target_2`, `target_3`, … of the split; an empty line in them is a reference
+    that its source lacks.
+
     Args:
         train: files of the training split.
         validation: files of the validation split.
@@ -41,6 +47,10 @@ class Text:
         format: "text", "tsv" or "jsonl" for all files, None to go by the suffix.
         source_column: name of the field, name in the first line of the TSV, or number from 0.
         target_column: the same for the target.
+        reference_columns: the same for each further reference, in files that hold both sides.
+        normalize: rewrites the source of every pair, such as a `GigawordStyle`; what it does must
+            be told by its `repr`.
+        normalize_targets: whether it rewrites targets and references, too.
         on_empty: "error" or "skip" lines where a side is empty.
         dataset: a dataset for `datasets.load_dataset` instead of files; the splits are then its
             names of splits, such as "train[:99%]".
@@ -61,6 +71,9 @@ class Text:
         format: str | None = None,
         source_column: str | int | None = None,
         target_column: str | int | None = None,
+        reference_columns: Sequence[str | int] = (),
+        normalize: Callable[[str], str] | None = None,
+        normalize_targets: bool = True,
         on_empty: str = "error",
         dataset: str | None = None,
         dataset_name: str | None = None,
@@ -72,6 +85,8 @@ class Text:
         self._splits = {"train": train, "validation": validation, "test": test, **(tests or {})}
         self._format, self._on_empty = format, on_empty
         self._columns = (source_column, target_column)
+        self._references = list(reference_columns)
+        self._normalize, self._normalize_targets = normalize, normalize_targets
         self._hub = (dataset, dataset_name, dict(dataset_options or {}))
         self._cache = default_cache_folder(cache_folder)
 
@@ -93,15 +108,17 @@ class Text:
 
     def _split(self, name: str, files: SplitFiles) -> Dataset | None:
         given = dict(files) if isinstance(files, Mapping) else files
+        columns: Sequence[str]
         if isinstance(given, dict):
-            given = {column: value for column, value in given.items() if value is not None}
+            given = _with_references(given)
         dataset, dataset_name, options = self._hub
         if dataset is not None:
             fields = [
                 c if c is not None else d for c, d in zip(self._columns, TEXT_COLUMNS, strict=True)
             ]
+            fields = [*fields, *self._references]
             key, rows = hub_split(dataset, dataset_name, str(given or name), fields, options)
-            columns: Sequence[str] = TEXT_COLUMNS
+            columns = self._combined_columns
         elif not given:
             return None
         elif isinstance(given, dict):
@@ -109,7 +126,23 @@ class Text:
         else:
             columns, key, rows = self._combined(given)
         key = content_key(TABLE_VERSION, key, list(columns), self._on_empty)
+        if self._normalize is not None:
+            key = content_key(key, self._normalize, self._normalize_targets)
+            rows = self._normalized(rows, columns)
         return cached_table(self._cache / "texts" / f"{key}.arrow", columns, rows, self._on_empty)
+
+    def _normalized(self, rows: Iterable[PlacedRow], columns: Sequence[str]) -> Iterator[PlacedRow]:
+        assert self._normalize is not None
+        targets = reference_columns(columns) if self._normalize_targets else []
+        rewritten = [column == "source" or column in targets for column in columns]
+        for number, names, texts in rows:
+            pairs = zip(texts, rewritten, strict=True)
+            yield number, names, [self._normalize(text) if new else text for text, new in pairs]
+
+    @property
+    def _combined_columns(self) -> list[str]:
+        """The columns of what holds both sides in one file."""
+        return [*TEXT_COLUMNS, *(f"target_{k}" for k in range(2, len(self._references) + 2))]
 
     def _parallel(self, files: dict[str, Any]) -> tuple[Sequence[str], str, Iterator[PlacedRow]]:
         """Rows of files that hold a column each."""
@@ -120,7 +153,7 @@ class Text:
             counts = ", ".join(f"{len(found)} for {column}" for column, found in paths.items())
             raise DataError(f"unequal numbers of files: {counts}; they are paired in order")
         tuples = list(zip(*paths.values(), strict=True))
-        key = content_key([[_digest(path) for path in group] for group in tuples], self._format)
+        key = content_key([[file_key(path) for path in group] for group in tuples], self._format)
         rows = (_parallel_rows(group, self._format) for group in tuples)
         return list(paths), key, itertools.chain.from_iterable(rows)
 
@@ -128,11 +161,15 @@ class Text:
         """Rows of files that hold both sides."""
         paths = find_files(files)
         key = content_key(
-            [_digest(path) for path in paths],
+            [file_key(path) for path in paths],
             [reader_for(path, self._format).__name__ for path in paths],
-            list(self._columns),
+            [*self._columns, *self._references],
         )
-        return TEXT_COLUMNS, key, itertools.chain.from_iterable(map(self._combined_rows, paths))
+        return (
+            self._combined_columns,
+            key,
+            itertools.chain.from_iterable(map(self._combined_rows, paths)),
+        )
 
     def _combined_rows(self, path: Path) -> Iterator[PlacedRow]:
         reader = reader_for(path, self._format)
@@ -145,8 +182,9 @@ class Text:
             default if given is None else given
             for given, default in zip(self._columns, DEFAULT_COLUMNS[reader], strict=True)
         ]
+        columns += self._references
         for number, texts in reader(path, columns):
-            yield number, [path, path], texts
+            yield number, [path] * len(columns), texts
 
 
 def _parallel_rows(paths: Sequence[Path], format: str | None) -> Iterator[PlacedRow]:
@@ -161,6 +199,20 @@ def _parallel_rows(paths: Sequence[Path], format: str | None) -> Iterator[Placed
                 f"{', '.join(counts)}: line k of one must translate line k of the other"
             )
         yield rows[0][0], paths, [texts[0] for _, texts in rows]
+
+
+def _with_references(files: Mapping[str, Any]) -> dict[str, Any]:
+    """Files by column: what is not given left out, references under the names of their columns."""
+    given = {column: value for column, value in files.items() if value is not None}
+    references = given.pop("references", None)
+    if references is None:
+        return given
+    if isinstance(references, str | Path):
+        references = [references]
+    first = len(reference_columns(given)) + 1
+    for number, value in enumerate(references, start=first):
+        given["target" if number == 1 else f"target_{number}"] = value
+    return given
 
 
 def find_files(files: Files) -> list[Path]:
@@ -191,7 +243,8 @@ def _listing(folder: Path, most: int = 20) -> str:
     return ", ".join(names[:most]) + (", …" if len(names) > most else "") or "nothing"
 
 
-def _digest(path: Path) -> str:
+def file_key(path: Path) -> str:
+    """What a file holds and how its name ends, as a part of a cache key."""
     digest = xxhash.xxh3_128()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -9,9 +9,11 @@ function makeLive() {
   const [source, reference] = [find("live-source"), find("live-reference")];
   source.maxLength = data.live.max_characters;
   reference.maxLength = data.live.max_characters;
+  find("side-source").textContent = capital(data.sides[0]);
+  find("side-reference").textContent = capital(data.sides[1]);
   source.value = first.source;
   reference.value = first.references[0] ?? "";
-  answers.example = { source: "", references: [], gold: [], answers: data.models.map(() => null) };
+  answers.example = { source: "", references: [], label: "", gold: [], answers: data.models.map(() => null) };
   const draw = detailIn(find("live-detail"), "live");
   const boards = data.models.map((model, number) => board(model, number));
   find("sliders").append(...boards.map((one) => one.element));

@@ -2,7 +2,7 @@
 
 const HELP = {
   writing: "Attention while each model writes its own answer, found by the search.",
-  reading: "Attention while each model reads the reference: the same target words for all.",
+  reading: `Attention while each model reads the ${data.sides[1]}: the same words for all.`,
 };
 
 /** Prepare a place for examples; returns the function that draws one there. */
@@ -55,10 +55,11 @@ function choice(name, label, options, current, choose) {
 
 function textsOf(example, answered) {
   const line = (title, words, extra) => [make("dt", {}, title), make("dd", { dir: "auto" }, words, extra)];
-  const [reference] = example.references;
+  const reference = example.label || example.references[0];
   return [
-    ...line("Source", example.source),
-    ...example.references.flatMap((text, i) => line(i ? `Reference ${i + 1}` : "Reference", text)),
+    ...line(capital(data.sides[0]), example.source),
+    ...example.references.flatMap((text, i) => line(`${capital(data.sides[1])}${i ? ` ${i + 1}` : ""}`, text)),
+    ...(example.label ? line("Label", example.label) : []),
     ...answered.flatMap((model) => {
       const { text, score } = example.answers[model];
       const told = score === null ? null : make("span", { class: "score" }, `${scoreName()} ${score.toFixed(1)}`);
@@ -68,7 +69,8 @@ function textsOf(example, answered) {
   ];
 }
 
-const scoreName = () => ({ chrf: "chrF", bleu: "BLEU" })[data.score] ?? data.score.replaceAll("_", " ");
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+const scoreName = () => ({ chrf: "chrF", bleu: "BLEU", rouge_l: "ROUGE-L" })[data.score] ?? data.score.replaceAll("_", " ");
 
 /** The words of an answer; those that the reference lacks at their place are marked. */
 function compared(text, reference) {

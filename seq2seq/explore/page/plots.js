@@ -31,7 +31,8 @@ const PLOTS = [
     y: "share of runs (%)",
     note: "A run is a stretch of neighbors of exactly equal weight that is not 0; over all layers and heads.",
     traces: (model, style) => {
-      const counts = data.models[model].runs[state.doing] ?? {};
+      const { runs } = data.models[model];
+      const counts = runs[state.doing] ?? Object.values(runs)[0] ?? {};
       const total = Object.values(counts).reduce((a, b) => a + b, 0);
       return [{ type: "bar", x: Object.keys(counts).map(Number), y: Object.values(counts).map((n) => (100 * n) / total), name: style.name, marker: { color: style.color }, hovertemplate: "%{y:.2f} % of runs have length %{x}<extra></extra>" }];
     },

@@ -4,7 +4,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const SYMBOLS = { gamma: "γ", lam: "λ", alpha: "α", p: "p" };
 const DOINGS = {
   writing: "writing its own answer",
-  reading: "reading the reference",
+  reading: `reading the ${data.sides[1]}`,
 };
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 

@@ -226,3 +226,58 @@ def test_dataset_that_cannot_be_loaded_is_named(tmp_path):
     options = {"data_files": str(tmp_path / "no.jsonl"), "cache_dir": str(tmp_path)}
     with pytest.raises(DataError, match=r"data\.train: datasets cannot load 'train' of json"):
         Text(dataset="json", dataset_options=options).load()
+
+
+def columns(corpus, split="test"):
+    loaded = corpus.load()[split]
+    return {name: list(loaded[name]) for name in loaded.column_names}
+
+
+SECOND = ["a dog", "", "three hounds"]
+
+
+def test_references_are_further_columns(tmp_path, files):
+    second = write(tmp_path / "b.de", SECOND)
+    third = write(tmp_path / "c.de", SOURCE)
+    expected = {"source": SOURCE, "target": TARGET, "target_2": SECOND, "target_3": SOURCE}
+    assert columns(Text(test={**files, "references": [second, third]})) == expected
+    # Without a target the first of them is the target.
+    alone = {"source": files["source"], "references": [files["target"], second, third]}
+    assert columns(Text(test=alone)) == expected
+    one = Text(test={"source": files["source"], "references": files["target"]})
+    assert columns(one) == {"source": SOURCE, "target": TARGET}
+
+
+def test_an_empty_target_is_an_error_but_a_further_reference_may_lack(tmp_path, files):
+    second = write(tmp_path / "b.de", SECOND)
+    with pytest.raises(DataError, match=r"line 2 of .*b\.de is empty"):
+        Text(test={"source": files["source"], "target": second}).load()
+
+
+def test_references_of_unequal_length_are_told(tmp_path, files):
+    second = write(tmp_path / "b.de", SECOND[:2])
+    with pytest.raises(DataError, match=r"b\.de has 2 lines"):
+        Text(test={**files, "references": [second]}).load()
+
+
+def test_references_in_one_file_with_both_sides(tmp_path):
+    lines = [
+        json.dumps({"source": s, "target": t, "more": {"second": r}})
+        for s, t, r in zip(SOURCE, TARGET, SECOND, strict=True)
+    ]
+    path = write(tmp_path / "a.jsonl", lines)
+    expected = {"source": SOURCE, "target": TARGET, "target_2": SECOND}
+    assert columns(Text(test=path, reference_columns=["more.second"])) == expected
+    table = write(
+        tmp_path / "a.tsv", ["\t".join(x) for x in zip(SOURCE, TARGET, SECOND, strict=True)]
+    )
+    assert columns(Text(test=table, reference_columns=[2])) == expected
+
+
+def test_texts_are_normalized_and_cached_by_what_was_done(files):
+    from seq2seq.data.corpora.gigaword_style import GigawordStyle
+
+    style = GigawordStyle()
+    assert columns(Text(test=files, normalize=style))["target"][0] == "ein hund"
+    assert columns(Text(test=files, normalize=style, normalize_targets=False))["target"] == TARGET
+    assert columns(Text(test=files))["target"] == TARGET

@@ -52,7 +52,7 @@ from .clauses import Sentences
 from .lexicon import Tail
 from .pairs import Example, render
 
-__all__ = ["Rates", "Tail", "Toy"]
+__all__ = ["Rates", "Tail", "Toy", "knobs"]
 
 LENGTHS = range(6, 26)
 Knobs = TypeVar("Knobs", Tail, Rates)
@@ -94,8 +94,8 @@ class Toy:
         if not 0 <= held_out_share <= 1:
             raise ValueError(f"toy corpus: held_out_share is {held_out_share}; give 0 to 1")
         self.held_out_share = held_out_share
-        self.tail = _knobs(Tail, "tail", tail)
-        self.rates = _knobs(Rates, "rates", rates)
+        self.tail = knobs(Tail, "tail", tail)
+        self.rates = knobs(Rates, "rates", rates)
 
     def load(self) -> DatasetDict:
         """The splits, disjoint as sentences; `train_size` does not touch the other two."""
@@ -130,7 +130,8 @@ class Toy:
             yield example
 
 
-def _knobs(kind: type[Knobs], name: str, changes: Mapping[str, Any] | None) -> Knobs:
+def knobs(kind: type[Knobs], name: str, changes: Mapping[str, Any] | None) -> Knobs:
+    """A `Tail` or `Rates` with some of its fields changed; unknown ones are refused by name."""
     known = {field.name for field in fields(kind)}
     if unknown := set(changes or {}) - known:
         raise ValueError(

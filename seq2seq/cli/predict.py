@@ -1,0 +1,69 @@
+"""``seq2seq-predict``: pairs of sentences in, labels and their probabilities out, in order."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from omegaconf import DictConfig
+
+from seq2seq.cli.application import run
+from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
+
+
+def predict_lines(config: DictConfig) -> None:
+    """Read ``buffer`` lines, classify them together, write them, until there are no more."""
+    from seq2seq.checkpoint import load_checkpoint
+    from seq2seq.cli.device import choose_device
+    from seq2seq.models.pair_classifier import PairClassifier
+    from seq2seq.tasks.entailment import Entailment
+
+    check_files(config.output, config.buffer, input=config.input)
+    device = choose_device(config.device)
+    checkpoint = load_checkpoint(config.checkpoint, device)
+    task = checkpoint.task
+    if not isinstance(task, Entailment):
+        raise ValueError(
+            f"checkpoint={config.checkpoint} does {type(task).__name__}, which has no labels; "
+            f"use it by: {task.use} checkpoint={config.checkpoint}"
+        )
+    model = cast(PairClassifier, checkpoint.model)  # of this task
+    number = 0
+    with reader(config.input) as lines, writer(config.output) as out:
+        if config.header:
+            out.write("\t".join(["label", *task.labels]) + "\n")
+        for chunk in chunks(decoded(lines, config.input), config.buffer):
+            pairs = [_pair(line, number + k) for k, line in enumerate(chunk, start=1)]
+            number += len(chunk)
+            for row in task.predict(
+                model,
+                checkpoint.subwords,
+                pairs,
+                batch_tokens=config.batch_tokens,
+                device=device,
+            ).tolist():
+                best = task.labels[row.index(max(row))]
+                out.write("\t".join([best, *(f"{p:.6f}" for p in row)]) + "\n")
+            out.flush()
+
+
+def _pair(line: str, number: int) -> tuple[str, str]:
+    """Premise and hypothesis.
+
+    Raises:
+        ValueError: if there is not one tab between two texts.
+    """
+    texts = line.split("\t")
+    if len(texts) != 2 or not all(text.strip() for text in texts):
+        raise ValueError(
+            f"input line {number:,}: expected a premise, a tab and a hypothesis, got {line!r:.80}"
+        )
+    return texts[0], texts[1]
+
+
+def main() -> None:
+    """Entry point of ``seq2seq-predict``."""
+    run(predict_lines, "predict")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Articles and their headlines in a local folder: what such corpora share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from datasets import DatasetDict
+
+from seq2seq.data.cache import cache_folder as default_cache_folder
+from seq2seq.data.corpora.gigaword_style import GigawordStyle
+from seq2seq.data.corpora.text import Text
+from seq2seq.data.errors import DataError
+
+SUFFIXES = (".gz", ".txt.gz", ".txt", "")
+Names = tuple[str, ...]
+"""Of the files of a split: articles, then headlines, a file a reference."""
+
+
+class Headlines:
+    """Splits of a folder, found by the names of their files.
+
+    Args:
+        root: the folder; None for `data/NAME` here, or `NAME` in the cache folder.
+        style: rewrites articles, and headlines where `style_headlines` is true; None: nothing is.
+        on_empty: "error" or "skip" pairs where a side is empty.
+        cache_folder: where to keep the checked texts; None for the default place.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    get_it: ClassVar[str]
+    folders: ClassVar[Sequence[str]] = (".",)
+    files: ClassVar[Mapping[str, Sequence[Names]]]
+    """For each split the names that its files may have, without suffixes, the likeliest first."""
+    needed: ClassVar[Sequence[str]] = ("train", "validation", "test")
+    style_headlines: bool = True
+    next_step = "try another attention: attention=fusedmax"
+    source_language = "article"
+    target_language = "headline"
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        *,
+        style: GigawordStyle | None = None,
+        on_empty: str = "error",
+        cache_folder: str | Path | None = None,
+    ) -> None:
+        self.style, self._on_empty, self._cache = style, on_empty, cache_folder
+        self._roots = (
+            [Path(root).expanduser()]
+            if root is not None
+            else [Path("data") / self.name, default_cache_folder(cache_folder) / self.name]
+        )
+
+    def load(self) -> DatasetDict:
+        """The splits."""
+        found = {split: self._find(split) for split in self.files}
+        if missing := [split for split in self.needed if found[split] is None]:
+            raise DataError(self._missing(missing[0]))
+        splits: dict[str, Any] = {
+            split: {"source": paths[0], "references": paths[1:]}
+            for split, paths in found.items()
+            if paths is not None
+        }
+        return Text(
+            **splits,
+            source_language=self.source_language,
+            target_language=self.target_language,
+            normalize=self.style,
+            normalize_targets=self.style_headlines,
+            on_empty=self._on_empty,
+            cache_folder=self._cache,
+        ).load()
+
+    def _find(self, split: str) -> list[Path] | None:
+        """The files of a split, all of one folder and one naming; None if they are nowhere."""
+        for folder in (root / sub for root in self._roots for sub in self.folders):
+            for names in self.files[split]:
+                paths = [_with_suffix(folder / name) for name in names]
+                if all(paths):
+                    return [path for path in paths if path is not None]
+        return None
+
+    def _missing(self, split: str) -> str:
+        looked = " and ".join(str(root.absolute()) for root in self._roots)
+        names = " or ".join(" and ".join(names) for names in self.files[split])
+        return (
+            f"{self.title} is not complete in {looked}: there are no files of the {split} split, "
+            f"{names} (.txt or .gz). {self.get_it}; data.root= names another folder"
+        )
+
+
+def _with_suffix(path: Path) -> Path | None:
+    candidates = (path.with_name(path.name + suffix) for suffix in SUFFIXES)
+    return next((one for one in candidates if one.is_file()), None)

@@ -1,0 +1,32 @@
+"""MultiNLI: 433,000 premises of ten genres with hypotheses (Williams et al. 2018)."""
+
+from __future__ import annotations
+
+from seq2seq.data.corpora.labeled_pairs import FolderOfPairs, Layout
+from seq2seq.data.corpora.readers import read_json_lines, read_tsv
+from seq2seq.data.corpora.snli import GOLD
+
+SPLITS = {
+    "train": "train",
+    "validation": "dev_matched",
+    "test": "dev_matched",
+    "test_mismatched": "dev_mismatched",
+}
+
+
+class MultiNli(FolderOfPairs):
+    """MultiNLI 1.0 as distributed, JSON lines or text.
+
+    The labels of its test sets are not public. As is usual, `dev_matched` (the genres of the
+    training split) is the test split and `dev_mismatched` (other genres) a further one,
+    `test_mismatched`. The validation split, which chooses the checkpoint, is `dev_matched` too: its
+    score is that of the best of several looks at it.
+    """
+
+    name = "multinli"
+    folders = (".", "multinli_1.0")
+    layouts = (
+        Layout("multinli_1.0_{}.jsonl", read_json_lines, GOLD, SPLITS),
+        Layout("multinli_1.0_{}.txt", read_tsv, GOLD, SPLITS),
+    )
+    source = "Download it with `python scripts/prepare_entailment.py multinli`"

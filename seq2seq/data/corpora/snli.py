@@ -1,0 +1,28 @@
+"""SNLI: 570,000 premises and hypotheses written by people (Bowman et al. 2015)."""
+
+from __future__ import annotations
+
+from seq2seq.data.corpora.labeled_pairs import FolderOfPairs, Layout
+from seq2seq.data.corpora.readers import read_json_lines, read_tsv
+
+SPLITS = {"train": "train", "validation": "dev", "test": "test"}
+GOLD = ("gold_label", "sentence1", "sentence2")
+
+
+class Snli(FolderOfPairs):
+    """SNLI 1.0 as distributed (JSON lines or text), or as label, premise, hypothesis in TSV.
+
+    785 training pairs, 158 of the validation split and 176 of the test split have no gold label
+    (`-`) and are left out, as everywhere. A folder may lack the training file where only the
+    others are needed.
+    """
+
+    name = "snli"
+    folders = (".", "snli_1.0")
+    layouts = (
+        Layout("snli_1.0_{}.jsonl", read_json_lines, GOLD, SPLITS),
+        Layout("snli_1.0_{}.txt", read_tsv, GOLD, SPLITS),
+        Layout("{}.tsv", read_tsv, (0, 1, 2), SPLITS),
+    )
+    source = "Download it with `python scripts/prepare_entailment.py snli`"
+    next_step = "attention that is sparse in segments: data=snli attention=fusedmax"

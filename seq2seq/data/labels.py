@@ -1,0 +1,43 @@
+"""Classes of examples: from the texts of a column `label` to numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from seq2seq.data.errors import DataError
+
+
+def label_ids(texts: Dataset, labels: Sequence[str], split: str) -> NDArray[np.int64]:
+    """The place of each example's label among `labels`, whatever the case of its letters.
+
+    Args:
+        texts: a split with a column `label`.
+        labels: names of the classes.
+        split: its name, for errors.
+
+    Raises:
+        DataError: if there is no such column, or a label is none of `labels`.
+    """
+    if "label" not in texts.column_names:
+        raise DataError(
+            f"the split {split} has no column label, only {', '.join(texts.column_names)}: choose "
+            "a corpus of labeled pairs, such as data=sick or data=nli, or another task"
+        )
+    column = texts.data["label"]
+    names = pa.array([label.lower() for label in labels])
+    found = pa.compute.index_in(pa.compute.utf8_lower(column), names)
+    if found.null_count:
+        row = pa.compute.is_null(found).index(True).as_py()
+        raise DataError(
+            f"the split {split} has {found.null_count:,} label(s) that are none of "
+            f"{', '.join(labels)}; the first is {column[row].as_py()!r}, of the premise "
+            f"{texts[row]['source']!r}. task.labels names the classes of a new model; a trained "
+            "one keeps its own"
+        )
+    return found.to_numpy().astype(np.int64)

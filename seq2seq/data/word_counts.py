@@ -1,0 +1,114 @@
+"""Word vocabularies for a corpus: the most frequent words of its training side."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from datasets import Dataset
+
+from seq2seq.data.cache import cache_folder as default_cache_folder
+from seq2seq.data.cache import column_key, content_key
+from seq2seq.data.errors import DataError
+from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.tokenizers import TOKENIZERS, WHITESPACE
+from seq2seq.data.words import SPECIALS, Words
+
+logger = logging.getLogger(__name__)
+
+COUNTING_VERSION = 1  # part of the cache's key: raise it when the same settings give other words
+
+
+def count_words(
+    split: Dataset,
+    *,
+    size: int = 8000,
+    joint: bool = True,
+    min_frequency: int = 1,
+    lowercase: bool = False,
+    tokenizer: str = WHITESPACE,
+    cache_folder: str | Path | None = None,
+) -> SubwordPair:
+    """The most frequent words of the `source` and `target` texts of a (training) split.
+
+    Of words as frequent, those that come first in code-point order are taken, so that the same
+    texts and settings give the same file, byte for byte; the second time it comes from the cache.
+
+    Args:
+        split: the training split.
+        size: number of entries, the four special ones included; fewer where there are fewer words.
+        joint: one vocabulary for both sides, or one for each.
+        min_frequency: words that come less often than this are left out.
+        lowercase: fold the case, in counting and in every later use.
+        tokenizer: what splits a text into words, one of `TOKENIZERS`; kept with the words.
+        cache_folder: where to keep the vocabularies; None for the default place.
+    """
+    if size <= len(SPECIALS):
+        raise DataError(
+            f"data.subwords.size={size} leaves no room for words beside the "
+            f"{len(SPECIALS)} special entries; raise it"
+        )
+    if min_frequency < 1:
+        raise DataError(f"data.subwords.min_frequency={min_frequency} has to be at least 1")
+    if tokenizer not in TOKENIZERS:
+        raise DataError(f"data.subwords.tokenizer={tokenizer} is none of: {', '.join(TOKENIZERS)}")
+    settings = (size, min_frequency, lowercase, tokenizer)
+    sides = [["source", "target"]] if joint else [["source"], ["target"]]
+    found = [_cached(split, side, settings, cache_folder) for side in sides]
+    return SubwordPair(found[0], found[-1])
+
+
+def _cached(
+    split: Dataset,
+    columns: Sequence[str],
+    settings: tuple[int, int, bool, str],
+    cache_folder: str | Path | None,
+) -> Words:
+    keys = [column_key(split.data[column]) for column in columns]
+    key = content_key(COUNTING_VERSION, keys, settings)
+    path = default_cache_folder(cache_folder) / "words" / f"{key}.json"
+    if path.exists():
+        return Words.load(path)
+    logger.info("counting the words of %s", " and ".join(columns))
+    words = _most_frequent(split, columns, *settings)
+    words.save(path)
+    return words
+
+
+def _most_frequent(
+    split: Dataset,
+    columns: Sequence[str],
+    size: int,
+    min_frequency: int,
+    lowercase: bool,
+    tokenizer: str,
+) -> Words:
+    counts: Counter[str] = Counter()
+    tokenize = TOKENIZERS[tokenizer]()
+    for column in columns:
+        texts = split.select_columns([column]).with_format("arrow")
+        for chunk in texts.iter(batch_size=10_000):
+            for text in chunk[column].to_pylist():
+                counts.update(tokenize(text.lower() if lowercase else text))
+    del counts[SPECIALS[1]]  # is unknown wherever it stands
+    total = counts.total()
+    ranked = sorted(
+        (word for word, count in counts.items() if count >= min_frequency),
+        key=lambda word: (-counts[word], word),
+    )[: size - len(SPECIALS)]
+    if not ranked:
+        raise DataError(
+            f"no word stands data.subwords.min_frequency={min_frequency} times in the texts; lower "
+            "it"
+        )
+    share = sum(counts[word] for word in ranked) / total
+    logger.info(
+        "%s of %s distinct words, which are %.1f %% of all that stand in %s",
+        f"{len(ranked):,}",
+        f"{len(counts):,}",
+        100 * share,
+        " and ".join(columns),
+    )
+    return Words.of(ranked, lowercase=lowercase, tokenizer=tokenizer)

@@ -1,0 +1,167 @@
+"""Pretrained word vectors from text files: GloVe, word2vec, fastText's .vec."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import itertools
+import logging
+import lzma
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import rich.progress
+from numpy.typing import NDArray
+from rich.console import Console
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from seq2seq.data.cache import cache_folder as default_cache_folder
+from seq2seq.data.cache import content_key, replacing
+from seq2seq.data.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1  # part of the cache's key: raise it when the same file gives other vectors
+UNPACKED: dict[str, Callable[[BinaryIO], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
+LINES_FOR_SIZE = 100  # so many lines tell how many numbers a vector has
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """Vectors of the words of a vocabulary.
+
+    Attributes:
+        vectors: ``[word, size]`` float32, zeros where the word is not in the file.
+        known: ``[word]`` bool, True where it is.
+    """
+
+    vectors: NDArray[np.float32]
+    known: NDArray[np.bool_]
+
+
+def word_vectors(
+    path: str | Path, words: Sequence[str], *, cache_folder: str | Path | None = None
+) -> WordVectors:
+    """The vectors of some words, read from a text file once and then from the cache.
+
+    A line is a word and its numbers, between blanks. The first line may hold the number of words
+    and the size of the vectors instead (word2vec, fastText). Words may hold blanks themselves, as
+    in glove.840B; of a word that occurs twice the first vector is taken.
+
+    The cache knows a file by its place, its size and the time of its last change.
+
+    Args:
+        path: the file, which may be packed (.gz, .bz2, .xz).
+        words: of the vocabulary.
+        cache_folder: where to keep what was found; None for the default place.
+
+    Raises:
+        DataError: if the file is not there, is none of word vectors, or has none of the words.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise DataError(f"there is no file of word vectors {path.absolute()}")
+    state = path.stat()
+    key = content_key(VERSION, str(path.resolve()), state.st_size, state.st_mtime_ns, list(words))
+    cached = default_cache_folder(cache_folder) / "vectors" / f"{key}.safetensors"
+    try:
+        found = WordVectors(**load_file(cached))
+    except (FileNotFoundError, SafetensorError, TypeError):
+        found = _read(path, words)
+        with replacing(cached) as temporary:
+            save_file({"vectors": found.vectors, "known": found.known}, temporary)
+    number = int(found.known.sum())
+    logger.info(
+        "%s of %s words have a vector in %s; the other %s begin at random",
+        f"{number:,}",
+        f"{len(words):,}",
+        path,
+        f"{len(words) - number:,}",
+    )
+    return found
+
+
+def _read(path: Path, words: Sequence[str]) -> WordVectors:
+    console = Console(stderr=True)
+    with rich.progress.open(
+        path, "rb", description=path.name, console=console, disable=not console.is_terminal
+    ) as file:
+        unpacked = UNPACKED.get(path.suffix.lower())
+        lines: Iterable[bytes] = unpacked(file) if unpacked else file
+        try:
+            return _vectors(lines, words, path)
+        except (EOFError, lzma.LZMAError, OSError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def _vectors(lines: Iterable[bytes], words: Sequence[str], path: Path) -> WordVectors:
+    """The vectors in some lines; a line of a wanted word that is malformed is counted and left."""
+    numbered = enumerate(lines, start=1)
+    first = list(itertools.islice(numbered, LINES_FOR_SIZE))
+    if first and _is_header(first[0][1]):
+        del first[0]
+    size = _vector_size([line for _, line in first], path)
+    index = {word.encode("utf-8", "surrogatepass"): i for i, word in enumerate(words)}
+    vectors = np.zeros((len(words), size), np.float32)
+    known = np.zeros(len(words), bool)
+    malformed: list[int] = []
+    for number, line in itertools.chain(first, numbered):
+        begin = line.split(b" ", 1)[0]
+        if begin not in index:  # the quick way past most of the file
+            continue
+        word, *values = line.rstrip(b" \r\n").rsplit(b" ", size)
+        vector = _floats(values) if len(values) == size else None
+        if vector is None:
+            malformed.append(number)
+        elif word in index and not known[index[word]]:
+            vectors[index[word]], known[index[word]] = vector, True
+    if malformed:
+        logger.warning(
+            "%s line(s) of %s are no word with %s numbers, the first of them line %s: left out",
+            f"{len(malformed):,}",
+            path,
+            size,
+            f"{malformed[0]:,}",
+        )
+    if not known.any():
+        raise DataError(
+            f"{path} has a vector for none of the {len(words):,} words of the vocabulary; is it "
+            "of another language, or of lower-case words only (data.subwords.lowercase=true)?"
+        )
+    return WordVectors(vectors, known)
+
+
+def _is_header(line: bytes) -> bool:
+    fields = line.split()
+    return len(fields) == 2 and all(field.isdigit() for field in fields)
+
+
+def _vector_size(lines: list[bytes], path: Path) -> int:
+    """How many numbers a line has: the usual number of fields, less the word."""
+    fields = Counter(len(line.rstrip().split(b" ")) for line in lines)
+    size = fields.most_common(1)[0][0] - 1 if fields else 0
+    if size < 1 or not any(_floats(line.rstrip().split(b" ")[-size:]) for line in lines):
+        raise DataError(
+            f"{path} is no text file of word vectors: a line is a word and its numbers, between "
+            "blanks (a .zip or a .bin must be unpacked or converted first)"
+        )
+    return size
+
+
+def _floats(values: list[bytes]) -> list[float] | None:
+    """The numbers, None if one is none or not finite."""
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None

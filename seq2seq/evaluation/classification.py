@@ -1,0 +1,100 @@
+"""Scores of a classifier: accuracy with its interval, precision, recall, F1, confusion."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+
+
+def classification_scores(
+    gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str], *, unlabeled: int = 0
+) -> dict[str, Any]:
+    """How often, and where, predictions are right. Shares are in percent.
+
+    For class c, with ``n_gp`` examples of gold label g of which the prediction was p::
+
+        accuracy    Σ_c n_cc / n                       with its 95 % Wilson interval
+        precision   n_cc / Σ_g n_gc                    0 where c was never predicted
+        recall      n_cc / Σ_p n_cp                    0 where c never occurs
+        f1          2 · precision · recall / (precision + recall), 0 where both are 0
+        macro_f1    the mean of f1 over the classes
+        majority    the accuracy of always predicting the gold label that is most frequent here
+
+    Args:
+        gold: the true label of each example.
+        predicted: the predicted one.
+        labels: all classes, in the order of reports.
+        unlabeled: examples left out for want of a gold label, for the signature.
+
+    Returns:
+        ``{"accuracy": {"score": …, "low": …, "high": …, "majority": …, "signature": …},
+        "macro_f1": {"score": …, "signature": …}, "f1": {label: {"score": …, "precision": …,
+        "recall": …, "predicted": {label: count}, "signature": …}}}``.
+
+    Raises:
+        ValueError: if there is nothing to score, or a label is not one of ``labels``.
+    """
+    if len(gold) != len(predicted) or not gold:
+        raise ValueError(
+            f"{len(gold):,} gold and {len(predicted):,} predicted labels: give as many of one as "
+            "of the other, at least one"
+        )
+    if unknown := sorted({*gold, *predicted} - set(labels)):
+        raise ValueError(f"label {unknown[0]!r} is none of: {', '.join(labels)}")
+    pairs = Counter(zip(gold, predicted, strict=True))
+    classes = {label: _class_scores(label, pairs, labels) for label in labels}
+    number, right = len(gold), sum(pairs[label, label] for label in labels)
+    low, high = (100 * bound for bound in wilson_interval(right, number))
+    label, count = max(Counter(gold).items(), key=lambda item: item[1])
+    majority = 100 * count / number
+    signature = f"n:{number}|unlabeled:{unlabeled}|classes:{len(labels)}"
+    return {
+        "accuracy": {
+            "score": 100 * right / number,
+            "low": low,
+            "high": high,
+            "majority": majority,
+            "signature": f"{signature}|wilson95:{low:.2f}-{high:.2f}|always {label}:{majority:.2f}",
+        },
+        "macro_f1": {
+            "score": sum(scores["score"] for scores in classes.values()) / len(labels),
+            "signature": signature,
+        },
+        "f1": classes,
+    }
+
+
+def _class_scores(
+    label: str, pairs: Counter[tuple[str, str]], labels: Sequence[str]
+) -> dict[str, Any]:
+    """F1, precision and recall of a class, and what its examples were taken for."""
+    right = pairs[label, label]
+    chosen = sum(pairs[other, label] for other in labels)
+    predicted = {other: pairs[label, other] for other in labels}
+    support = sum(predicted.values())
+    precision = 100 * right / chosen if chosen else 0.0
+    recall = 100 * right / support if support else 0.0
+    counts = "|".join(f"as {other}:{count}" for other, count in predicted.items())
+    return {
+        "score": 200 * right / (chosen + support) if chosen + support else 0.0,
+        "precision": precision,
+        "recall": recall,
+        "predicted": predicted,
+        "signature": f"precision:{precision:.2f}|recall:{recall:.2f}|{counts}",
+    }
+
+
+def wilson_interval(right: int, number: int, z: float = Z95) -> tuple[float, float]:
+    """Where the true share of a binomial lies, given ``right`` of ``number`` (Wilson 1927).
+
+    The p with ``|right/number − p| ≤ z √(p (1 − p) / number)``; z = 1.96 covers 95 %.
+    """
+    share = right / number
+    center = share + z**2 / (2 * number)
+    half = z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
+    scale = 1 + z**2 / number
+    return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)

@@ -1,0 +1,151 @@
+"""Decomposable attention (Parikh et al. 2016), with a mapping of choice in each direction."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.mappings import Mapping
+from seq2seq.models.encoder_decoder import source_mask
+from seq2seq.models.pair_classifier import (
+    Classification,
+    PairClassifier,
+    classifying_layer,
+    zero_beyond,
+)
+from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.intra_attention import IntraAttention
+
+
+class DecomposableAttention(PairClassifier):
+    r"""Words of one sentence look at those of the other; no word knows of its order.
+
+    With a the words of the premise and b those of the hypothesis (word vectors, projected)::
+
+        attend      e_ij = ⟨F(a_i), F(b_j)⟩
+                    α_j = Σ_i Π(e_·j)_i a_i       what of the premise word j of the hypothesis sees
+                    β_i = Σ_j Π'(e_i·)_j b_j      what of the hypothesis word i of the premise sees
+        compare     u_i = G([a_i; β_i]),  v_j = G([b_j; α_j])
+        aggregate   H([Σ_i u_i; Σ_j v_j]), then a linear layer to the classes
+
+    With ``differences``, G reads ``[a; β; a − β; a ∘ β]``, as in Chen et al. (2017): whether two
+    words are the same need not be learned word by word.
+
+    F, G and H are of two layers with ReLU. The end of sentence, which both sentences have, takes
+    the part of the paper's token NULL. With ``intra_mapping``, each word is first joined with what
+    it sees of its own sentence, near words preferred or not by a learned bias of the distance.
+
+    Args:
+        source_vocabulary_size: entries of the vocabulary.
+        target_vocabulary_size: the same number: premise and hypothesis share it.
+        labels: names of the classes.
+        mapping: Π, scores → weights from the hypothesis to the premise.
+        reverse_mapping: Π', from the premise to the hypothesis.
+        intra_mapping: within each sentence; None: no such attention.
+        differences: whether words and what they see are compared by difference and product too.
+        embedding_size: width of the word vectors.
+        hidden_size: width of their projection, and of F, G and H.
+        dropout: on word vectors, and before each layer of F, G and H.
+        freeze_embeddings: whether the word vectors stay as they are.
+        output_mapping: scores of classes → probabilities; softmax by default.
+        pad_id: the id of padding.
+
+    Raises:
+        ValueError: for a mapping with bounds over steps: words look all at once here.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary_size: int,
+        target_vocabulary_size: int,
+        labels: Sequence[str],
+        *,
+        mapping: Mapping,
+        reverse_mapping: Mapping,
+        intra_mapping: Mapping | None = None,
+        differences: bool = False,
+        embedding_size: int = 300,
+        hidden_size: int = 200,
+        dropout: float = 0.2,
+        freeze_embeddings: bool = False,
+        output_mapping: Mapping | None = None,
+        pad_id: int = 0,
+    ) -> None:
+        super().__init__(
+            source_vocabulary_size,
+            target_vocabulary_size,
+            labels,
+            embedding_size=embedding_size,
+            projection_size=hidden_size,
+            freeze_embeddings=freeze_embeddings,
+            dropout=dropout,
+            output_mapping=output_mapping,
+            pad_id=pad_id,
+        )
+        for name, one in (("mapping", mapping), ("reverse_mapping", reverse_mapping)):
+            if one.stateful:
+                raise ValueError(
+                    f"{name}={type(one).__name__} bounds attention over steps, of which this model "
+                    "has none; use it with model=recurrent, or give another here"
+                )
+        self.intra = None
+        width = hidden_size
+        if intra_mapping is not None:
+            self.intra = IntraAttention(hidden_size, intra_mapping, dropout)
+            width = 2 * hidden_size
+        self.mapping, self.reverse_mapping = mapping.for_layer(), reverse_mapping.for_layer()
+        self.attend = two_layers(width, hidden_size, dropout)
+        self.compare = two_layers((4 if differences else 2) * width, hidden_size, dropout)
+        self.differences = differences
+        self.aggregate = two_layers(2 * hidden_size, hidden_size, dropout)
+        self.output = classifying_layer(hidden_size, len(self.labels))
+
+    def forward(
+        self,
+        premise: Tensor,
+        premise_lengths: Tensor,
+        hypothesis: Tensor,
+        hypothesis_lengths: Tensor,
+        *,
+        return_attention: bool = False,
+    ) -> Classification:
+        """See the base class; attention has a row a word of the hypothesis, and a reverse."""
+        premise_mask = source_mask(premise, premise_lengths)[:, None]
+        hypothesis_mask = source_mask(hypothesis, hypothesis_lengths)[:, None]
+        a = self._words(premise, premise_mask)
+        b = self._words(hypothesis, hypothesis_mask)
+        scores = self.attend(b) @ self.attend(a).transpose(1, 2)  # e_ij at [j, i]
+        cross = self.mapping(scores, premise_mask)
+        reverse = self.reverse_mapping(scores.transpose(1, 2), hypothesis_mask)
+        u, v = self._compared(a, reverse @ b), self._compared(b, cross @ a)
+        sums = [zero_beyond(u, premise_lengths).sum(1), zero_beyond(v, hypothesis_lengths).sum(1)]
+        logits = self.output(self.aggregate(torch.cat(sums, dim=-1)))
+        if not return_attention:
+            return Classification(logits, None)
+        return Classification(logits, cross[:, None, None], reverse[:, None, None])
+
+    def attention_mappings(self) -> dict[str, list[Mapping]]:
+        """``cross`` from hypothesis to premise, ``reverse``, and ``intra`` within each."""
+        found = {"cross": [self.mapping], "reverse": [self.reverse_mapping]}
+        return found if self.intra is None else {**found, "intra": [self.intra.mapping]}
+
+    def _compared(self, words: Tensor, seen: Tensor) -> Tensor:
+        """Words beside what they see of the other sentence, ``[batch, length, hidden_size]``."""
+        parts = [words, seen]
+        if self.differences:
+            parts += [words - seen, words * seen]
+        return self.compare(torch.cat(parts, dim=-1))
+
+    def _words(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """``[batch, length]`` ids → ``[batch, length, width]``."""
+        words = self.embedding(tokens)
+        return words if self.intra is None else self.intra(words, mask)
+
+
+def two_layers(input_size: int, size: int, dropout: float) -> nn.Sequential:
+    """``ReLU(W₂ ReLU(W₁ x + b₁) + b₂)``, dropout before each layer."""
+    first, second = nn.Linear(input_size, size), nn.Linear(size, size)
+    for layer in (first, second):
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return nn.Sequential(Dropout(dropout), first, nn.ReLU(), Dropout(dropout), second, nn.ReLU())

@@ -1,0 +1,329 @@
+"""Textual entailment: does a premise entail a hypothesis, contradict it, or leave it open?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+
+from seq2seq.data.batch import Batch
+from seq2seq.data.corpora.corpus import Corpus
+from seq2seq.data.errors import DataError
+from seq2seq.data.loaders import Encoded, EvaluationLoader
+from seq2seq.data.parallel import ParallelData, prepare
+from seq2seq.data.sequences import Sequences
+from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.word_vectors import word_vectors
+from seq2seq.data.words import Words
+from seq2seq.evaluation.attention_statistics import AttentionStatistics
+from seq2seq.evaluation.classification import classification_scores
+from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
+from seq2seq.evaluation.figures import confusion_heat_map
+from seq2seq.evaluation.mapping_parameters import mapping_parameters
+from seq2seq.models.pair_classifier import Classification, PairClassifier
+from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
+from seq2seq.tasks.looking import Outcome, ids, look_of, pairs
+from seq2seq.tasks.reading import evaluating
+from seq2seq.tasks.task import Progress, Task, silent
+
+LABELS = ("entailment", "neutral", "contradiction")
+NO_CLASS = -1  # marks examples that do not count; none here
+
+
+class Entailment(Task):
+    """p(label | premise, hypothesis), trained on labels and scored by accuracy.
+
+    Premise and hypothesis are the source and the target of the corpus, whose column `label` has
+    the names of the classes.
+
+    Args:
+        labels: names of the classes, in the order in which the model scores them; a checkpoint
+            keeps them.
+        embeddings: a text file of pretrained word vectors (GloVe, word2vec, fastText's .vec), with
+            which the embeddings of a new model begin; None: at random.
+    """
+
+    model_type = PairClassifier
+    use = r"printf 'premise\thypothesis\n' | seq2seq-predict"
+    monitor = "accuracy"
+    validation_scores = ("accuracy", "macro_f1")
+    example_score = "accuracy"
+    sides = ("premise", "hypothesis")
+
+    def __init__(self, labels: Sequence[str] = LABELS, embeddings: str | Path | None = None):
+        self.labels = tuple(labels)
+        self.embeddings = embeddings
+
+    def prepare(
+        self,
+        corpus: Corpus,
+        *,
+        subwords: dict[str, Any] | None = None,
+        limits: dict[str, int | None] | None = None,
+        cache: str | Path | None = None,
+    ) -> ParallelData:
+        """See the base class; checks all labels."""
+        data = prepare(corpus, subwords=subwords, limits=limits, labels=self.labels, cache=cache)
+        return _checked(data)
+
+    def open(
+        self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
+    ) -> ParallelData:
+        """See the base class; checks all labels."""
+        return _checked(ParallelData(corpus, subwords, labels=self.labels, cache=cache))
+
+    def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
+        """The size of the vocabulary, which both sentences share, and the classes."""
+        return {
+            "source_vocabulary_size": subwords.source.size,
+            "target_vocabulary_size": subwords.target.size,
+            "labels": list(self.labels),
+        }
+
+    def initialize(
+        self, model: PairClassifier, subwords: SubwordPair, *, cache: str | Path | None = None
+    ) -> None:
+        """Pretrained vectors, where there are, into the embeddings.
+
+        Raises:
+            DataError: if the vocabulary is not of words, or the file does not suit.
+            ValueError: if the model's embeddings are of another size, or frozen at random.
+        """
+        if self.embeddings is None:
+            return
+        vocabulary = subwords.source
+        if not isinstance(vocabulary, Words):
+            raise DataError(
+                f"task.embeddings={self.embeddings} has vectors of words, and the vocabulary is of "
+                "pieces of words: set data.subwords.kind=word"
+            )
+        found = word_vectors(
+            self.embeddings, vocabulary.pieces(range(vocabulary.size)), cache_folder=cache
+        )
+        model.embedding.load_vectors(torch.from_numpy(found.vectors), torch.from_numpy(found.known))
+
+    def loss(
+        self, model: PairClassifier, batch: Batch, criterion: SequenceLoss
+    ) -> SequenceLossOutput:
+        """Of the labels; every example is one term."""
+        classes = SequenceLoss(criterion.label_smoothing, ignore_index=NO_CLASS)
+        return _loss(classes, model, read(model, batch), batch)
+
+    def evaluate(
+        self,
+        model: PairClassifier,
+        data: ParallelData,
+        split: str,
+        *,
+        search: Any = None,
+        sentences: int | None = None,
+        batch_tokens: int = 4096,
+        attention: bool = True,
+        scores: Iterable[str] | None = None,
+        device: torch.device | str = "cpu",
+        progress: Progress = silent,
+    ) -> Evaluation:
+        """See the base class; there is nothing to search, and all scores are always computed."""
+        texts = data.split(split)
+        if sentences is not None:
+            texts = texts.select(range(min(sentences, len(texts))))
+        probabilities = torch.zeros(len(texts), len(self.labels))
+        statistics: dict[str, AttentionStatistics] = {}
+        criterion, total = SequenceLoss(ignore_index=NO_CLASS), 0.0
+        with evaluating(model):
+            for batch in progress(data.loader(split, tokens=batch_tokens, sentences=sentences)):
+                batch = batch.to(device)
+                found = read(model, batch, return_attention=attention)
+                total += float(_loss(criterion, model, found, batch).loss_sum)
+                probabilities[batch.indices.cpu()] = _probabilities(model, found).cpu()
+                _update(statistics, found, batch)
+        numbers = data.encoded(split).labels
+        assert numbers is not None
+        gold = [self.labels[i] for i in numbers[: len(texts)].tolist()]
+        predicted = [self.labels[i] for i in probabilities.argmax(1).tolist()]
+        metrics: dict[str, Any] = {
+            "loss": total / max(len(texts), 1),
+            **classification_scores(
+                gold, predicted, self.labels, unlabeled=data.unlabeled.get(split, 0)
+            ),
+            **{name: kept.summary() for name, kept in statistics.items()},
+        }
+        if parameters := mapping_parameters(model):
+            metrics["mapping"] = parameters
+        names = ("premise", "hypothesis", "label", "predicted")
+        rows = zip(texts["source"], texts["target"], gold, predicted, strict=True)
+        examples = [dict(zip(names, row, strict=True)) for row in rows]
+        return Evaluation(
+            metrics,
+            examples,
+            {"predictions.tsv": self._table(examples, probabilities)},
+            {"confusion": partial(confusion_heat_map, metrics["f1"])},
+        )
+
+    def _table(self, examples: Sequence[Mapping[str, str]], probabilities: Tensor) -> list[str]:
+        """A header, then for each pair predicted and gold label, probabilities and texts."""
+        lines = ["\t".join(["predicted", "label", *self.labels, "premise", "hypothesis"])]
+        for example, row in zip(examples, probabilities.tolist(), strict=True):
+            texts = [" ".join(example[side].split("\t")) for side in ("premise", "hypothesis")]
+            numbers = (f"{p:.6f}" for p in row)
+            lines.append("\t".join([example["predicted"], example["label"], *numbers, *texts]))
+        return lines
+
+    def attention_maps(
+        self,
+        model: PairClassifier,
+        data: ParallelData,
+        split: str,
+        number: int,
+        device: torch.device | str = "cpu",
+    ) -> Iterator[AttentionMap]:
+        """From the words of the hypothesis, or from all of it as one, to those of the premise."""
+        maps: dict[int, AttentionMap] = {}
+        texts = data.split(split)
+        with evaluating(model):
+            for batch in data.loader(split, sentences=number):
+                weights = read(model, batch.to(device), return_attention=True).attention
+                assert weights is not None
+                for row, index in enumerate(batch.indices.tolist()):
+                    premise = batch.source[row, : int(batch.source_lengths[row])].tolist()
+                    hypothesis = batch.target[row, 1 : int(batch.target_lengths[row])].tolist()
+                    words = data.subwords.target.pieces(hypothesis)
+                    looking = words if weights.size(3) > 1 else [texts[index]["target"]]
+                    maps[index] = AttentionMap(
+                        data.subwords.source.pieces(premise),
+                        looking,
+                        weights[row, :, :, : len(looking), : len(premise)].float().cpu(),
+                    )
+        yield from (maps[index] for index in sorted(maps))
+
+    def look(
+        self,
+        model: PairClassifier,
+        subwords: SubwordPair,
+        sources: Sequence[str],
+        references: Sequence[str] | None,
+        *,
+        search: Any = None,
+        batch_tokens: int = 4096,
+        max_length: int = 512,
+        device: torch.device | str = "cpu",
+    ) -> list[Outcome]:
+        """See the base class; references are hypotheses, and answers labels."""
+        if references is None:
+            raise ValueError("an answer needs both sentences: give a hypothesis too")
+        found: dict[int, Outcome] = {}
+        with evaluating(model):
+            for batch in pairs(model, subwords, sources, references, batch_tokens, max_length):
+                result = read(model, batch.to(device), return_attention=True)
+                assert result.attention is not None
+                probabilities = _probabilities(model, result)
+                for row, index in enumerate(batch.indices.tolist()):
+                    look = look_of(
+                        subwords, sources[index], *ids(batch, row), result.attention[row]
+                    )
+                    if look.weights.size(2) == 1:  # of the hypothesis as a whole
+                        look = replace(look, target=["hypothesis"], target_words=[-1])
+                    best = probabilities[row].argmax()
+                    found[index] = Outcome(
+                        self.labels[int(best)],
+                        float(probabilities[row, best].log()),
+                        {"reading": look},
+                    )
+        return [found[index] for index in range(len(sources))]
+
+    def right_answers(self, texts: Dataset) -> list[list[str]]:
+        """The labels."""
+        return [list(texts["label"])]
+
+    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+        """100 for a right answer, 0 for a wrong one."""
+        (labels,) = right
+        return [100.0 * (a == b) for a, b in zip(answers, labels, strict=True)]
+
+    def predict(
+        self,
+        model: PairClassifier,
+        subwords: SubwordPair,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        batch_tokens: int = 4096,
+        device: torch.device | str = "cpu",
+    ) -> Tensor:
+        """The probability of each class, ``[pair, class]``, in the order of ``labels``.
+
+        Args:
+            model: in evaluation mode.
+            subwords: the vocabulary.
+            pairs: premise and hypothesis.
+            batch_tokens: padded subwords in a batch.
+            device: where ``model`` is.
+        """
+        premises, hypotheses = zip(*pairs, strict=True) if pairs else ((), ())
+        encoded = Encoded(
+            Sequences.from_arrays(subwords.source.encode_batch(list(premises))),
+            Sequences.from_arrays(subwords.target.encode_batch(list(hypotheses))),
+        )
+        probabilities = torch.zeros(len(pairs), len(self.labels))
+        if pairs:
+            with torch.inference_mode():
+                for batch in EvaluationLoader(encoded, batch_tokens):
+                    found = read(model, batch.to(device))
+                    probabilities[batch.indices] = _probabilities(model, found).cpu()
+        return probabilities
+
+
+def read(model: PairClassifier, batch: Batch, *, return_attention: bool = False) -> Classification:
+    """The model's view of a batch: premises, and hypotheses without their bos."""
+    return model(
+        batch.source,
+        batch.source_lengths,
+        batch.target_output,
+        batch.target_lengths - 1,
+        return_attention=return_attention,
+    )
+
+
+def _checked(data: ParallelData) -> ParallelData:
+    """The data, of which every label is one of the classes."""
+    for split in data.splits:
+        data.encoded(split)
+    return data
+
+
+def _loss(
+    criterion: SequenceLoss, model: PairClassifier, found: Classification, batch: Batch
+) -> SequenceLossOutput:
+    assert batch.labels is not None
+    return criterion(found.logits[:, None], batch.labels[:, None], model.output_mapping)
+
+
+def _probabilities(model: PairClassifier, found: Classification) -> Tensor:
+    return model.output_mapping(found.logits.float())
+
+
+def _update(
+    statistics: dict[str, AttentionStatistics], found: Classification, batch: Batch
+) -> None:
+    """Add where a batch was looked at: from the hypothesis, and back where the model does."""
+    if found.attention is not None:
+        whole = batch.target_mask[:, :1]  # one look of the hypothesis as a whole
+        looking = batch.target_mask if found.attention.size(3) > 1 else whole
+        _kept(statistics, "attention", found.attention).update(
+            found.attention, batch.source_mask, looking
+        )
+    if found.reverse is not None:
+        _kept(statistics, "attention_reverse", found.reverse).update(
+            found.reverse, batch.target_mask, batch.source_mask
+        )
+
+
+def _kept(
+    statistics: dict[str, AttentionStatistics], name: str, attention: Tensor
+) -> AttentionStatistics:
+    return statistics.setdefault(name, AttentionStatistics(*attention.shape[1:3]))

@@ -1,0 +1,81 @@
+"""Summarization of sentences: a sentence in, its headline out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from seq2seq.data.corpora.corpus import references
+from seq2seq.data.parallel import ParallelData
+from seq2seq.evaluation.evaluation import Evaluation
+from seq2seq.evaluation.novelty import output_summary
+from seq2seq.evaluation.rouge import ORDERS, PROTOCOLS, Protocol, rouge_scores, sentence_rouge
+from seq2seq.tasks.generation import Generation
+
+
+class Summarization(Generation):
+    """Scored by ROUGE, beside the lead: what copying the beginning of the sentence would score.
+
+    Args:
+        rouge: how outputs are scored.
+        lead_words: words of the lead, where the protocol cuts nothing; where it does, the lead is
+            the whole sentence, to be cut.
+    """
+
+    monitor = "rouge_l"
+    validation_scores = tuple(ORDERS)
+    example_score = "rouge_l"
+
+    def __init__(self, rouge: Protocol = PROTOCOLS["gigaword"], lead_words: int = 8) -> None:
+        if lead_words < 1:
+            raise ValueError(f"task.lead_words={lead_words}; give at least 1")
+        self.rouge, self.lead_words = rouge, lead_words
+
+    def scores(
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[Sequence[str]],
+        names: Iterable[str] | None = None,
+    ) -> dict[str, Any]:
+        """See the base class; ROUGE-1, ROUGE-2, ROUGE-L with 95 % confidence intervals."""
+        found = rouge_scores(hypotheses, references, self.rouge)
+        return {name: found[name] for name in (names or found)}
+
+    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+        """See the base class; in percent."""
+        column = [*ORDERS].index(self.example_score)
+        return (100 * sentence_rouge(answers, right, self.rouge)[:, column]).tolist()
+
+    def lead(self, source: str) -> str:
+        """The baseline's output for a sentence."""
+        if self.rouge.max_bytes is not None:
+            return source
+        return " ".join(source.split()[: self.lead_words])
+
+    def evaluate(
+        self,
+        model: Any,
+        data: ParallelData,
+        split: str,
+        *,
+        scores: Iterable[str] | None = None,
+        **options: Any,
+    ) -> Evaluation:
+        """See the base class.
+
+        ``output`` in the metrics tells how long the outputs are and how much of them is new; with
+        all scores (not in a validation) there are also those of the lead.
+        """
+        evaluation = super().evaluate(model, data, split, scores=scores, **options)
+        hypotheses, known, sources = (
+            [example[name] for example in evaluation.examples]
+            for name in ("hypothesis", "reference", "source")
+        )
+        metrics = dict(evaluation.metrics)
+        if scores is None:
+            sets = references(data.split(split).select(range(len(sources))))
+            cut = self.rouge.max_bytes
+            name = f"lead-{self.lead_words}" if cut is None else f"lead-{cut}-bytes"
+            metrics[name] = self.scores([self.lead(source) for source in sources], sets)
+        metrics["output"] = {"overall": output_summary(hypotheses, known, sources)}
+        return Evaluation(metrics, evaluation.examples, evaluation.outputs)

@@ -1,0 +1,137 @@
+"""Entailment as users run it: train, interrupt and resume, evaluate on other files, predict."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.e2e
+
+SMALL = [
+    "task=entailment",
+    "data.corpus.train_size=120",
+    "data.corpus.validation_size=30",
+    "data.corpus.test_size=30",
+    "model.embedding_size=8",
+    "model.hidden_size=8",
+    "data.training.max_steps=6",
+    "data.training.validate_every_n_steps=3",
+    "trainer.log_every_n_steps=2",
+    "trainer.accelerator=cpu",
+    "validation.heat_maps=1",
+]
+
+
+def command(name, *arguments, folder, text=None):
+    return subprocess.run(
+        [sys.executable, "-m", f"seq2seq.cli.{name}", *arguments],
+        cwd=folder,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("entailment")
+    found = command("train", *SMALL, "hydra.run.dir=run", folder=folder)
+    assert found.returncode == 0, found.stderr
+    assert "accuracy" in found.stdout
+    assert "seq2seq-predict checkpoint=run" in found.stdout
+    return folder
+
+
+def test_the_run_folder_has_scores_predictions_and_the_labels(folder):
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())["test"]
+    assert metrics["accuracy"]["signature"].startswith("n:30|unlabeled:0|classes:3|wilson95:")
+    assert sum(sum(x["predicted"].values()) for x in metrics["f1"].values()) == 30
+    assert metrics["attention"]["overall"]["sentences"] == 30
+    assert "search" not in metrics
+    lines = (folder / "run" / "predictions.test.tsv").read_text().splitlines()
+    assert len(lines) == 31
+    config = yaml.safe_load((folder / "run" / "checkpoints" / "best" / "config.yaml").read_text())
+    assert config["model"]["labels"] == ["entailment", "neutral", "contradiction"]
+
+
+def test_tensorboard_has_accuracy_attention_and_confusion(folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder / "run" / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    assert {"validation/accuracy", "attention/support_size"} <= set(tags["scalars"])
+    assert {"confusion", "attention/example 1"} <= set(tags["images"])
+
+
+def test_evaluation_repeats_the_test_and_takes_other_files(folder):
+    found = command("evaluate", "checkpoint=run", "output=again", folder=folder)
+    assert found.returncode == 0, found.stderr
+    before = json.loads((folder / "run" / "metrics.json").read_text())["test"]
+    after = json.loads((folder / "again" / "metrics.json").read_text())["test"]
+    assert after["accuracy"] == before["accuracy"]
+    (folder / "own.tsv").write_text("neutral\ta b\tc\n-\ta\tb\nentailment\td\te\n")
+    found = command(
+        "evaluate", "checkpoint=run", "data=nli", "data.test=own.tsv", "output=own", folder=folder
+    )
+    assert found.returncode == 0, found.stderr
+    scores = json.loads((folder / "own" / "metrics.json").read_text())["test"]
+    assert scores["accuracy"]["signature"].startswith("n:2|unlabeled:1|")
+    (folder / "bad.tsv").write_text("maybe\ta b\tc\n")
+    found = command("evaluate", "checkpoint=run", "data=nli", "data.test=bad.tsv", folder=folder)
+    assert found.returncode == 1
+    assert "'maybe'" in found.stderr
+    assert "none of entailment, neutral, contradiction" in found.stderr
+
+
+def test_predictions_are_those_of_the_evaluation(folder):
+    rows = [
+        line.split("\t")
+        for line in (folder / "run" / "predictions.test.tsv").read_text().splitlines()[1:]
+    ]
+    text = "".join(f"{premise}\t{hypothesis}\n" for *_, premise, hypothesis in rows)
+    found = command("predict", "checkpoint=run", "buffer=7", folder=folder, text=text)
+    assert found.returncode == 0, found.stderr
+    lines = [line.split("\t") for line in found.stdout.splitlines()]
+    assert [line[0] for line in lines] == [row[0] for row in rows]
+    for line, row in zip(lines, rows, strict=True):
+        assert [float(x) for x in line[1:]] == pytest.approx([float(x) for x in row[2:5]], abs=2e-6)
+
+
+def test_lines_that_are_no_pair_and_the_wrong_command_are_refused(folder):
+    found = command("predict", "checkpoint=run", folder=folder, text="a\tb\nonly one\n")
+    assert found.returncode == 1
+    assert "input line 2: expected a premise, a tab and a hypothesis" in found.stderr
+    found = command("translate", "checkpoint=run", folder=folder, text="a\n")
+    assert found.returncode == 1
+    assert "seq2seq-predict checkpoint=run" in found.stderr
+
+
+def test_a_resumed_run_ends_as_one_that_was_not_stopped(folder):
+    stopped = [*SMALL, "hydra.run.dir=stopped", "trainer.max_steps=3", "test.split=null"]
+    schedule = "schedule=constant"
+    assert command("train", *stopped, schedule, folder=folder).returncode == 0
+    found = command(
+        "train", "resume=stopped", "trainer.max_steps=6", "test.split=test", folder=folder
+    )
+    assert found.returncode == 0, found.stderr
+    assert command("train", *SMALL, schedule, "hydra.run.dir=whole", folder=folder).returncode == 0
+    weights = [
+        (folder / run / "checkpoints" / "last" / "model.safetensors").read_bytes()
+        for run in ("stopped", "whole")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_a_model_or_corpus_of_another_task_is_refused(folder):
+    for choice, message in (
+        ("model=recurrent", "labels"),
+        ("data=toy", "no column label"),
+    ):
+        found = command("train", *SMALL[:1], choice, folder=folder)
+        assert found.returncode == 1
+        assert message in found.stderr

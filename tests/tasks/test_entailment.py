@@ -1,0 +1,165 @@
+"""The task of entailment: its losses, figures and predictions against independent computation."""
+
+import pytest
+import torch
+from datasets import Dataset, DatasetDict
+
+from seq2seq.data.errors import DataError
+from seq2seq.data.parallel import ParallelData
+from seq2seq.mappings import Softmax, Sparsemax
+from seq2seq.models import DecomposableAttention, RecurrentClassifier
+from seq2seq.nn.losses import SequenceLoss
+from seq2seq.tasks.entailment import Entailment
+
+ROWS = [
+    ("entailment", "a small sentence", "a sentence"),
+    ("NEUTRAL", "the words", "a number of words"),
+    ("contradiction", "no words", "words with a number"),
+    ("neutral", "a number", "a small number with words"),
+    ("entailment", "words words words words", "words"),
+]
+TEXTS = dict(zip(("label", "source", "target"), map(list, zip(*ROWS, strict=True)), strict=True))
+WORDS = {"kind": "word", "size": 100}
+FAMILIES = {
+    "recurrent": lambda **sizes: RecurrentClassifier(mapping=Sparsemax(), **sizes),
+    "decomposable": lambda **sizes: DecomposableAttention(
+        mapping=Sparsemax(), reverse_mapping=Softmax(), **sizes
+    ),
+}
+
+
+class Corpus:
+    source_language, target_language, next_step = "premise", "hypothesis", ""
+    unlabeled = {"test": 3}  # noqa: RUF012
+
+    def load(self):
+        return DatasetDict({name: Dataset.from_dict(TEXTS) for name in ("train", "test")})
+
+
+@pytest.fixture
+def task():
+    return Entailment()
+
+
+@pytest.fixture
+def data(task, tmp_path):
+    return task.prepare(Corpus(), subwords=WORDS, cache=tmp_path)
+
+
+@pytest.fixture(params=FAMILIES)
+def model(request, task, data):
+    torch.manual_seed(3)
+    sizes = {"embedding_size": 8, "hidden_size": 8, "dropout": 0.0}
+    return FAMILIES[request.param](**sizes, **task.model_arguments(data.subwords))
+
+
+def one_by_one(model, data, row):
+    """Logits of an example alone, by no way that the task takes."""
+    words = data.subwords.source
+    premise, hypothesis = (torch.tensor([[*words.encode(t), 3]]) for t in row[1:])
+    lengths = [torch.tensor([x.size(1)]) for x in (premise, hypothesis)]
+    return model(premise, lengths[0], hypothesis, lengths[1], return_attention=True)
+
+
+def test_loss_is_that_of_every_label(task, data, model):
+    model.train()
+    (batch,) = data.loader("train")
+    found = task.loss(model, batch, SequenceLoss(label_smoothing=0.1))
+    logits = torch.cat([one_by_one(model, data, row).logits for row in ROWS])
+    classes = torch.tensor([0, 1, 2, 1, 0])  # 0 counts as the others do
+    expected = torch.nn.functional.cross_entropy(
+        logits, classes, label_smoothing=0.1, reduction="sum"
+    )
+    torch.testing.assert_close(found.loss_sum, expected)
+    assert int(found.tokens) == 5
+
+
+def test_evaluation_is_that_of_each_example(task, data, model):
+    model.train()
+    evaluation = task.evaluate(model, data, "test", batch_tokens=20)
+    assert model.training
+    model.eval()
+    alone = [one_by_one(model, data, row) for row in ROWS]
+    logits = torch.cat([found.logits for found in alone]).detach()
+    gold = [row[0].lower() for row in ROWS]
+    predicted = [task.labels[i] for i in logits.argmax(1).tolist()]
+    right = sum(g == p for g, p in zip(gold, predicted, strict=True))
+    metrics = evaluation.metrics
+    assert metrics["accuracy"]["score"] == pytest.approx(100 * right / 5)
+    assert metrics["accuracy"]["signature"].startswith("n:5|unlabeled:3|")
+    losses = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 1, 0]))
+    assert metrics["loss"] == pytest.approx(losses.item(), rel=1e-5)
+    sizes = [found.attention.count_nonzero().item() for found in alone]
+    rows = [found.attention.size(3) for found in alone]
+    mean = metrics["attention"]["overall"]["support_size"]
+    assert mean == pytest.approx(sum(sizes) / sum(rows))
+    assert ("attention_reverse" in metrics) == isinstance(model, DecomposableAttention)
+    assert [x["predicted"] for x in evaluation.examples] == predicted
+    header, *lines = evaluation.outputs["predictions.tsv"]
+    assert header.split("\t")[:5] == ["predicted", "label", *task.labels]
+    for line, row in zip(lines, logits.softmax(1).tolist(), strict=True):
+        assert [float(x) for x in line.split("\t")[2:5]] == pytest.approx(row, abs=1e-6)
+    assert evaluation.figures["confusion"]().axes
+
+
+def test_the_first_so_many(task, data, model):
+    evaluation = task.evaluate(model, data, "test", sentences=2, attention=False)
+    assert evaluation.metrics["accuracy"]["signature"].startswith("n:2|")
+    assert len(evaluation.examples) == 2
+    assert "attention" not in evaluation.metrics
+
+
+def test_predictions_come_in_order_whatever_the_batches(task, data, model):
+    model.eval()
+    pairs = [row[1:] for row in ROWS]
+    expected = torch.cat([one_by_one(model, data, row).logits for row in ROWS]).softmax(1)
+    for tokens in (8, 4096):
+        found = task.predict(model, data.subwords, pairs, batch_tokens=tokens)
+        torch.testing.assert_close(found, expected.detach())
+    assert task.predict(model, data.subwords, []).shape == (0, 3)
+
+
+def test_heat_maps_name_who_looks(task, data, model):
+    first = next(task.attention_maps(model, data, "test", 2))
+    assert first.source == ["a", "small", "sentence", "</s>"]
+    whole = isinstance(model, RecurrentClassifier)
+    assert first.target == (["a sentence"] if whole else ["a", "sentence", "</s>"])
+    torch.testing.assert_close(
+        first.weights, one_by_one(model.eval(), data, ROWS[0]).attention[0].detach()
+    )
+
+
+def test_labels_that_the_task_does_not_know_are_refused_before_training(tmp_path):
+    with pytest.raises(DataError, match=r"2 label\(s\) that are none of entailment, contra"):
+        Entailment(["entailment", "contradiction"]).prepare(
+            Corpus(), subwords=WORDS, cache=tmp_path
+        )
+
+
+def test_a_corpus_without_labels_is_refused(task, data):
+    unlabeled = DatasetDict({"test": Dataset.from_dict({"source": ["a"], "target": ["b"]})})
+    with pytest.raises(DataError, match="no column label"):
+        task.open(unlabeled, data.subwords)
+
+
+def test_pretrained_vectors_start_the_embeddings(data, tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_text("words 1 2 3 4\nof 5 6 7 8\n", encoding="utf-8")
+    task = Entailment(embeddings=path)
+    model = RecurrentClassifier(
+        **task.model_arguments(data.subwords), mapping=Softmax(), embedding_size=4, hidden_size=4
+    )
+    task.initialize(model, data.subwords, cache=tmp_path)
+    (word,) = data.subwords.source.encode("words")
+    assert model.embedding.table.weight[word].tolist() == [1, 2, 3, 4]
+
+
+def test_pretrained_vectors_of_words_do_not_suit_pieces_of_words(subwords, tmp_path):
+    task = Entailment(embeddings=tmp_path / "vectors.txt")
+    with pytest.raises(DataError, match=r"set data\.subwords\.kind=word"):
+        task.initialize(None, subwords)
+
+
+def test_data_of_other_tasks_has_no_classes(data, tmp_path):
+    plain = ParallelData(Corpus(), data.subwords, cache=tmp_path)
+    assert plain.encoded("test").labels is None
