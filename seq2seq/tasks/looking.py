@@ -93,6 +93,7 @@ def look(
                 ).attention
             for row, index in enumerate(batch.indices.tolist()):
                 best, text = hypotheses[row][0], sources[index]
+                assert best.attention is not None
                 source, target = ids(batch, row)
                 looks = {
                     "writing": look_of(
