@@ -38,7 +38,7 @@ def explore(config: DictConfig) -> None:
     corpus = _corpus(config, checkpoints[0])
     search = instantiate(config.search)
     split = config.data.split
-    data = checkpoints[0].task.open(corpus, checkpoints[0].subwords)
+    data = checkpoints[0].task.open(corpus, checkpoints[0].subwords, cache=config.data.get("cache"))
     texts = data.split(split)
     texts = texts.select(range(min(len(texts), config.sentences)))
     with Console(stderr=True).status(f"{len(texts):,} sentences of {split}"):

@@ -72,7 +72,8 @@ def write_heat_maps(
             for doing, look in outcome.looks.items():
                 same = doing == "reading" or outcome.text == reference
                 gold = _piece_links(look, parse_pharaoh(links).possible if same else ())
-                source, target = map(_shown, (look.source, look.target))
+                source = _shown(look.source, look.source_words)
+                target = _shown(look.target, look.target_words)
                 figure = attention_heat_map(look.weights, source, target, gold=gold, runs=True)
                 name = f"attention.{number}.{letter(position)}.{doing}.{kind}"
                 yield _save(figure, folder / name)
@@ -153,11 +154,12 @@ def _piece_links(look: Look, gold: Any) -> list[Link]:
     ]
 
 
-def _shown(pieces: Sequence[str]) -> list[str]:
-    """Words bare, what continues a word after a hyphen, as on the page."""
+def _shown(pieces: Sequence[str], words: Sequence[int]) -> list[str]:
+    """A word's first piece bare, what continues it after a hyphen, as on the page."""
+    before = [-1, *words]
     return [
-        piece[1:] or "␣" if piece[0] == "▁" else piece if piece[0] == "<" else f"-{piece}"
-        for piece in pieces
+        ("-" if word == last >= 0 else "") + (piece.removeprefix("▁") or "␣")
+        for piece, word, last in zip(pieces, words, before, strict=False)
     ]
 
 

@@ -238,8 +238,9 @@ class Entailment(Task):
         return [found[index] for index in range(len(sources))]
 
     def right_answers(self, texts: Dataset) -> list[list[str]]:
-        """The labels."""
-        return [list(texts["label"])]
+        """The labels, as the task writes them."""
+        names = {label.lower(): label for label in self.labels}
+        return [[names[label.lower()] for label in texts["label"]]]
 
     def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
         """100 for a right answer, 0 for a wrong one."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,7 +57,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def listed(page: Any) -> list[str]:
-    return page.locator("#list [role=option] .place").all_inner_texts()
+    return page.locator("#list [role=option] .place").all_text_contents()
 
 
 def cell(page: Any, model: str, row: int, column: int) -> Any:
@@ -271,6 +273,27 @@ def test_a_script_in_a_sentence_is_shown_not_run(opened: Open, address: str) -> 
     page.get_by_label("lines").first.check(force=True)
     assert page.title() == title == "Small · test"
     assert page.locator("img").count() == 0
+
+
+def test_a_task_of_labels_shows_them(opened: Open, tmp_path: Path) -> None:
+    made = exploration()
+    example = made.examples[0]
+    answers = [
+        replace(answer, text="neutral", looks={"reading": answer.looks["reading"]})
+        for answer in example.answers
+    ]
+    labeled = replace(example, label="entailment", gold=[], answers=answers)
+    sides = ("premise", "hypothesis")
+    found = replace(made, examples=[labeled], sides=sides, score="accuracy")
+    path = tmp_path / "page.html"
+    path.write_text(build_page(found), encoding="utf-8")
+    page = opened(path.as_uri())
+    assert page.locator("#detail .texts dt").all_inner_texts()[:3] == [
+        *("Premise", "Hypothesis", "Label")
+    ]
+    assert page.locator("#detail mark").all_inner_texts() == ["neutral", "neutral"]
+    assert "reads the hypothesis" in page.locator("#detail .note").inner_text()
+    assert page.get_by_text("Attention while", exact=True).first.is_hidden()
 
 
 def test_a_narrow_page_needs_no_scrolling_aside(opened: Open, address: str) -> None:

@@ -3,8 +3,8 @@
 const LINE = 25; // pixels from word to word
 
 function bipartite(look, map, gold) {
-  const source = shownPieces(look.source);
-  const target = shownPieces(look.target);
+  const source = shownPieces(look, "source");
+  const target = shownPieces(look, "target");
   const left = Math.ceil(Math.max(...source.map(textWidth))) + 12;
   const right = Math.ceil(Math.max(...target.map(textWidth))) + 12;
   const gap = 200;
@@ -69,10 +69,10 @@ function light(drawing, side, at) {
 
 /** What a word looks at, or is looked at by, the most first, in words. */
 function spoken(look, map, side, at) {
-  const others = shownPieces(side === "source" ? look.target : look.source);
+  const others = shownPieces(look, side === "source" ? "target" : "source");
   const weight = (i) => (side === "source" ? map.values[i * map.columns + at] : map.values[at * map.columns + i]);
   const most = others.map((text, i) => [text, weight(i)]).filter(([, w]) => w > 0).sort((a, b) => b[1] - a[1]).slice(0, 5);
   const verb = side === "source" ? "is looked at by" : "looks at";
   const told = most.map(([text, w]) => `${text} ${number(w)}`).join(", ") || "nothing";
-  return `${shownPiece(look[side][at])} ${verb} ${told}`;
+  return `${shownPieces(look, side)[at]} ${verb} ${told}`;
 }

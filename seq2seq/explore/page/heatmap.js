@@ -5,7 +5,7 @@ const CELL = { least: 13, most: 26 }; // pixels
 
 /** The size of cells with which `count` panels stand side by side, or else a panel has a row. */
 function cellSize(look, count, width) {
-  const label = Math.max(...shownPieces(look.target).map(textWidth)) + 30;
+  const label = Math.max(...shownPieces(look, "target").map(textWidth)) + 30;
   const fitting = (share) => Math.floor((share - label) / look.source.length);
   const beside = fitting(width / count - 24);
   const size = beside >= CELL.least ? beside : fitting(width);
@@ -13,8 +13,8 @@ function cellSize(look, count, width) {
 }
 
 function heatmap(look, map, gold, size) {
-  const source = shownPieces(look.source);
-  const target = shownPieces(look.target);
+  const source = shownPieces(look, "source");
+  const target = shownPieces(look, "target");
   const font = Math.max(10, Math.min(13, size - 3));
   const turn = size < 18 ? 72 : 55; // degrees: the narrower the columns, the steeper their words
   const along = (Math.max(...source.map(textWidth)) * font) / 13;
@@ -73,13 +73,13 @@ const isGold = (look, t, s, gold) =>
 /** The weight, the two words, the run: what a pointer or a screen reader is told of a cell. */
 function describe(look, map, t, s, gold) {
   const weight = map.values[t * map.columns + s];
-  const source = wholeWord(look.source, look.source_words, s);
-  const target = wholeWord(look.target, look.target_words, t);
+  const source = wholeWord(look, "source", s);
+  const target = wholeWord(look, "target", t);
   const lines = [weight ? number(weight) : "exactly 0", `${target} → ${source}`];
   const run = runAt(map, t, s);
   if (run && run.last > run.first) {
     const length = run.last - run.first + 1;
-    const pieces = shownPieces(look.source.slice(run.first, run.last + 1)).join(" ");
+    const pieces = shownPieces(look, "source").slice(run.first, run.last + 1).join(" ");
     lines.push(`run of ${length}: ${pieces}`, `together ${number(length * weight)}`);
   }
   if (isGold(look, t, s, gold)) lines.push("gold link");
@@ -87,9 +87,10 @@ function describe(look, map, t, s, gold) {
 }
 
 /** The piece, and the word that it is part of. */
-function wholeWord(pieces, words, at) {
-  const piece = shownPiece(pieces[at]);
-  const word = pieces.filter((_, i) => words[i] === words[at] && words[at] >= 0).join("").replaceAll("▁", "");
+function wholeWord(look, side, at) {
+  const words = look[`${side}_words`];
+  const piece = shownPieces(look, side)[at];
+  const word = look[side].filter((_, i) => words[i] === words[at] && words[at] >= 0).join("").replaceAll("▁", "");
   return word && word !== piece ? `${piece} (${word})` : piece;
 }
 
@@ -122,13 +123,13 @@ function unpoint(_, table) {
   hideTip();
 }
 
-/** A card above a place, or below it where there is no room; the first line is the weight. */
+/** A card below a place, or above it where there is no room; the first line is the weight. */
 function showTip(place, lines) {
   const tip = find("tip");
   tip.replaceChildren(...lines.map((line, i) => make("div", { class: i ? "" : "weight", dir: "auto" }, line)));
   tip.hidden = false;
-  const above = place.top - tip.offsetHeight - 8;
-  tip.style.top = `${above > 4 ? above : place.bottom + 8}px`;
+  const below = place.bottom + 8;
+  tip.style.top = `${below + tip.offsetHeight < innerHeight ? below : place.top - tip.offsetHeight - 8}px`;
   const middle = place.left + place.width / 2 - tip.offsetWidth / 2;
   tip.style.left = `${Math.max(4, Math.min(middle, innerWidth - tip.offsetWidth - 4))}px`;
 }

@@ -5,10 +5,13 @@ const HELP = {
   reading: `Attention while each model reads the ${data.sides[1]}: the same words for all.`,
 };
 
+/** What models do in this corpus at all. */
+const POSSIBLE = new Set(data.examples.flatMap((example) => example.answers.flatMap(({ looks }) => Object.keys(looks))));
+
 /** Prepare a place for examples; returns the function that draws one there. */
 function detailIn(place, name) {
-  const doing = choice(`${name}-doing`, "Attention while", Object.entries(DOINGS), () => state.doing, (value) => { state.doing = value; });
-  const view = choice(`${name}-view`, "Shown as", [["map", "heat map"], ["lines", "lines"]], () => state.view, (value) => { state.view = value; });
+  const doing = choice(`${name}-doing`, "Attention while", Object.entries(DOINGS), (value) => { state.doing = value; });
+  const view = choice(`${name}-view`, "Shown as", [["map", "heat map"], ["lines", "lines"]], (value) => { state.view = value; });
   const gold = make("label", { class: "check" }, make("input", { type: "checkbox", checked: true, onchange: (event) => { state.gold = event.target.checked; changed(); } }), "gold alignment");
   const heading = make("h2");
   const texts = make("dl", { class: "texts" });
@@ -22,9 +25,10 @@ function detailIn(place, name) {
     heading.textContent = title;
     heading.hidden = !title;
     const known = new Set(answered.flatMap((model) => Object.keys(example.answers[model].looks)));
-    doing.show(known);
-    view.show();
     const now = known.has(state.doing) ? state.doing : [...known][0];
+    doing.show(now, known);
+    doing.element.hidden = POSSIBLE.size < 2;
+    view.show(state.view);
     const linked = example.gold.length > 0 && answered.some((model) => goldFor(example, model, now).length);
     gold.hidden = !linked;
     gold.firstChild.checked = state.gold;
@@ -40,14 +44,15 @@ function detailIn(place, name) {
   };
 }
 
-function choice(name, label, options, current, choose) {
+/** One of a few, as radio buttons; `show` marks the one in force and disables what is not there. */
+function choice(name, label, options, choose) {
   const inputs = options.map(([value, text]) => make("label", {}, make("input", { type: "radio", name, value, onchange: () => { choose(value); changed(); } }), make("span", {}, text)));
   return {
     element: make("fieldset", { class: "choice" }, make("legend", {}, label), inputs),
-    show(known) {
+    show(current, known) {
       for (const input of inputs.map((one) => one.firstChild)) {
         input.disabled = known !== undefined && !known.has(input.value);
-        input.checked = input.value === current() && !input.disabled;
+        input.checked = input.value === current;
       }
     },
   };
@@ -135,7 +140,7 @@ const headName = (head, { layers, heads }) =>
 function thumbnail(map) {
   const canvas = make("canvas", { width: map.columns, height: map.rows, "aria-hidden": "true" });
   const context = canvas.getContext("2d");
-  context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--ink-map") || "#08306b";
+  context.fillStyle = getComputedStyle(find("models")).getPropertyValue("accent-color");
   map.values.forEach((weight, i) => {
     if (!weight) return;
     context.globalAlpha = 0.12 + 0.88 * weight;

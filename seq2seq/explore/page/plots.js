@@ -29,6 +29,7 @@ const PLOTS = [
     title: "Length of fused runs",
     x: "run length (pieces)",
     y: "share of runs (%)",
+    ticks: { tickformat: "d", tick0: 1, dtick: Math.ceil(longestRun() / 12) },
     note: "A run is a stretch of neighbors of exactly equal weight that is not 0; over all layers and heads.",
     traces: (model, style) => {
       const { runs } = data.models[model];
@@ -41,11 +42,16 @@ const PLOTS = [
     title: "Score against sparsity",
     x: "weights that are exactly 0 (%)",
     y: "score",
-    range: [-4, 104],
+    ticks: { range: [-4, 104] },
     note: "Each dot is a sentence; choose one to open it.",
     traces: (model, style) => [dots(pointsOf((example) => [100 * lookOf(example, model).zeros, example.answers[model].score]), style)],
   },
 ];
+
+function longestRun() {
+  const lengths = data.models.flatMap(({ runs }) => Object.values(runs).flatMap((counts) => Object.keys(counts).map(Number)));
+  return Math.max(1, ...lengths);
+}
 
 function pointsOf(point) {
   const points = { x: [], y: [], index: [] };
@@ -96,18 +102,19 @@ function makePlots() {
 function drawPlot(drawer, plot, drawing) {
   const dark = isDark();
   const ink = getComputedStyle(document.body);
+  const line = getComputedStyle(find("models")).borderBottomColor;
   const traces = state.shown.flatMap((model) => {
     const name = `${letter(model)} ${data.models[model].mapping}`;
     return plot.traces(model, { name, color: COLORS[dark ? "dark" : "light"][model % 6], mark: MARKS[model % 6] });
   });
-  const axis = (title) => ({ title: { text: title, standoff: 10, font: { size: 13 } }, gridcolor: ink.getPropertyValue("--line"), zeroline: false, rangemode: "tozero", automargin: true });
+  const axis = (title) => ({ title: { text: title, standoff: 10, font: { size: 13 } }, gridcolor: line, zeroline: false, rangemode: "tozero", automargin: true });
   const layout = {
     font: { family: ink.fontFamily, size: 13, color: ink.color },
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
     margin: { l: 56, r: 12, t: 8, b: 44 },
     height: 320,
-    xaxis: { ...axis(plot.x), range: plot.range },
+    xaxis: { ...axis(plot.x), ...plot.ticks },
     yaxis: axis(plot.y === "score" ? `${scoreName()} of the sentence` : plot.y),
     legend: { orientation: "h", y: 1.12, x: 0 },
     showlegend: state.shown.length > 1,

@@ -58,13 +58,16 @@ function number(value) {
 
 const superscript = (digits) => [...digits].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("");
 
-/** A piece as shown: a word's first piece bare, what continues a word after a hyphen. */
-function shownPiece(piece) {
-  if (piece.startsWith("▁")) return piece.slice(1) || "␣";
-  return /^<.*>$/.test(piece) ? piece : `‑${piece}`;
+/** The pieces of a side as shown: a word's first piece bare, what continues it after a hyphen. */
+function shownPieces(look, side) {
+  const pieces = look[side];
+  const words = look[`${side}_words`];
+  return pieces.map((piece, i) => {
+    const text = piece.replace(/^▁/, "") || "␣";
+    return i > 0 && words[i] >= 0 && words[i] === words[i - 1] ? `‑${text}` : text;
+  });
 }
 
-const shownPieces = (pieces) => pieces.map((piece) => shownPiece(piece));
 const ended = (pieces, at) => pieces[at] === "</s>";
 
 /** Redraw what depends on the state; page.js says what that is. */
