@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from safetensors.torch import load_model, save_model
 
 from seq2seq.data.subwords import SubwordPair
 from seq2seq.models.attending import AttendingModel
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.ensemble import Ensemble
 from seq2seq.tasks.task import Task
 from seq2seq.tasks.translation import Translation
 
@@ -232,6 +235,49 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
             f"{folder / WEIGHTS} does not fit its config.yaml: {error}"
         ) from error
     return Checkpoint(folder, task, model.to(device).eval(), subwords, config)
+
+
+def load_checkpoints(
+    given: str | Path | Sequence[str | Path], device: torch.device | str = "cpu"
+) -> Checkpoint:
+    """Load one checkpoint, or several of one vocabulary as an ensemble (``Ensemble``).
+
+    Args:
+        given: a checkpoint directory or a run folder, or a list of them.
+        device: where to put the models.
+
+    Returns:
+        the checkpoint; of several the first, with the ensemble as its model.
+
+    Raises:
+        CheckpointError: also if they do not go together.
+    """
+    if isinstance(given, str | Path):
+        return load_checkpoint(given, device)
+    if not given:
+        raise CheckpointError("checkpoint=[] names none; give one or several")
+    first, *others = checkpoints = [load_checkpoint(path, device) for path in given]
+    if not others:
+        return first
+    for other in checkpoints:
+        if not isinstance(other.model, EncoderDecoder):
+            raise CheckpointError(
+                f"{other.folder} is a {type(other.model).__name__}: only models that write text "
+                "make an ensemble"
+            )
+        if type(other.task) is not type(first.task):
+            raise CheckpointError(f"{other.folder} and {first.folder} are of different tasks")
+        for side in ("source", "target"):
+            if getattr(other.subwords, side) != getattr(first.subwords, side):
+                raise CheckpointError(
+                    f"{other.folder} and {first.folder} have different {side} subwords; the "
+                    "models of an ensemble have to share them: train them on the same prepared data"
+                )
+    try:
+        model = Ensemble([checkpoint.model for checkpoint in checkpoints])  # type: ignore[misc]
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    return replace(first, model=model.eval())
 
 
 def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = None) -> Task:

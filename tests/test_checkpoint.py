@@ -11,10 +11,17 @@ import torch
 import yaml
 from safetensors.torch import save_model
 
-from seq2seq.checkpoint import CheckpointError, build, load_checkpoint, save_checkpoint
+from seq2seq.checkpoint import (
+    CheckpointError,
+    build,
+    load_checkpoint,
+    load_checkpoints,
+    save_checkpoint,
+)
 from seq2seq.data.errors import DataError
 from seq2seq.data.subwords import SubwordPair
 from seq2seq.data.words import Words
+from seq2seq.models.ensemble import Ensemble
 from seq2seq.models.recurrent import Recurrent
 
 MODEL: dict[str, Any] = {
@@ -228,3 +235,24 @@ def test_a_gamma_of_many_numbers_is_refused(saved: tuple[Path, Recurrent]) -> No
     save_model(model, str(folder / "model.safetensors"))
     with pytest.raises(CheckpointError, match="does not fit"):
         load_checkpoint(folder)
+
+
+def test_an_ensemble_is_of_one_vocabulary(
+    saved: tuple[Path, Recurrent], subwords: SubwordPair, tmp_path: Path
+) -> None:
+    folder, model = saved
+    both = load_checkpoints([folder, str(folder)])
+    assert isinstance(both.model, Ensemble)
+    assert not both.model.training
+    source, lengths = torch.tensor([[5, 6, 3]]), torch.tensor([3])
+    target = torch.tensor([[2, 5]])
+    expected = model.eval()(source, lengths, target).logits.log_softmax(-1)
+    torch.testing.assert_close(both.model(source, lengths, target).logits, expected)
+    assert isinstance(load_checkpoints([folder]).model, Recurrent)
+    words = Words.of(f"word{n}" for n in range(subwords.source.size - 4))  # as many, but others
+    config = load_checkpoint(folder).config
+    other = save_checkpoint(tmp_path / "other", model, SubwordPair(words, words), config)
+    with pytest.raises(CheckpointError, match="have different source subwords"):
+        load_checkpoints([folder, other])
+    with pytest.raises(CheckpointError, match="names none"):
+        load_checkpoints([])

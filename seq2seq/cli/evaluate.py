@@ -20,13 +20,15 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     from rich.console import Console
     from rich.progress import track
 
-    from seq2seq.checkpoint import checkpoint_task, load_checkpoint
+    from seq2seq.checkpoint import checkpoint_task, load_checkpoints
     from seq2seq.cli.device import choose_device
     from seq2seq.evaluation.figures import attention_heat_map
     from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
 
     device = choose_device(config.device)
-    checkpoint = load_checkpoint(config.checkpoint, device)
+    checkpoint = load_checkpoints(config.checkpoint, device)
+    if not isinstance(config.checkpoint, str) and len(config.checkpoint) > 1 and not config.output:
+        raise ValueError("output: an ensemble has no folder of its own; give one, output=FOLDER")
     given: Any = OmegaConf.to_container(config.data, resolve=True)
     if "corpus" in given:
         corpus = instantiate(config.data.corpus)

@@ -7,19 +7,27 @@ import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
+
+Line = TypeVar("Line")
 
 
-def check_files(input: str, output: str, buffer: int) -> None:
+def check_files(output: str, buffer: int, **read: str | None) -> None:
     """Refuse what would lose lines.
 
+    Args:
+        output: the file that will be written.
+        buffer: how many lines are read at a time.
+        read: the files that will be read, by their keys.
+
     Raises:
-        ValueError: if input and output are one file, or no line would be read at a time.
+        ValueError: if one of them is the output, or no line would be read at a time.
     """
     if buffer < 1:
         raise ValueError(f"buffer must be at least 1 line, got {buffer}")
-    if output != "-" and Path(input).resolve() == Path(output).resolve():
-        raise ValueError(f"input and output are the same file, {input}: nothing was written")
+    for key, name in read.items():
+        if output != "-" and name and Path(name).resolve() == Path(output).resolve():
+            raise ValueError(f"{key} and output are the same file, {name}: nothing was written")
 
 
 def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
@@ -35,14 +43,16 @@ def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
             raise ValueError(f"input {name}: line {number:,} is not UTF-8 ({error})") from error
 
 
-def chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    """So many lines at a time, in order."""
+def chunks(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:
+    """So many lines (or rows of several files) at a time, in order."""
     while chunk := list(itertools.islice(lines, size)):
         yield chunk
 
 
-def reader(name: str) -> contextlib.AbstractContextManager[Iterable[bytes]]:
-    """A file, or standard input for `-`, line by line as they come."""
+def reader(name: str | None) -> contextlib.AbstractContextManager[Iterable[bytes]]:
+    """A file, or standard input for `-`, line by line as they come; nothing for None."""
+    if name is None:
+        return contextlib.nullcontext(())
     if name == "-":
         return contextlib.nullcontext(iter(sys.stdin.buffer.readline, b""))
     return Path(name).open("rb")

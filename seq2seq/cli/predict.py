@@ -17,7 +17,7 @@ def predict_lines(config: DictConfig) -> None:
     from seq2seq.models.pair_classifier import PairClassifier
     from seq2seq.tasks.entailment import Entailment
 
-    check_files(config.input, config.output, config.buffer)
+    check_files(config.output, config.buffer, input=config.input)
     device = choose_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint, device)
     task = checkpoint.task

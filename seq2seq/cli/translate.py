@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 from omegaconf import DictConfig
@@ -17,14 +19,14 @@ def translate_lines(config: DictConfig) -> None:
     """Read ``buffer`` lines, translate them together, write them, until there are no more."""
     from hydra.utils import instantiate
 
-    from seq2seq.checkpoint import load_checkpoint
+    from seq2seq.checkpoint import load_checkpoints
     from seq2seq.cli.device import choose_device
     from seq2seq.models.encoder_decoder import EncoderDecoder
     from seq2seq.tasks.generation import Generation
 
-    check_files(config.input, config.output, config.buffer)
+    check_files(config.output, config.buffer, input=config.input, prefix=config.prefix)
     device = choose_device(config.device)
-    checkpoint = load_checkpoint(config.checkpoint, device)
+    checkpoint = load_checkpoints(config.checkpoint, device)
     task = checkpoint.task
     if not isinstance(task, Generation):
         raise ValueError(
@@ -39,9 +41,15 @@ def translate_lines(config: DictConfig) -> None:
     if model.max_length is not None:
         longest = min(longest, model.max_length - 1)
     number = 0
-    with reader(config.input) as lines, writer(config.output) as out:
-        for chunk in chunks(decoded(lines, config.input), config.buffer):
-            for offset, line in enumerate(chunk):
+    with (
+        reader(config.input) as lines,
+        reader(config.prefix) as beginnings,
+        writer(config.output) as out,
+    ):
+        pairs = _paired(decoded(lines, config.input), beginnings, config)
+        for chunk in chunks(pairs, config.buffer):
+            sentences, prefixes = zip(*chunk, strict=True)
+            for offset, line in enumerate(sentences):
                 length = len(subwords.source.encode(line))
                 if length > longest:
                     log.warning(
@@ -54,8 +62,9 @@ def translate_lines(config: DictConfig) -> None:
             for hypotheses in task.generate(
                 model,
                 subwords,
-                chunk,
+                sentences,
                 search,
+                prefixes=prefixes,
                 batch_tokens=config.batch_tokens,
                 max_source_length=longest,
                 device=device,
@@ -65,6 +74,28 @@ def translate_lines(config: DictConfig) -> None:
                     text = " ".join(text.splitlines())  # one line in, one line out
                     out.write(f"{number} ||| {text} ||| {score:.6f}\n" if numbered else f"{text}\n")
             out.flush()
+
+
+def _paired(
+    lines: Iterator[str], beginnings: Iterable[bytes], config: DictConfig
+) -> Iterator[tuple[str, str]]:
+    """Each line with its prefix.
+
+    Raises:
+        ValueError: where one of the two ends before the other.
+    """
+    if config.prefix is None:
+        yield from zip(lines, itertools.repeat(""))
+        return
+    prefixes = decoded(beginnings, config.prefix)
+    for number, (line, prefix) in enumerate(itertools.zip_longest(lines, prefixes), start=1):
+        if line is None or prefix is None:
+            short, long = ("input", "prefix") if line is None else ("prefix", "input")
+            raise ValueError(
+                f"{short} {config[short]} ends before line {number:,}, which {long} "
+                f"{config[long]} has; give a prefix a line, empty lines for none"
+            )
+        yield line, prefix
 
 
 def main() -> None:

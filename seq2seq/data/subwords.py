@@ -94,9 +94,21 @@ class Subwords(Vocabulary):
                 "a text holds characters that are not Unicode (lone surrogates)"
             ) from error
 
-    def decode(self, ids: Sequence[int], source: str = "") -> str:
-        """The text of some ids; pad, bos and eos are dropped."""
-        return str(self._processor.Decode(self._checked(ids)))
+    def decode(
+        self, ids: Sequence[int], source: str = "", unknown: Sequence[str] | None = None
+    ) -> str:
+        """The text of some ids, ` ⁇ ` for an unknown one; see the base class."""
+        ids = self._checked(ids)
+        if unknown is None:
+            return str(self._processor.Decode(ids))
+        texts = iter(unknown)
+        pieces = [next(texts) if i == UNK_ID else self._processor.IdToPiece(i) for i in ids]
+        return str(self._processor.DecodePieces(pieces))
+
+    def written_ids(self, text: str) -> list[int]:
+        """Also the id of a piece in its written form, such as `▁the`; see the base class."""
+        found = self._processor.PieceToId(text)
+        return super().written_ids(text) if found == UNK_ID else [found]
 
     def pieces(self, ids: Sequence[int], source: str = "") -> list[str]:
         """The written form of each id, `▁` where a word begins."""

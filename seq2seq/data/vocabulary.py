@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from seq2seq.data.batch import UNK_ID
 from seq2seq.data.cache import write_atomically
 from seq2seq.data.errors import DataError
 
@@ -80,13 +81,23 @@ class Vocabulary(ABC):
         """`encode` of many texts at once, as arrays."""
 
     @abstractmethod
-    def decode(self, ids: Sequence[int], source: str = "") -> str:
+    def decode(
+        self, ids: Sequence[int], source: str = "", unknown: Sequence[str] | None = None
+    ) -> str:
         """The text of some ids; pad, bos and eos are dropped.
 
         Args:
             ids: those from `size` on are words of `source` that were copied; see `unknown_words`.
             source: the sentence that was copied from.
+            unknown: texts for the unknown ids among them, in their order.
         """
+
+    def written_ids(self, text: str) -> list[int]:
+        """The ids that write a text, `<unk>` being the unknown one; none where they cannot."""
+        if text == self.pieces([UNK_ID])[0]:
+            return [UNK_ID]
+        ids = self.encode(text)
+        return [] if UNK_ID in ids else ids
 
     @abstractmethod
     def pieces(self, ids: Sequence[int], source: str = "") -> list[str]:

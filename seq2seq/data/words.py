@@ -88,9 +88,16 @@ class Words(Vocabulary):
         """`encode` of many texts, as arrays."""
         return [np.array(self.encode(text, sample), dtype=np.int32) for text in texts]
 
-    def decode(self, ids: Sequence[int], source: str = "") -> str:
+    def decode(
+        self, ids: Sequence[int], source: str = "", unknown: Sequence[str] | None = None
+    ) -> str:
         """The words with blanks between; see the base class."""
-        return " ".join(self.pieces([i for i in ids if i not in CONTROLS], source))
+        ids = [i for i in ids if i not in CONTROLS]
+        pieces = self.pieces(ids, source)
+        if unknown is not None:
+            texts = iter(unknown)
+            pieces = [next(texts) if i == UNK_ID else p for i, p in zip(ids, pieces, strict=True)]
+        return " ".join(pieces)
 
     def pieces(self, ids: Sequence[int], source: str = "") -> list[str]:
         """The word of each id; see the base class."""

@@ -3,6 +3,7 @@
 from seq2seq.models.attending import AttendingModel
 from seq2seq.models.decomposable_attention import DecomposableAttention
 from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step
+from seq2seq.models.ensemble import Ensemble
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.models.recurrent import Recurrent
 from seq2seq.models.recurrent_classifier import RecurrentClassifier
@@ -14,6 +15,7 @@ __all__ = [
     "Classification",
     "DecomposableAttention",
     "EncoderDecoder",
+    "Ensemble",
     "Output",
     "PairClassifier",
     "Recurrent",

@@ -11,6 +11,7 @@ from seq2seq.models.attending import AttendingModel
 from seq2seq.models.state import State
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.embedding import Embedding, tie
+from seq2seq.nn.linear import Linear
 from seq2seq.nn.log_probabilities import LogProbabilities
 from seq2seq.nn.pointer_generator import CopySource, PointerGenerator
 
@@ -88,7 +89,7 @@ class EncoderDecoder(AttendingModel):
         self.target_embedding = Embedding(
             target_vocabulary_size, embedding_size, pad_id, embedding_scale
         )
-        self.output = nn.Linear(output_size, target_vocabulary_size, bias=output_bias)
+        self.output = Linear(output_size, target_vocabulary_size, bias=output_bias)
         nn.init.xavier_uniform_(self.output.weight)
         if output_bias:
             nn.init.zeros_(self.output.bias)

@@ -1,5 +1,6 @@
 """The Transformer (Vaswani et al. 2017), each of its three attentions with a mapping of choice."""
 
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -9,6 +10,7 @@ from seq2seq.mappings import Mapping, Softmax
 from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step, source_mask
 from seq2seq.models.state import State
 from seq2seq.nn.choice import choose
+from seq2seq.nn.history import History
 from seq2seq.nn.multi_head_attention import KeysValues
 from seq2seq.nn.positions import POSITIONS
 from seq2seq.nn.transformer_layers import DecoderLayer, EncoderLayer
@@ -139,7 +141,7 @@ class Transformer(EncoderDecoder):
         for number, (layer, attended) in enumerate(
             zip(self.decoder, self._attended(memory), strict=True)
         ):
-            x, _, weights = layer(
+            x, weights = layer(
                 x,
                 attended,
                 mask,
@@ -157,40 +159,41 @@ class Transformer(EncoderDecoder):
         mask = source_mask(source, source_lengths)[:, None, None]
         memory = self._encode(source, mask)
         attended = self._attended(memory)
-        empty = attended[0].keys[:, :, :0]
         return State(
+            # Side by side, or every step that writes weights down would copy them.
             source=(
                 mask,
-                *(tensor for pair in attended for tensor in pair),
+                *(tensor.contiguous() for pair in attended for tensor in pair),
                 *self._copy_source(source, memory),
             ),
-            past=(empty,) * (2 * len(self.decoder)),
+            past=(),
+            history=History.empty(attended),
         )
 
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
-        """See the base class. Grows each layer's cache of self-attention by one position."""
+        """See the base class. The history of self-attention grows by one position."""
+        assert state.history is not None
         mask, *memory = state.source
         copied = state.source[1 + 2 * len(self.decoder) :]
-        length = state.past[0].size(2)
         embedded = self.target_embedding(self._embeddable(token[:, None]))
-        embedded = x = self.dropout(self.target_positions.add(embedded, offset=length))
-        past: list[Tensor] = []
+        x = self.target_positions.add(embedded, offset=state.history.length)
+        embedded = x = self.dropout(x).view(-1, state.width, x.size(-1))
+        history = state.history.advance(state.width)
         attention = []
         for number, layer in enumerate(self.decoder):
-            pair = slice(2 * number, 2 * number + 2)
-            x, grown, weights = layer(
+            x, weights = layer(
                 x,
-                KeysValues(*memory[pair]),
+                KeysValues(*memory[2 * number : 2 * number + 2]),
                 mask,
                 self.target_positions,
-                KeysValues(*state.past[pair]),
+                history,
+                number,
                 return_weights=return_attention or self._copies_by(number),
             )
-            past.extend(grown)
             attention.append(weights)
         by = attention[-1].mean(1) if copied else None
-        logits = self._logits(self.decoder_norm(x), by, embedded, copied).squeeze(1)
-        state = State(state.source, tuple(past), state.width)
+        logits = self._logits(self.decoder_norm(x), by, embedded, copied).flatten(0, 1)
+        state = replace(state, history=history)
         return Step(logits, state, _by_row(attention) if return_attention else None)
 
     def attention_mappings(self) -> dict[str, list[Mapping]]:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from seq2seq.nn.linear import linear
 
 States = tuple[Tensor, ...]  # (hidden, memory) of an LSTM, (hidden,) of a GRU: [batch, size] each
 
@@ -17,7 +18,7 @@ States = tuple[Tensor, ...]  # (hidden, memory) of an LSTM, (hidden,) of a GRU: 
 def lstm_step(input_gates: Tensor, state: States, weight: Tensor, bias: Tensor) -> States:
     """``c = σ(f) c + σ(i) tanh(g)``, ``h = σ(o) tanh(c)``, ``(i, f, g, o) = gates + W h + b``."""
     hidden, memory = state
-    i, f, g, o = (input_gates + F.linear(hidden, weight, bias)).chunk(4, dim=-1)
+    i, f, g, o = (input_gates + linear(hidden, weight, bias)).chunk(4, dim=-1)
     memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(memory), memory
 
@@ -26,7 +27,7 @@ def gru_step(input_gates: Tensor, state: States, weight: Tensor, bias: Tensor) -
     """``h = (1 − z) n + z h``, ``n = tanh(gates_n + r (W_n h + b_n))``, z and r the gates."""
     (hidden,) = state
     input_r, input_z, input_n = input_gates.chunk(3, dim=-1)
-    hidden_r, hidden_z, hidden_n = F.linear(hidden, weight, bias).chunk(3, dim=-1)
+    hidden_r, hidden_z, hidden_n = linear(hidden, weight, bias).chunk(3, dim=-1)
     reset, update = torch.sigmoid(input_r + hidden_r), torch.sigmoid(input_z + hidden_z)
     candidate = torch.tanh(input_n + reset * hidden_n)
     return (candidate + update * (hidden - candidate),)

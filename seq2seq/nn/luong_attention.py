@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping
 from seq2seq.nn.choice import choose
+from seq2seq.nn.linear import Linear
 
 
 class Dot(nn.Module):
@@ -42,7 +43,7 @@ class General(Dot):
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         nn.Module.__init__(self)
-        self.projection = nn.Linear(memory_size, query_size, bias=False)
+        self.projection = Linear(memory_size, query_size, bias=False)
         nn.init.xavier_uniform_(self.projection.weight)
 
     def keys(self, memory: Tensor) -> Tensor:
@@ -55,8 +56,8 @@ class Additive(General):
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__(query_size, memory_size)
-        self.query_projection = nn.Linear(query_size, query_size)
-        self.vector = nn.Linear(query_size, 1, bias=False)
+        self.query_projection = Linear(query_size, query_size)
+        self.vector = Linear(query_size, 1, bias=False)
         nn.init.xavier_uniform_(self.query_projection.weight)
         nn.init.zeros_(self.query_projection.bias)
         nn.init.xavier_uniform_(self.vector.weight)
@@ -106,8 +107,8 @@ class LuongAttention(nn.Module):
         self.coverage = nn.Parameter(torch.zeros(size)) if coverage else None
         self.mapping = mapping.for_layer()
         self.score = choose("score", score, SCORES)(size, memory_size)
-        self.context = nn.Linear(memory_size, size, bias=False)
-        self.query = nn.Linear(size, size, bias=False)
+        self.context = Linear(memory_size, size, bias=False)
+        self.query = Linear(size, size, bias=False)
         nn.init.xavier_uniform_(self.context.weight)
         nn.init.xavier_uniform_(self.query.weight)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from seq2seq.mappings import Mapping, Softmax
 from seq2seq.mappings.domain import GAMMA
 from seq2seq.nn.blockwise import blockwise_alpha
+from seq2seq.nn.linear import Linear, linear
 
 
 class KeysValues(NamedTuple):
@@ -16,12 +17,6 @@ class KeysValues(NamedTuple):
 
     keys: Tensor
     values: Tensor
-
-    def append(self, more: "KeysValues") -> "KeysValues":
-        """Grow along the length: the cache of decoded positions."""
-        return KeysValues(
-            torch.cat([self.keys, more.keys], dim=2), torch.cat([self.values, more.values], dim=2)
-        )
 
 
 class MultiHeadAttention(nn.Module):
@@ -46,8 +41,8 @@ class MultiHeadAttention(nn.Module):
         self.head_size = size // heads
         self.mapping = mapping.for_layer(heads)
         self.dropout = dropout
-        self.inputs = nn.Linear(size, 3 * size)  # queries, keys, values: one matrix product
-        self.output = nn.Linear(size, size)
+        self.inputs = Linear(size, 3 * size)  # queries, keys, values: one matrix product
+        self.output = Linear(size, size)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -66,12 +61,12 @@ class MultiHeadAttention(nn.Module):
     def queries(self, x: Tensor) -> Tensor:
         """Project ``[batch, length, size]`` to ``[batch, head, length, head_size]``."""
         weight, bias = self.inputs.weight[: self.size], self.inputs.bias[: self.size]
-        return self._heads(F.linear(x, weight, bias), 1)[0]
+        return self._heads(linear(x, weight, bias), 1)[0]
 
     def keys_values(self, memory: Tensor) -> KeysValues:
         """Project what is attended to, ``[batch, length, size]``; once a sentence."""
         weight, bias = self.inputs.weight[self.size :], self.inputs.bias[self.size :]
-        return KeysValues(*self._heads(F.linear(memory, weight, bias), 2))
+        return KeysValues(*self._heads(linear(memory, weight, bias), 2))
 
     def forward(
         self,

@@ -22,7 +22,7 @@ class Positions(nn.Module):
         return embedded
 
     def rotate(self, heads: Tensor, offset: int = 0) -> Tensor:
-        """Turn queries or keys ``[batch, head, length, head_size]`` by their positions."""
+        """Turn queries or keys ``[…, length, head_size]`` by their positions."""
         return heads
 
     def _rows(self, table: Tensor, offset: int, length: int) -> Tensor:
@@ -88,8 +88,8 @@ class Rotary(Positions):
 
     def rotate(self, heads: Tensor, offset: int = 0) -> Tensor:
         """Turn each pair ``(i, i + head_size/2)`` by its angle."""
-        cosine = self._rows(self.cosine, offset, heads.size(2)).to(heads.dtype)
-        sine = self._rows(self.sine, offset, heads.size(2)).to(heads.dtype)
+        cosine = self._rows(self.cosine, offset, heads.size(-2)).to(heads.dtype)
+        sine = self._rows(self.sine, offset, heads.size(-2)).to(heads.dtype)
         left, right = heads.chunk(2, dim=-1)
         return heads * cosine + torch.cat([-right, left], dim=-1) * sine
 

@@ -1,11 +1,11 @@
 """A stack of LSTMs or GRUs with Luong attention on top, without and with input feeding."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2seq.nn.cells import Cell, States, initialize
 from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.linear import linear
 from seq2seq.nn.luong_attention import LuongAttention, Memory
 
 
@@ -69,7 +69,7 @@ class RecurrentDecoder(nn.Module):
         """
         weight, bias = self.weights("ih", 0)
         states, carried = self._split(past)
-        hidden, states = self._climb(F.linear(embedded, weight, bias), states)
+        hidden, states = self._climb(linear(embedded, weight, bias), states)
         attentional, weights, carried = self.attention.step(hidden, memory, carried)
         return self.dropout(attentional), (*states, *carried), weights
 
@@ -85,7 +85,7 @@ class RecurrentDecoder(nn.Module):
         for layer in range(self.layers):
             if layer:
                 weight, bias = self.weights("ih", layer)
-                gates = F.linear(self.dropout(after[-size]), weight, bias)
+                gates = linear(self.dropout(after[-size]), weight, bias)
             state = past[layer * size : (layer + 1) * size]
             after.extend(self.cell.step(gates, state, *self.weights("hh", layer)))
         return after[-size], tuple(after)
@@ -112,11 +112,12 @@ class InputFeedingDecoder(RecurrentDecoder):
     def forward(self, embedded: Tensor, bridged: States, memory: Memory) -> tuple[Tensor, Tensor]:
         """Decode all of ``embedded``; see the base class."""
         weight, bias = self.weights("ih", 0)
-        gates = F.linear(embedded, weight[:, : self.input_size], bias)  # once for all positions
+        gates = linear(embedded, weight[:, : self.input_size], bias)  # once for all positions
         noise = self.dropout(embedded.new_ones(*embedded.shape[:2], self.hidden_size))
         past = self.start(bridged, memory)
         attentional, weights = [], []
         for gate, keep in zip(gates.unbind(1), noise.unbind(1), strict=True):
+            gate = gate + linear(self._fed(past), weight[:, self.input_size :])
             feed, past, weight_row = self._feed(gate, past, memory, keep)
             attentional.append(feed)
             weights.append(weight_row)
@@ -125,17 +126,19 @@ class InputFeedingDecoder(RecurrentDecoder):
     def step(self, embedded: Tensor, past: States, memory: Memory) -> tuple[Tensor, States, Tensor]:
         """Decode one position; see the base class."""
         weight, bias = self.weights("ih", 0)
-        gates = F.linear(embedded, weight[:, : self.input_size], bias)
+        gates = linear(torch.cat([embedded, self._fed(past)], dim=-1), weight, bias)
         noise = self.dropout(embedded.new_ones(embedded.size(0), self.hidden_size))
         attentional, past, weights = self._feed(gates, past, memory, noise)
         return attentional, past, weights
 
+    def _fed(self, past: States) -> Tensor:
+        """The attentional state of the step before."""
+        return self._split(past)[1][0]
+
     def _feed(
         self, gates: Tensor, past: States, memory: Memory, noise: Tensor
     ) -> tuple[Tensor, States, Tensor]:
-        weight, _ = self.weights("ih", 0)
-        states, (feed, *carried) = self._split(past)
-        gates = gates + F.linear(feed, weight[:, self.input_size :])
+        states, (_, *carried) = self._split(past)
         hidden, states = self._climb(gates, states)
         attentional, weights, after = self.attention.step(hidden, memory, tuple(carried))
         attentional = attentional * noise

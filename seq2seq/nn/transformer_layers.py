@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from seq2seq.mappings import Mapping
 from seq2seq.nn.choice import choose
 from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.history import History
+from seq2seq.nn.linear import Linear
 from seq2seq.nn.multi_head_attention import KeysValues, MultiHeadAttention
 from seq2seq.nn.positions import Positions
 
@@ -52,8 +54,8 @@ class FeedForward(nn.Module):
     def __init__(self, size: int, feedforward_size: int, activation: str, dropout: float) -> None:
         super().__init__()
         self.activation = choose("activation", activation, ACTIVATIONS)
-        self.inner = nn.Linear(size, feedforward_size)
-        self.outer = nn.Linear(feedforward_size, size)
+        self.inner = Linear(size, feedforward_size)
+        self.outer = Linear(feedforward_size, size)
         self.dropout = Dropout(dropout)
         for linear in (self.inner, self.outer):
             nn.init.xavier_uniform_(linear.weight)
@@ -127,40 +129,48 @@ class DecoderLayer(nn.Module):
         memory: KeysValues,
         mask: Tensor,
         positions: Positions,
-        past: KeysValues | None = None,
+        past: History | None = None,
+        layer: int = 0,
         *,
         return_weights: bool = False,
-    ) -> tuple[Tensor, KeysValues, Tensor | None]:
+    ) -> tuple[Tensor, Tensor | None]:
         """Decode ``x``: all target positions at once, or the one that follows ``past``.
 
         Args:
-            x: ``[batch, target_length, size]``; with ``past``, ``[batch, 1, size]``.
-            memory: this layer's keys and values of the source. It may have fewer rows than ``x``
-                has: then consecutive hypotheses share a sentence's row and attend to it as if they
-                were its target positions.
+            x: ``[sentences, target_length, size]``; with ``past``, ``[sentences, width, size]``:
+                the hypotheses of a sentence stand side by side at one position, and attend to the
+                source as if they were its target positions.
+            memory: this layer's keys and values of the source.
             mask: ``[sentences, 1, 1, source_length]``.
             positions: rotates queries and keys.
-            past: keys and values of the positions decoded before.
+            past: the positions decoded before, with room for this one.
+            layer: the number of this layer in ``past``.
             return_weights: whether the cross-attention is wanted.
 
         Returns:
-            the output like ``x``, the grown cache, and the weights ``[sentences, head,
-            target_length, source_length]`` or None.
+            the output like ``x`` and the weights ``[sentences, head, target_length,
+            source_length]`` or None.
         """
-        offset = 0 if past is None else past.keys.size(2)
         queries, attended = self.attention.queries_keys_values(self.attention_residual.enter(x))
-        queries = positions.rotate(queries, offset)
-        attended = KeysValues(positions.rotate(attended.keys, offset), attended.values)
-        if past is not None:
-            attended = past.append(attended)
-        change, _ = self.attention(queries, attended, causal=past is None)
+        if past is None:
+            attended = KeysValues(positions.rotate(attended.keys), attended.values)
+            change, _ = self.attention(positions.rotate(queries), attended, causal=True)
+        else:
+            queries, keys = (
+                positions.rotate(side.unsqueeze(-2), past.length - 1).squeeze(-2)
+                for side in (queries, attended.keys)
+            )
+            attended = past.write(layer, KeysValues(keys, attended.values))
+            change, _ = self.attention(queries, attended, past.mask())
         x = self.attention_residual.leave(x, change)
 
-        inputs = self.cross_residual.enter(x).reshape(memory.keys.size(0), -1, x.size(-1))
         change, weights = self.cross_attention(
-            self.cross_attention.queries(inputs), memory, mask, return_weights=return_weights
+            self.cross_attention.queries(self.cross_residual.enter(x)),
+            memory,
+            mask,
+            return_weights=return_weights,
         )
-        x = self.cross_residual.leave(x, change.reshape(x.shape))
+        x = self.cross_residual.leave(x, change)
 
         change = self.feedforward(self.feedforward_residual.enter(x))
-        return self.feedforward_residual.leave(x, change), attended, weights
+        return self.feedforward_residual.leave(x, change), weights

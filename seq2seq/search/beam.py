@@ -1,80 +1,53 @@
 """Batched beam search."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
-from seq2seq.models import EncoderDecoder, State
+from seq2seq.models import EncoderDecoder
+from seq2seq.nn.choice import choose
+from seq2seq.search.attention_record import AttentionRecord
+from seq2seq.search.beams import Beams, Ended
+from seq2seq.search.candidates import Candidates, best_candidates
+from seq2seq.search.coverage import coverage_penalty, covered, nothing_covered
 from seq2seq.search.hypothesis import Hypothesis
 from seq2seq.search.length_penalty import LengthPenalty
-from seq2seq.search.limits import LengthLimit, searching
-from seq2seq.search.vocabulary import log_probabilities
-
-IMPOSSIBLE = -1e9  # an end forced by the length limit that has probability zero: finite, but last
-
-
-@dataclass
-class Beams:
-    """The sentences still searched: each has ``size`` places for live hypotheses, best first.
-
-    Attributes:
-        state: the decoder's, ``sentences · size`` rows.
-        rows: ``[sentences]``, their places in the batch given.
-        limit: ``[sentences]``, the most tokens each may get.
-        total: ``[sentences, size]``, log-probability; −inf where a place is empty.
-        tokens: ``[sentences, size, length]``, bos first.
-        best: ``[sentences, size]``, scores of the finished ones, best first; −inf: none yet.
-        attention: ``[sentences · size, layer, head, length, source_length]``, if asked for.
-    """
-
-    state: State
-    rows: Tensor
-    limit: Tensor
-    total: Tensor
-    tokens: Tensor
-    best: Tensor
-    attention: Tensor | None = None
-
-    def keep(self, going: Tensor) -> "Beams":
-        """Go on with these sentences ``[n]``."""
-        attention = self.attention
-        if attention is not None:
-            attention = attention.unflatten(0, self.total.shape)[going].flatten(0, 1)
-        return Beams(
-            self.state.keep(going),
-            self.rows[going],
-            self.limit[going],
-            self.total[going],
-            self.tokens[going],
-            self.best[going],
-            attention,
-        )
+from seq2seq.search.limits import Bounds
+from seq2seq.search.search import Options, Search
+from seq2seq.search.stopping import STOPPING
 
 
-class Beam:
+class Beam(Search):
     """Keeps the ``beam_size`` best beginnings of a translation, a token longer at every step.
 
     A hypothesis that ends keeps its place in the beam: with k finished, the search goes on with
-    ``beam_size − k`` live ones. (So ``beam_size=1`` is greedy search.) A sentence is done when no
-    place is left, or when no live hypothesis can reach the score of its ``n_best``-th finished one
-    (``LengthPenalty.bound``). Then it leaves the batch. All this looks at one sentence alone, so
-    that results do not depend on the batch that a sentence is in.
+    ``beam_size − k`` live ones. (So ``beam_size=1`` is greedy search.) A sentence that is done
+    leaves the batch. All this looks at one sentence alone, so that results do not depend on the
+    batch that a sentence is in.
+
+    With groups (diverse beam search, Vijayakumar et al. 2018), each is a beam of ``beam_size /
+    groups`` places. They choose their tokens one group after another, and to choose one that n
+    hypotheses of the groups before have just chosen costs ``diversity · n``. Scores do not contain
+    that cost, and what several groups found is returned once.
 
     Args:
         beam_size: places in the beam.
         length_penalty: ``average`` (``log p / length^α``) or ``gnmt``
-            (``log p / ((5 + length) / 6)^α``); the length counts eos.
+            (``log p / ((5 + length) / 6)^α``); the length counts eos, not a given prefix.
         alpha: the exponent α; 0 ranks by log-probability alone.
         n_best: hypotheses returned for each sentence (fewer if a sparse output mapping leaves
             fewer possible).
-        max_length_ratio: at most ``ratio · source_length + offset`` tokens (without eos).
-        max_length_offset: the offset of that limit.
-        forbid: ids never emitted, besides padding and bos (for example ``[1]``, the unknown word).
-        pad_id: the id of padding.
-        bos_id: the id that begins a target.
-        eos_id: the id that ends it.
+        coverage: the β of the coverage penalty (``coverage_penalty``), which is added to the score
+            of what has ended; 0: none.
+        early_stopping: when a sentence is done, no place being left apart.
+            ``exact``: when no live hypothesis can reach the score of the ``n_best``-th finished
+            one (``LengthPenalty.bound``); finds what ``never`` finds, in fewer steps.
+            ``first``: when ``n_best`` have finished.
+            ``never``: when all are finished, or at the limit of length.
+        groups: groups of diverse beam search; they divide ``beam_size``.
+        diversity: what choosing another group's token costs, in log-probability.
+        options: those of every search, see ``Search``.
     """
 
     def __init__(
@@ -83,162 +56,244 @@ class Beam:
         length_penalty: str = "average",
         alpha: float = 1.0,
         n_best: int = 1,
-        max_length_ratio: float = 2.0,
-        max_length_offset: int = 10,
         *,
-        forbid: Sequence[int] = (),
-        pad_id: int = 0,
-        bos_id: int = 2,
-        eos_id: int = 3,
+        coverage: float = 0.0,
+        early_stopping: str = "exact",
+        groups: int = 1,
+        diversity: float = 0.5,
+        **options: Unpack[Options],
     ) -> None:
+        super().__init__(**options)
         if not 1 <= n_best <= beam_size:
             raise ValueError(
                 f"n_best={n_best} has to be between 1 and beam_size={beam_size}; change either"
             )
+        if groups < 1 or beam_size % groups:
+            raise ValueError(f"groups={groups} does not divide beam_size={beam_size}")
+        if coverage < 0 or diversity < 0:
+            raise ValueError(
+                f"coverage={coverage} and diversity={diversity} have to be at least 0: both are "
+                "costs"
+            )
         self.beam_size, self.n_best = beam_size, n_best
         self.penalty = LengthPenalty(length_penalty, alpha)
-        self.limit = LengthLimit(max_length_ratio, max_length_offset)
-        self.forbidden = (pad_id, bos_id, *forbid)
-        self.bos_id, self.eos_id = bos_id, eos_id
+        self.coverage = coverage
+        self.goes_on = choose("early_stopping", early_stopping, STOPPING)
+        self.groups, self.diversity = groups, diversity
+        self.size = beam_size // groups
 
-    def __call__(
+    def search(
         self,
         model: EncoderDecoder,
         source: Tensor,
         source_lengths: Tensor,
-        *,
-        return_attention: bool = False,
-    ) -> list[list[Hypothesis]]:
-        """Translate ``source`` ``[batch, source_length]``; up to ``n_best`` a sentence."""
-        found: list[list[Hypothesis]] = [[] for _ in range(source.size(0))]
-        if found:
-            with searching(model):
-                self._search(model, source, source_lengths, return_attention, found)
-        return [self._ranked(hypotheses) for hypotheses in found]
-
-    def _ranked(self, hypotheses: list[Hypothesis]) -> list[Hypothesis]:
-        """The ``n_best``; one of probability zero, cut at the limit, only if there is no other."""
-        ranked = sorted(hypotheses, key=lambda hypothesis: -hypothesis.score)
-        possible = [hypothesis for hypothesis in ranked if hypothesis.score > -torch.inf]
-        return possible[: self.n_best] or ranked[:1]
-
-    def _search(
-        self,
-        model: EncoderDecoder,
-        source: Tensor,
-        source_lengths: Tensor,
+        bounds: Bounds,
         attend: bool,
-        found: list[list[Hypothesis]],
-    ) -> None:
-        beams = self._start(model, source, source_lengths)
-        lengths = source_lengths.tolist() if attend else []
-        forbidden = source.new_tensor(self.forbidden)
+    ) -> list[list[Hypothesis]]:
+        """See the base class."""
+        beams = self._start(model, source, source_lengths, bounds, attend)
+        distribution = self.distribution(model, source.device)
+        ended: list[list[Ended]] = [[] for _ in range(source.size(0))]
+        lost = torch.empty_like(beams.lost, dtype=torch.float64)
         while beams.rows.numel():
-            token = beams.tokens[:, :, -1].flatten()
-            logits, beams.state, attention = model.step(beams.state, token, return_attention=attend)
+            logits, beams.state, attention = model.step(
+                beams.state,
+                beams.tokens[:, :, -1].flatten(),
+                return_attention=attend or self.coverage > 0,
+            )
             if attention is not None:
-                past = [] if beams.attention is None else [beams.attention]
-                beams.attention = torch.cat([*past, attention], dim=3)
-            step = log_probabilities(logits, model.output_mapping, forbidden)
-            totals, parents, tokens = self._candidates(beams, step)
-            ends = self._ends(beams, totals, tokens)
-            self._finish(beams, ends, totals, parents, lengths, found)
-            beams = self._advance(beams, totals, parents, tokens)
-            beams = self._leave(beams)
+                self._look(beams, attention)
+            step = distribution(logits, beams.tokens, beams.bounds)
+            candidates = self._candidates(beams, step)
+            ends = self._ends(beams, candidates)
+            self._finish(beams, candidates, ends, ended)
+            self._advance(beams, candidates, ends, ended)
+            self._leave(beams, lost)
+        record = beams.record
+        lengths = source_lengths.tolist()
+        return [
+            self._ranked(ended[row], bound, lengths[row], record)
+            for row, bound in enumerate(lost.tolist())
+        ]
 
-    def _start(self, model: EncoderDecoder, source: Tensor, source_lengths: Tensor) -> Beams:
+    def _start(
+        self,
+        model: EncoderDecoder,
+        source: Tensor,
+        source_lengths: Tensor,
+        bounds: Bounds,
+        attend: bool,
+    ) -> Beams:
         """One live hypothesis a sentence: bos."""
-        sentences, size = source.size(0), self.beam_size
-        total = torch.full((sentences, size), -torch.inf, device=source.device)
-        best = total.clone()
-        total[:, 0] = 0.0
+        sentences = source.size(0)
+        state = model.start(source, source_lengths)
+        total = torch.zeros(sentences, 1, device=source.device)
+        nothing = total.new_full((sentences, self.groups, self.size), -torch.inf)
+        coverage = None
+        if self.coverage:
+            coverage = nothing_covered(source, source_lengths, total.dtype)
         return Beams(
-            model.start(source, source_lengths).widen(size),
+            state,
             torch.arange(sentences, device=source.device),
-            self.limit(model, source_lengths),
+            bounds,
             total,
-            source.new_full((sentences, size, 1), self.bos_id),
-            best,
+            source.new_full((sentences, 1, 1), self.bos_id),
+            best=nothing,
+            # What a group drops for the sake of diversity is not kept account of: all may be lost.
+            lost=total[:, 0] + (-torch.inf if self.groups == 1 else torch.inf),
+            record=AttentionRecord() if attend else None,
+            coverage=coverage,
         )
 
-    def _candidates(self, beams: Beams, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The ``2 · beam_size`` best ways to go on, best first: enough live ones, if all end.
+    def _look(self, beams: Beams, attention: Tensor) -> None:
+        if beams.record is not None:
+            beams.record.add(attention)
+        if beams.coverage is not None:
+            beams.coverage = beams.coverage + covered(attention)
 
-        ``step`` ``[sentences · size, vocabulary]`` are log-probabilities of the next token.
-        Returns log-probability, parent and token, ``[sentences, 2 · size]`` each.
+    def _candidates(self, beams: Beams, step: Tensor) -> Candidates:
+        """The ``2 · size`` best ways to go on of each group: enough live ones, if all end.
+
+        ``step`` ``[sentences, width, vocabulary]`` are log-probabilities of the next token.
         """
-        size, vocabulary = self.beam_size, step.size(-1)
-        step = step.unflatten(0, (-1, size))
-        at_limit = beams.limit == beams.tokens.size(2) - 1
-        if at_limit.any():
-            forced = torch.full_like(step, -torch.inf)
-            forced[..., self.eos_id] = step[..., self.eos_id].clamp(min=IMPOSSIBLE)
-            step = torch.where(at_limit[:, None, None], forced, step)
-        candidates = step.add_(beams.total[:, :, None]).flatten(1)
-        totals, flat = candidates.topk(min(2 * size, candidates.size(1)), dim=-1)
-        return totals, flat // vocabulary, flat % vocabulary
+        totals = beams.grouped(step.add_(beams.total[:, :, None]))
+        if self.groups == 1:
+            return best_candidates(totals[:, 0], None, 2 * self.size)
+        costs = torch.zeros_like(totals[:, 0, :1])
+        found = []
+        for group, places in enumerate(beams.places.unbind(1)):
+            best = best_candidates(totals[:, group], costs, 2 * self.size)
+            if beams.width > 1:
+                best = best._replace(parent=best.parent + group * self.size)
+            found.append(best)
+            live, rank = self._live(best, places[:, None])
+            chosen = best.token[:, 0].gather(1, rank[:, 0])
+            weight = live[:, 0].isfinite() * self.diversity
+            costs[:, 0].scatter_add_(1, chosen, weight.to(costs.dtype))
+        return Candidates(*(torch.cat(parts, dim=1) for parts in zip(*found, strict=True)))
 
-    def _ends(self, beams: Beams, totals: Tensor, tokens: Tensor) -> Tensor:
+    def _ends(self, beams: Beams, candidates: Candidates) -> Tensor:
         """Candidates that are finished translations: eos, among as many as there are places."""
-        places = self.beam_size - beams.best.isfinite().sum(1, keepdim=True)
-        rank = torch.arange(totals.size(1), device=totals.device)
-        return (tokens == self.eos_id) & (rank < places) & totals.isfinite()
+        rank = torch.arange(candidates.total.size(2), device=candidates.total.device)
+        ends = (candidates.token == self.eos_id) & (rank < beams.places)
+        return ends & candidates.total.isfinite()
+
+    def _live(self, candidates: Candidates, places: Tensor) -> tuple[Tensor, Tensor]:
+        """The best that do not end: merit, −inf where there is no place, and rank."""
+        merit = candidates.merit.masked_fill(candidates.token == self.eos_id, -torch.inf)
+        merit, rank = merit.topk(self.size, dim=-1)
+        occupied = torch.arange(self.size, device=merit.device) >= places
+        return merit.masked_fill(occupied, -torch.inf), rank
+
+    def _lengths(self, beams: Beams) -> tuple[Tensor, Tensor]:
+        """``[sentences, 1, 1]``: of what ends now, and at the limit; eos counts, a prefix not."""
+        given = beams.bounds.prefix_length
+        now = beams.tokens.size(2) - given
+        most = beams.bounds.maximum + 1 - given
+        exact = beams.total.dtype
+        now, most = (number.clamp(min=1).to(exact) for number in (now, most))
+        return now[:, None, None], most[:, None, None]
 
     def _finish(
-        self,
-        beams: Beams,
-        ends: Tensor,
-        totals: Tensor,
-        parents: Tensor,
-        source_lengths: list[int],
-        found: list[list[Hypothesis]],
+        self, beams: Beams, candidates: Candidates, ends: Tensor, ended: list[list[Ended]]
     ) -> None:
         """Record the hypotheses that end, and their scores."""
-        length = torch.tensor(float(beams.tokens.size(2)), device=totals.device)
-        scores = self.penalty.score(totals, length).masked_fill(~ends, -torch.inf)
-        beams.best = torch.cat([beams.best, scores], dim=1).topk(self.beam_size, dim=1).values
-        sentence, rank = ends.nonzero(as_tuple=True)
-        if not sentence.numel():
+        if not ends.any():
             return
-        parent = parents[sentence, rank]
-        impossible = totals <= IMPOSSIBLE
-        records = zip(
-            beams.rows[sentence].tolist(),
-            (sentence * self.beam_size + parent).tolist(),
-            beams.tokens[sentence, parent, 1:].tolist(),
-            scores.masked_fill(impossible, -torch.inf)[sentence, rank].tolist(),
-            totals.masked_fill(impossible, -torch.inf)[sentence, rank].tolist(),
-            strict=True,
+        now, _ = self._lengths(beams)
+        scores = self.penalty.score(candidates.total, now)
+        if beams.coverage is not None:
+            penalty = coverage_penalty(beams.coverage, self.coverage).view_as(beams.total)
+            flat = penalty.gather(1, candidates.parent.flatten(1))
+            scores = scores + flat.view_as(scores)
+        scores = scores.masked_fill(~ends, -torch.inf)
+        beams.best = torch.cat([beams.best, scores], dim=2).topk(self.size, dim=2).values
+        sentence, group, rank = ends.nonzero(as_tuple=True)
+        parent = candidates.parent[sentence, group, rank]
+        self._record(
+            beams,
+            sentence,
+            parent,
+            scores[sentence, group, rank],
+            candidates.total[sentence, group, rank],
+            ended,
         )
-        for row, place, tokens, score, total in records:
-            attention = None
-            if beams.attention is not None:
-                attention = beams.attention[place, ..., : source_lengths[row]].clone()
-            found[row].append(Hypothesis(tokens, score, total, attention))
 
-    def _advance(self, beams: Beams, totals: Tensor, parents: Tensor, tokens: Tensor) -> Beams:
+    def _record(
+        self,
+        beams: Beams,
+        sentence: Tensor,
+        parent: Tensor,
+        score: Tensor,
+        total: Tensor,
+        ended: list[list[Ended]],
+    ) -> None:
+        """Note hypotheses ``[n]`` that go on no longer."""
+        rows: list[list[int]] = [[]] * sentence.numel()
+        if beams.record is not None and beams.record.rows is not None:
+            rows = beams.record.rows[sentence * beams.width + parent].tolist()
+        columns = (beams.rows[sentence], beams.tokens[sentence, parent, 1:], score, total)
+        for row, *rest in zip(*(column.tolist() for column in columns), rows, strict=True):
+            ended[row].append(Ended(*rest))
+
+    def _advance(
+        self, beams: Beams, candidates: Candidates, ends: Tensor, ended: list[list[Ended]]
+    ) -> None:
         """Fill the live places with the best candidates that do not end."""
-        size = self.beam_size
-        totals = totals.masked_fill(tokens == self.eos_id, -torch.inf)
-        beams.total, rank = totals.topk(size, dim=-1)
-        places = size - beams.best.isfinite().sum(1, keepdim=True)
-        occupied = torch.arange(size, device=totals.device) >= places
-        beams.total = beams.total.masked_fill(occupied, -torch.inf)
-        parent, token = parents.gather(1, rank), tokens.gather(1, rank)
-        first = torch.arange(parent.size(0), device=parent.device)[:, None] * size
-        rows = (parent + first).flatten()
-        beams.state = beams.state.reorder(rows)
-        history = beams.tokens.flatten(0, 1)[rows].view_as(beams.tokens)
-        beams.tokens = torch.cat([history, token[..., None]], dim=-1)
-        if beams.attention is not None:
-            beams.attention = beams.attention[rows]
-        return beams
-
-    def _leave(self, beams: Beams) -> Beams:
-        """Drop the sentences that are done."""
-        next_length = torch.tensor(float(beams.tokens.size(2)), device=beams.total.device)
-        reachable = self.penalty.bound(
-            beams.total[:, 0], next_length, (beams.limit + 1).to(beams.total.dtype)
+        merit, rank = self._live(candidates, beams.places)
+        empty = merit == -torch.inf
+        total = candidates.total.gather(2, rank).masked_fill(empty, -torch.inf)
+        self._lose(beams, candidates, ends.scatter(2, rank, ~empty | ends.gather(2, rank)))
+        stuck = (empty.all(-1) & ~beams.best.isfinite().any(-1)).all(-1).nonzero().squeeze(-1)
+        if stuck.numel():  # no end is possible: what it had come to, as a hypothesis without hope
+            none = beams.total.new_full(stuck.shape, -torch.inf)
+            self._record(beams, stuck, beams.total[stuck].argmax(1), none, none, ended)
+        beams.go_on(
+            total.flatten(1),
+            candidates.parent.gather(2, rank).flatten(1),
+            candidates.token.gather(2, rank).flatten(1),
         )
-        going = (reachable > beams.best[:, self.n_best - 1]).nonzero().squeeze(-1)
-        return beams if going.numel() == beams.rows.numel() else beams.keep(going)
+
+    def _lose(self, beams: Beams, candidates: Candidates, kept: Tensor) -> None:
+        """Bound what the candidates that are not ``kept`` might have come to."""
+        dropped = candidates.total.masked_fill(kept, -torch.inf).amax(2)
+        # What is no candidate is no better than the last one.
+        dropped = torch.maximum(dropped, candidates.total[..., -1]).amax(1)
+        bound = self.penalty.bound(dropped, *(n.flatten() for n in self._lengths(beams)))
+        beams.lost = torch.maximum(beams.lost, bound)
+
+    def _leave(self, beams: Beams, lost: Tensor) -> None:
+        """Drop the sentences that are done."""
+        next_length, most = (n.squeeze(2) for n in self._lengths(beams))
+        live = beams.total.unflatten(1, (self.groups, -1)).amax(2)
+        reachable = self.penalty.bound(live, next_length, most)
+        last = beams.best[..., min(self.n_best, self.size) - 1]
+        goes_on = self.goes_on(reachable, last).any(1)
+        if goes_on.all():
+            return
+        done = ~goes_on
+        left = torch.maximum(beams.lost, reachable.amax(1))
+        lost[beams.rows[done]] = left[done].to(lost.dtype)
+        beams.keep(goes_on.nonzero().squeeze(-1))
+
+    def _ranked(
+        self,
+        ended: list[Ended],
+        lost: float,
+        source_length: int,
+        record: AttentionRecord | None,
+    ) -> list[Hypothesis]:
+        """The ``n_best`` of a sentence."""
+        distinct: dict[tuple[int, ...], Ended] = {}
+        for found in sorted(ended, key=lambda found: -found.score):
+            distinct.setdefault(tuple(found.tokens), found)
+        return [
+            Hypothesis(
+                found.tokens,
+                found.score,
+                found.total,
+                None if record is None else record.read(found.rows, source_length),
+                complete=lost <= found.score,
+            )
+            for found in list(distinct.values())[: self.n_best]
+        ]

@@ -15,9 +15,14 @@ def log_probabilities(logits: Tensor, mapping: Mapping, forbidden: Tensor) -> Te
     """
     logits.index_fill_(-1, forbidden, -torch.inf)
     exact = torch.promote_types(logits.dtype, torch.float32)
-    if isinstance(mapping, Softmax):
-        return torch.log_softmax(_over(logits, mapping.gamma), dim=-1, dtype=exact)
-    return mapping(logits.to(exact)).log_()
+    if not isinstance(mapping, Softmax):
+        return mapping(logits.to(exact)).log_()
+    found = torch.log_softmax(_over(logits, mapping.gamma), dim=-1, dtype=exact)
+    # Logits that are log-probabilities themselves may leave nothing but what is forbidden.
+    nothing = found[..., forbidden[0]].isnan() if forbidden.numel() else forbidden
+    if nothing.any():
+        found[nothing] = -torch.inf
+    return found
 
 
 def _over(logits: Tensor, gamma: float | Tensor) -> Tensor:

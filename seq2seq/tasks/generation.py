@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
 from seq2seq.data.corpora.corpus import references
@@ -18,24 +17,10 @@ from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
-from seq2seq.search import Hypothesis
+from seq2seq.search import Search
 from seq2seq.tasks.reading import ReferenceReader, evaluating, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
-
-
-class Search(Protocol):
-    """Greedy, beam, …: hypotheses of a batch, best first, in the batch's order."""
-
-    def __call__(
-        self,
-        model: EncoderDecoder,
-        source: Tensor,
-        source_lengths: Tensor,
-        *,
-        return_attention: bool = False,
-    ) -> list[list[Hypothesis]]:
-        """Search the targets of ``source`` ``[batch, source_length]``."""
-        ...
+from seq2seq.tasks.wording import hypothesis_text
 
 
 class Generation(Task):
@@ -105,6 +90,7 @@ class Generation(Task):
         """
         if search is None:
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
+        search = search.with_vocabulary(data.subwords.target.written_ids)
         texts = data.split(split)
         number = len(texts) if sentences is None else min(sentences, len(texts))
         texts = texts.select(range(number))
@@ -115,9 +101,15 @@ class Generation(Task):
             for batch in progress(loader):
                 batch = batch.to(device)
                 reader.read(batch)
-                found = search(model, batch.source, batch.source_lengths)
-                for index, best in zip(batch.indices.tolist(), found, strict=True):
-                    text = data.subwords.target.decode(best[0].tokens, sources[index])
+                found = search(
+                    model,
+                    batch.source,
+                    batch.source_lengths,
+                    return_attention=search.replace_unknown,
+                )
+                for row, index in enumerate(batch.indices.tolist()):
+                    ids = batch.source[row, : int(batch.source_lengths[row])].tolist()
+                    text = hypothesis_text(found[row][0], sources[index], ids, data.subwords)
                     hypotheses[index] = text
         known = references(texts)
         metrics = {**reader.metrics(), **self.scores(hypotheses, known, scores)}
@@ -147,28 +139,37 @@ class Generation(Task):
         sentences: Sequence[str],
         search: Search,
         *,
+        prefixes: Sequence[str] | None = None,
         batch_tokens: int = 4096,
         max_source_length: int | None = None,
         device: torch.device | str = "cpu",
     ) -> list[list[tuple[str, float]]]:
         """For each sentence, in the order given, its hypotheses with their scores.
 
-        An empty sentence has one empty hypothesis of score 0. A sentence longer than
-        ``max_source_length`` subwords is cut there.
+        An empty sentence has one hypothesis of score 0: its prefix, or nothing. A sentence longer
+        than ``max_source_length`` subwords is cut there.
 
         Args:
             model: in evaluation mode.
             subwords: the vocabularies of both sides.
             sentences: one sentence each.
             search: makes the hypotheses.
+            prefixes: a text for each sentence, empty where nothing is given, that its hypotheses
+                begin with, in the pieces that the vocabulary writes it.
             batch_tokens: padded source subwords in a batch.
             max_source_length: in subwords, end of sentence not counted; None: no limit.
             device: where ``model`` is.
         """
-        found: list[list[tuple[str, float]]] = [[("", 0.0)] for _ in sentences]
+        search = search.with_vocabulary(subwords.target.written_ids)
+        begun = [""] * len(sentences) if prefixes is None else prefixes
+        found: list[list[tuple[str, float]]] = [[(prefix, 0.0)] for prefix in begun]
         ids = [
-            _source_ids(subwords.source, sentence, model.copying)[:max_source_length]
+            _ids(subwords.source, sentence, sentence, model.copying)[:max_source_length]
             for sentence in sentences
+        ]
+        given = [
+            _ids(subwords.target, prefix, sentence, model.copying)
+            for prefix, sentence in zip(begun, sentences, strict=True)
         ]
         order = sorted((i for i in range(len(ids)) if ids[i]), key=lambda i: len(ids[i]))
         for members in _batches(order, [len(row) + 1 for row in ids], batch_tokens):
@@ -176,18 +177,27 @@ class Generation(Task):
             source = torch.nn.utils.rnn.pad_sequence(rows, True, PAD_ID).to(device)
             lengths = torch.tensor([len(row) for row in rows], device=device)
             with torch.inference_mode():
-                hypotheses = search(model, source, lengths)
+                hypotheses = search(
+                    model,
+                    source,
+                    lengths,
+                    prefixes=[given[i] for i in members],
+                    return_attention=search.replace_unknown,
+                )
             for i, best in zip(members, hypotheses, strict=True):
-                found[i] = [(subwords.target.decode(h.tokens, sentences[i]), h.score) for h in best]
+                texts = (
+                    hypothesis_text(h, sentences[i], [*ids[i], EOS_ID], subwords) for h in best
+                )
+                found[i] = [(text, h.score) for text, h in zip(texts, best, strict=True)]
         return found
 
 
-def _source_ids(vocabulary: Vocabulary, sentence: str, copying: bool) -> Sequence[int]:
-    """The ids of a sentence, with those of unknown words if they are to be copied."""
-    ids = vocabulary.encode(sentence)
+def _ids(vocabulary: Vocabulary, text: str, source: str, copying: bool) -> Sequence[int]:
+    """The ids of a text, with those of unknown words of ``source`` if they are to be copied."""
+    ids = vocabulary.encode(text)
     if not copying:
         return ids
-    return vocabulary.extended(ids, sentence, vocabulary.unknown_words(sentence))
+    return vocabulary.extended(ids, text, vocabulary.unknown_words(source))
 
 
 def _batches(order: list[int], lengths: list[int], tokens: int) -> Iterator[list[int]]:

@@ -285,6 +285,44 @@ def test_n_best_lists_are_numbered(work: Path) -> None:
     assert float(rows[0][2]) >= float(rows[1][2])
 
 
+def test_samples_go_on_from_prefixes(work: Path) -> None:
+    (work / "source.txt").write_text("the dog sees a cat\nanother line\n\n")
+    (work / "prefixes.txt").write_text("kor ka\n\nonly this\n")
+    options = ["search=sample", "search.n_best=3", "search.max_length=12", "search.top_p=0.9"]
+    files = ["input=source.txt", "prefix=prefixes.txt"]
+    result = command("translate", "checkpoint=run", *files, *options, cwd=work)
+    assert result.returncode == 0, result.stderr
+    rows = [line.split(" ||| ") for line in result.stdout.splitlines()]
+    assert [row[0] for row in rows] == ["1", "1", "1", "2", "2", "2", "3"]
+    assert all(row[1].startswith("kor ka") for row in rows[:3])
+    assert len({row[1] for row in rows[3:6]}) > 1
+    assert rows[6][1] == "only this"
+
+
+def test_prefixes_are_as_many_as_lines(work: Path) -> None:
+    (work / "one.txt").write_text("kor\n")
+    result = command(
+        "translate", "checkpoint=run", "prefix=one.txt", cwd=work, stdin="a line\nanother\n"
+    )
+    assert result.returncode == 1
+    assert "prefix one.txt ends before line 2" in result.stderr
+
+
+def test_an_ensemble_of_twins_translates_as_one_of_them(work: Path) -> None:
+    twins = ["checkpoint=[run,run/checkpoints/best]", 'search.forbid=["<unk>"]']
+    result = command("evaluate", *twins, "search.replace_unknown=true", "output=twins", cwd=work)
+    assert result.returncode == 0, result.stderr
+    assert (work / "twins" / "hypotheses.test.txt").read_bytes() == (
+        work / "run" / "hypotheses.test.txt"
+    ).read_bytes()
+    ours = json.loads((work / "twins" / "metrics.json").read_text())["test"]
+    theirs = json.loads((work / "run" / "metrics.json").read_text())["test"]
+    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+    result = command("evaluate", twins[0], cwd=work)
+    assert result.returncode == 1
+    assert "output=FOLDER" in result.stderr
+
+
 def test_translate_does_not_overwrite_its_input(work: Path) -> None:
     (work / "lines.txt").write_text("one line\n")
     result = command("translate", "checkpoint=run", "input=lines.txt", "output=lines.txt", cwd=work)

@@ -6,7 +6,7 @@ from small_models import TARGET_SIZE, recurrent, transformer
 from torch import Tensor
 
 from seq2seq.mappings import Softmax, Sparsemax
-from seq2seq.models import EncoderDecoder, Recurrent, Transformer
+from seq2seq.models import EncoderDecoder, Ensemble, Recurrent, Transformer
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.search import Beam, Greedy
 
@@ -185,3 +185,19 @@ def test_words_never_seen_are_copied(family: str) -> None:
     unknown = (target[:, 1] >= size).tolist()
     assert sum(unknown) > 10
     assert sum(r for r, u in zip(right, unknown, strict=True) if u) >= 0.95 * sum(unknown)
+
+
+def test_an_ensemble_copies_by_the_mean_of_its_members(
+    source: Tensor, source_lengths: Tensor, target: Tensor
+) -> None:
+    members = [build(mapping="sparsemax") for build in BUILDERS.values()]
+    model = Ensemble(members).eval()
+    logits = model(source, source_lengths, target).logits
+    mean = sum(m(source, source_lengths, target).logits.exp() for m in members) / len(members)
+    torch.testing.assert_close(logits.exp(), mean, **TOLERANCE)
+    assert model.copying
+    together = Beam(3)(model, source, source_lengths)
+    ((alone,),) = Beam(3)(model, source[:1], source_lengths[:1])
+    assert together[0][0].tokens == alone.tokens
+    with pytest.raises(ValueError, match="whether they copy"):
+        Ensemble([members[0], recurrent()])

@@ -57,3 +57,15 @@ def all_translations(
             tuple(row): total for row, total in zip(tokens.tolist(), totals.tolist(), strict=True)
         }
     return found
+
+
+def log_probabilities_of(
+    model: EncoderDecoder, source: Tensor, length: int, tokens: tuple[int, ...]
+) -> list[float]:
+    """Of each token of one translation and of its end, by one pass."""
+    with torch.no_grad():
+        logits = model(
+            source[None, :length], torch.tensor([length]), torch.tensor([[2, *tokens]])
+        ).logits
+    scores = log_probabilities(logits, model.output_mapping, torch.tensor([0, 2]))
+    return scores[0].gather(-1, torch.tensor([*tokens, 3])[:, None]).squeeze(-1).tolist()

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from seq2seq.mappings import Sparsemax
-from seq2seq.models import EncoderDecoder
-from seq2seq.search import Beam, Greedy
+from seq2seq.models import EncoderDecoder, State, Step
+from seq2seq.search import Beam, Greedy, Hypothesis
 from seq2seq.search.length_penalty import LengthPenalty
+from seq2seq.search.vocabulary import log_probabilities
 
 PENALTIES = [("average", 1.0), ("average", 0.0), ("average", 2.0), ("gnmt", 0.6), ("gnmt", -0.5)]
 
@@ -147,7 +148,170 @@ def test_search_leaves_the_model_in_its_mode_and_has_no_dropout(
         assert search(model, source[:0], source_lengths[:0]) == []
 
 
+def test_never_stopping_early_finds_nothing_better_than_the_exact_rule(
+    model: EncoderDecoder, source: Tensor, source_lengths: Tensor
+) -> None:
+    for kind, alpha in PENALTIES:
+        options = {"beam_size": 4, "length_penalty": kind, "alpha": alpha, "n_best": 2}
+        exact, steps = counted(model, source, source_lengths, early_stopping="exact", **options)
+        never, more = counted(model, source, source_lengths, early_stopping="never", **options)
+        assert [[h.tokens for h in row] for row in exact] == [
+            [h.tokens for h in row] for row in never
+        ]
+        assert steps <= more
+        first, fewer = counted(model, source, source_lengths, early_stopping="first", **options)
+        assert fewer <= steps
+        for early, late in zip(first, exact, strict=True):
+            assert early[0].score <= late[0].score
+
+
+def test_the_rules_of_stopping_differ_in_steps(source: Tensor, source_lengths: Tensor) -> None:
+    torch.manual_seed(2)
+    model = BUILDERS["transformer"]().double()
+    with torch.no_grad():
+        model.output.weight[3] *= 0.2
+    options = {"beam_size": 5, "alpha": 0.0, "max_length": 12}
+    rules = ("first", "exact", "never")
+    steps = [
+        counted(model, source, source_lengths, early_stopping=rule, **options)[1] for rule in rules
+    ]
+    assert steps[0] < steps[1] < steps[2]
+
+
+def counted(
+    model: EncoderDecoder, source: Tensor, source_lengths: Tensor, **options: object
+) -> tuple[list[list[Hypothesis]], int]:
+    """What a beam finds, and how many rows the model stepped over for it."""
+    rows = 0
+    step = model.step
+
+    def counting(state: State, token: Tensor, **kind: bool) -> Step:
+        nonlocal rows
+        rows += token.numel()
+        return step(state, token, **kind)
+
+    model.step = counting
+    try:
+        return Beam(**options)(model, source, source_lengths), rows
+    finally:
+        del model.step
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8, 300])
+def test_what_is_said_to_be_complete_is_the_best_of_all(
+    model: EncoderDecoder, source: Tensor, source_lengths: Tensor, size: int
+) -> None:
+    limits = {"max_length_ratio": 0.0, "max_length_offset": 3}
+    said = []
+    for kind, alpha in PENALTIES:
+        penalty = LengthPenalty(kind, alpha)
+        search = Beam(size, kind, alpha, **limits)
+        for row, (found,) in enumerate(search(model, source, source_lengths)):
+            truth = all_translations(model, source[row], int(source_lengths[row]), 3)
+            best = max(
+                float(penalty.score(torch.tensor(total), torch.tensor(len(tokens) + 1.0)))
+                for tokens, total in truth.items()
+            )
+            said.append(found.complete)
+            if found.complete:
+                assert found.score == pytest.approx(best)
+    assert size < 300 or all(said), "a beam of everything drops nothing"
+    assert size > 1 or not all(said)
+
+
+def test_a_small_beam_may_prove_that_it_found_the_best(
+    source: Tensor, source_lengths: Tensor
+) -> None:
+    torch.manual_seed(2)
+    model = BUILDERS["sparse output"]().double()
+    torch.nn.init.normal_(model.output.weight, std=1.0)
+    found = Beam(4, alpha=0.0, max_length=5)(model, source, source_lengths)
+    assert any(row[0].complete for row in found)
+    greedy = Greedy(max_length=5)(model, source, source_lengths)
+    assert not any(row[0].complete for row in greedy)
+
+
+def test_coverage_favors_what_looked_at_all_of_the_source(
+    model: EncoderDecoder, source: Tensor, source_lengths: Tensor
+) -> None:
+    options = {"max_length_ratio": 0.0, "max_length_offset": 3, "alpha": 1.0, "n_best": 3}
+    plain = Beam(128, **options)(model, source, source_lengths)
+    found = Beam(128, coverage=0.7, **options)(model, source, source_lengths, return_attention=True)
+    assert [[h.tokens for h in row] for row in plain] != [[h.tokens for h in row] for row in found]
+    for row, hypotheses in enumerate(found):
+        length = int(source_lengths[row])
+        scores = {}
+        for tokens, total in all_translations(model, source[row], length, 3).items():
+            inputs = torch.tensor([[2, *tokens]])
+            with torch.no_grad():
+                attention = model(
+                    source[row : row + 1, :length],
+                    torch.tensor([length]),
+                    inputs,
+                    return_attention=True,
+                ).attention
+            looked = attention[0].mean((0, 1)).sum(0).tolist()
+            penalty = sum(math.log(min(max(p, 0.01), 1.0)) for p in looked)
+            if total > -math.inf:
+                scores[tokens] = total / (len(tokens) + 1) + 0.7 * penalty
+        best = sorted(scores, key=lambda tokens: -scores[tokens])[:3]
+        assert [tuple(h.tokens) for h in hypotheses] == best or not best
+        for hypothesis in hypotheses if best else ():
+            assert hypothesis.score == pytest.approx(scores[tuple(hypothesis.tokens)], abs=1e-5)
+
+
+def test_groups_are_beams_of_their_own_where_diversity_is_free(
+    model: EncoderDecoder, source: Tensor, source_lengths: Tensor
+) -> None:
+    small = Beam(2, n_best=2)(model, source, source_lengths)
+    groups = Beam(6, n_best=6, groups=3, diversity=0.0)(model, source, source_lengths)
+    for one, many in zip(small, groups, strict=True):
+        assert [h.tokens for h in many][:2] == [h.tokens for h in one]
+        assert len(many) <= 2, "what several groups found is returned once"
+
+
+def test_diverse_groups_choose_other_tokens(
+    model: EncoderDecoder, source: Tensor, source_lengths: Tensor
+) -> None:
+    """Groups of one hypothesis, against the definition: each is greedy under the costs so far."""
+    cost, length = 1.5, 4
+    options = {"beam_size": 3, "n_best": 3, "groups": 3, "diversity": cost, "max_length": length}
+    found = Beam(alpha=0.0, **options)(model, source, source_lengths)
+    for row, hypotheses in enumerate(found):
+        size = int(source_lengths[row])
+        groups: list[list[int]] = [[], [], []]
+        for position in range(length + 1):
+            chosen: list[int] = []
+            for tokens in groups:
+                if 3 in tokens:
+                    continue
+                with torch.no_grad():
+                    logits = model(
+                        source[row : row + 1, :size],
+                        torch.tensor([size]),
+                        torch.tensor([[2, *tokens]]),
+                    ).logits[:, -1]
+                step = log_probabilities(logits, model.output_mapping, torch.tensor([0, 2]))[0]
+                if position == length:
+                    best = 3
+                else:
+                    merit = [float(p) - cost * chosen.count(i) for i, p in enumerate(step)]
+                    best = max(range(len(merit)), key=merit.__getitem__)
+                tokens.append(best)
+                chosen += [best] if best != 3 else []
+        expected = {tuple(tokens[:-1]) for tokens in groups}
+        assert {tuple(h.tokens) for h in hypotheses if h.score > -math.inf} <= expected
+        if not isinstance(model.output_mapping, Sparsemax):
+            assert {tuple(h.tokens) for h in hypotheses} == expected
+
+
 def test_impossible_options_are_refused() -> None:
+    with pytest.raises(ValueError, match="groups=3 does not divide beam_size=5"):
+        Beam(5, groups=3)
+    with pytest.raises(ValueError, match="coverage=-1"):
+        Beam(5, coverage=-1)
+    with pytest.raises(ValueError, match="choose one of exact, first, never"):
+        Beam(5, early_stopping="sometimes")
     with pytest.raises(ValueError, match="n_best=3 has to be between 1 and beam_size=2"):
         Beam(2, n_best=3)
     with pytest.raises(ValueError, match="choose one of average, gnmt"):

@@ -1,0 +1,133 @@
+"""Searches whose hypotheses never meet: each goes on from itself, a token at a time."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seq2seq.models import EncoderDecoder, State
+from seq2seq.search.attention_record import AttentionRecord
+from seq2seq.search.hypothesis import Hypothesis
+from seq2seq.search.limits import Bounds
+from seq2seq.search.search import Search
+
+
+@dataclass
+class Paths:
+    """Hypotheses that still go on.
+
+    Attributes:
+        state: the decoder's, a row a hypothesis.
+        rows: ``[hypotheses]``, their numbers among those of the batch given.
+        bounds: what they have to keep to.
+        tokens: ``[hypotheses, 1 + length]``, bos first.
+        total: ``[hypotheses]``, log-probability.
+        record: of the attention, if asked for.
+    """
+
+    state: State
+    rows: Tensor
+    bounds: Bounds
+    tokens: Tensor
+    total: Tensor
+    record: AttentionRecord | None
+
+    def keep(self, going: Tensor) -> None:
+        """Go on with these hypotheses ``[n]``."""
+        self.state, self.bounds = self.state.keep(going), self.bounds.keep(going)
+        self.rows, self.tokens, self.total = self.rows[going], self.tokens[going], self.total[going]
+        if self.record is not None:
+            self.record.reorder(going)
+
+
+class Single(Search):
+    """Takes one token at every position, until it is eos.
+
+    ``width`` hypotheses of each sentence go their own ways.
+    """
+
+    width = 1
+
+    @abstractmethod
+    def choose(self, step: Tensor, length: int, keys: Tensor) -> Tensor:
+        """Take the next tokens ``[hypotheses]``.
+
+        Args:
+            step: ``[hypotheses, vocabulary]`` log-probabilities.
+            length: tokens before this one.
+            keys: what ``prepare`` gave for these hypotheses.
+        """
+
+    def prepare(self, source: Tensor, source_lengths: Tensor) -> Tensor:
+        """What ``choose`` has to know, ``[sentences · width]``."""
+        return source_lengths
+
+    def search(
+        self,
+        model: EncoderDecoder,
+        source: Tensor,
+        source_lengths: Tensor,
+        bounds: Bounds,
+        attend: bool,
+    ) -> list[list[Hypothesis]]:
+        """See the base class."""
+        distribution = self.distribution(model, source.device)
+        keys = self.prepare(source, source_lengths)
+        paths = self._start(model, source, source_lengths, bounds, attend)
+        found: list[list[Hypothesis]] = [[] for _ in range(source.size(0))]
+        lengths = source_lengths.tolist()
+        while paths.rows.numel():
+            last = paths.tokens[:, -1]
+            logits, paths.state, attention = model.step(paths.state, last, return_attention=attend)
+            if paths.record is not None and attention is not None:
+                paths.record.add(attention)
+            step = distribution(logits, paths.tokens[:, None], paths.bounds).squeeze(1)
+            token = self.choose(step, paths.tokens.size(1) - 1, keys[paths.rows])
+            log_probability = step.gather(1, token[:, None])
+            paths.total = paths.total + log_probability.squeeze(1)
+            # Where a sparse output mapping leaves nothing possible, it ends without hope.
+            end = (token == self.eos_id) | (paths.total == -torch.inf)
+            if end.any():
+                self._finish(paths, end.nonzero().squeeze(-1), lengths, found)
+            paths.tokens = torch.cat([paths.tokens, token[:, None]], dim=1)
+            if end.any():
+                paths.keep((~end).nonzero().squeeze(-1))
+        return [sorted(hypotheses, key=lambda h: -h.score) for hypotheses in found]
+
+    def _start(
+        self,
+        model: EncoderDecoder,
+        source: Tensor,
+        source_lengths: Tensor,
+        bounds: Bounds,
+        attend: bool,
+    ) -> Paths:
+        state = model.start(source, source_lengths)
+        rows = torch.arange(source.size(0) * self.width, device=source.device)
+        if self.width > 1:
+            sentences = rows // self.width
+            state, bounds = state.select(sentences), bounds.keep(sentences)
+        return Paths(
+            state,
+            rows,
+            bounds,
+            tokens=rows.new_full((rows.numel(), 1), self.bos_id),
+            total=torch.zeros(rows.numel(), device=source.device),
+            record=AttentionRecord() if attend else None,
+        )
+
+    def _finish(
+        self, paths: Paths, done: Tensor, source_lengths: list[int], found: list[list[Hypothesis]]
+    ) -> None:
+        """Record these hypotheses, whose tokens end here."""
+        columns = (paths.rows[done], paths.tokens[done, 1:], paths.total[done], done)
+        for row, tokens, total, place in zip(*(c.tolist() for c in columns), strict=True):
+            sentence = row // self.width
+            attention = None
+            if paths.record is not None and paths.record.rows is not None:
+                steps = paths.record.rows[place].tolist()
+                attention = paths.record.read(steps, source_lengths[sentence])
+            found[sentence].append(Hypothesis(tokens, total, total, attention))

@@ -1,0 +1,37 @@
+"""Text of the ids that a search finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seq2seq.data.batch import UNK_ID
+from seq2seq.data.subwords import SubwordPair
+from seq2seq.search import Hypothesis
+
+
+def hypothesis_text(
+    hypothesis: Hypothesis, sentence: str, source: Sequence[int], subwords: SubwordPair
+) -> str:
+    """The text of a hypothesis; with its attention, unknown words are replaced.
+
+    Each is replaced by the word of ``sentence`` that it attends to most, in the mean over layers
+    and heads (Luong et al. 2015b).
+
+    Args:
+        hypothesis: of the search.
+        sentence: the source as text.
+        source: the ids that the model read, end of sentence included.
+        subwords: the vocabularies of both sides.
+    """
+    if hypothesis.attention is None or UNK_ID not in hypothesis.tokens:
+        return subwords.target.decode(hypothesis.tokens, sentence)
+    place = subwords.source.words(source)
+    real = [i for i, word in enumerate(place) if word >= 0]
+    words = sentence.split()
+    attention = hypothesis.attention.float().mean(dim=(0, 1))[:, real]
+    unknown = [
+        words[min(place[real[int(row.argmax())]], len(words) - 1)] if real and words else ""
+        for token, row in zip(hypothesis.tokens, attention[:-1], strict=True)
+        if token == UNK_ID
+    ]
+    return subwords.target.decode(hypothesis.tokens, sentence, unknown)

@@ -1,0 +1,41 @@
+"""Both matrix products of the CPU give the same, and gradients are PyTorch's."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from seq2seq.nn.linear import ONEDNN, Linear, linear
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("shape", [(7,), (5, 7), (2, 5, 7), (0, 7)], ids=str)
+def test_the_product_is_that_of_pytorch(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    x, weight, bias = (torch.randn(*s).to(dtype) for s in (shape, (6, 14), (6,)))
+    with torch.no_grad():
+        for matrix in (weight[:, :7].contiguous(), weight[:, 7:]):
+            torch.testing.assert_close(linear(x, matrix, bias), F.linear(x, matrix, bias))
+            torch.testing.assert_close(linear(x, matrix), F.linear(x, matrix))
+
+
+def test_gradients_flow_where_they_are_wanted() -> None:
+    layer, twin = Linear(7, 6), torch.nn.Linear(7, 6)
+    twin.load_state_dict(layer.state_dict())
+    x = torch.randn(5, 7)
+    for module in (layer, twin):
+        module(x).square().sum().backward()
+    torch.testing.assert_close(layer.weight.grad, twin.weight.grad)
+    torch.testing.assert_close(layer.bias.grad, twin.bias.grad)
+
+
+def test_autocast_decides_the_type() -> None:
+    layer, x = Linear(7, 6), torch.randn(5, 7)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16
+
+
+@pytest.mark.skipif(not ONEDNN, reason="this PyTorch has no oneDNN")
+def test_without_gradients_it_is_onednns() -> None:
+    layer, x = Linear(7, 6), torch.randn(5, 7)
+    with torch.profiler.profile() as profile, torch.inference_mode():
+        layer(x)
+    assert any("_linear_pointwise" in event.key for event in profile.key_averages())

@@ -1,0 +1,51 @@
+"""Text of hypotheses: unknown words take the source word that they attend to."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seq2seq.data.batch import UNK_ID
+from seq2seq.data.subwords import SubwordPair
+from seq2seq.search import Hypothesis
+from seq2seq.tasks.wording import hypothesis_text
+
+SENTENCE = "a small Ωmega sentence"
+
+
+def found(tokens: list[int], looks_at: list[int], source: list[int]) -> Hypothesis:
+    weights = torch.full((len(tokens) + 1, len(source)), 0.1)
+    for row, column in enumerate(looks_at):
+        weights[row, column] = 0.5
+    weights[:, -1] = 0.9  # eos is no word
+    attention: Tensor = weights.expand(2, 3, -1, -1)
+    return Hypothesis(tokens, 0.0, 0.0, attention)
+
+
+def test_an_unknown_word_is_the_source_word_that_it_attends_to(subwords: SubwordPair) -> None:
+    source = [*subwords.source.encode(SENTENCE), 3]
+    words = subwords.source.words(source)
+    small, omega = words.index(1), words.index(2)
+    number = subwords.target.encode("number")[0]
+    tokens = [UNK_ID, number, UNK_ID]
+    hypothesis = found(tokens, [omega, 0, small], source)
+    text = hypothesis_text(hypothesis, SENTENCE, source, subwords)
+    rest = subwords.target.decode([number])
+    assert text.replace(" ", "") == f"Ωmega{rest}small".replace(" ", "")
+    plain = Hypothesis(tokens, 0.0, 0.0)
+    assert "⁇" in hypothesis_text(plain, SENTENCE, source, subwords)
+
+
+def test_known_words_stay_as_they_are(subwords: SubwordPair) -> None:
+    source = [*subwords.source.encode(SENTENCE), 3]
+    tokens = subwords.target.encode("a sentence with words")
+    hypothesis = found(tokens, [0] * len(tokens), source)
+    assert hypothesis_text(hypothesis, SENTENCE, source, subwords) == "a sentence with words"
+
+
+def test_a_text_is_the_piece_that_is_written_so_or_its_pieces(subwords: SubwordPair) -> None:
+    target = subwords.target
+    assert target.written_ids("<unk>") == [UNK_ID]
+    piece = target.pieces([10])[0]
+    assert target.written_ids(piece) == [10]
+    assert target.written_ids("small words") == target.encode("small words")
