@@ -179,6 +179,7 @@ def configuration(*overrides):
     "overrides",
     [
         ["experiment=sick_decomposable"],
+        ["experiment=sick_gru"],
         ["experiment=niculae2017_snli", "attention=fusedmax"],
         ["model=decomposable_attention", "+attention@model.intra_mapping=sparsemax"],
         ["model=decomposable_attention", "+attention@model.reverse_mapping=oscarmax"],
