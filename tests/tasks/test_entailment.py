@@ -79,6 +79,12 @@ def test_loss_is_that_of_every_label(task, data, model):
     assert int(found.tokens) == 5
 
 
+def test_a_loss_of_coverage_is_refused(task, data, model):
+    (batch,) = data.loader("train")
+    with pytest.raises(ValueError, match=r"loss\.coverage is for models that write text"):
+        task.loss(model, batch, SequenceLoss(coverage=1.0))
+
+
 def test_evaluation_is_that_of_each_example(task, data, model):
     model.train()
     evaluation = task.evaluate(model, data, "test", batch_tokens=20)
@@ -144,7 +150,7 @@ def test_labels_that_the_task_does_not_know_are_refused_before_training(tmp_path
 def test_a_corpus_without_labels_is_refused(task, data):
     unlabeled = DatasetDict({"test": Dataset.from_dict({"source": ["a"], "target": ["b"]})})
     with pytest.raises(DataError, match="no column label"):
-        task.open(unlabeled, data.subwords)
+        task.open(unlabeled, data.subwords).loader("test")
 
 
 def test_pretrained_vectors_start_the_embeddings(data, tmp_path):
