@@ -1,9 +1,11 @@
 """Logits that are log-probabilities already, as a mixture of distributions has them."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from seq2seq.mappings import Softmax
 
@@ -44,11 +46,37 @@ class LogProbabilities(Softmax):
             real: ``[batch, length]``, bool.
             smoothing: ε.
         """
-        index = target.where(real, 0)[..., None]
+        loss, plain = _NegativeLogLikelihood.apply(
+            logits, target.where(real, 0)[..., None], real, smoothing, self.vocabulary_size
+        )
+        return loss, plain
+
+
+class _NegativeLogLikelihood(torch.autograd.Function):
+    """Its gradient is written once; that of gathering and averaging apart would be four times."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, index: Tensor, real: Tensor, smoothing: float, size: int
+    ) -> tuple[Tensor, Tensor]:
         surprise = -logits.gather(-1, index).squeeze(-1)
-        loss = surprise.clamp(max=-math.log(EPSILON))
+        highest = -math.log(EPSILON)
+        loss = surprise.clamp(max=highest)
         if smoothing:
-            uniform = -logits[..., : self.vocabulary_size].mean(-1)
-            loss = (1 - smoothing) * loss + smoothing * uniform
-        plain = surprise.detach()
-        return loss.where(real, 0.0).sum(), torch.where(real, plain, 0.0).sum()
+            loss = (1 - smoothing) * loss - smoothing * logits[..., :size].mean(-1)
+        ctx.smoothing, ctx.size, ctx.extra = smoothing, size, logits.size(-1) - size
+        ctx.save_for_backward(index, real, real & (surprise <= highest))
+        plain = surprise.where(real, 0.0).sum()
+        ctx.mark_non_differentiable(plain)
+        return loss.where(real, 0.0).sum(), plain
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        index, real, learns = ctx.saved_tensors
+        share = real * (upstream * (-ctx.smoothing / ctx.size))
+        gradient = share.new_empty(*real.shape, ctx.size + ctx.extra)
+        gradient[..., : ctx.size] = share[..., None]
+        gradient[..., ctx.size :] = 0.0
+        gradient.scatter_add_(-1, index, (learns * (upstream * (ctx.smoothing - 1)))[..., None])
+        return gradient, None, None, None, None

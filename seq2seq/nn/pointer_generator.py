@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping, Softmax
+from seq2seq.nn.copy_mixture import at, log_mixture
 
 
 class CopySource(NamedTuple):
@@ -78,7 +79,7 @@ class PointerGenerator(nn.Module):
 
     def prepare(self, source: Tensor, memory: Tensor) -> CopySource:
         """Read the source ``[batch, source_length]`` and its ``[batch, source_length, size]``."""
-        first = (source[:, :, None] == source[:, None, :]).byte().argmax(-1)
+        first = (source[:, :, None] == source[:, None, :]).view(torch.uint8).argmax(-1)
         words = source - self.vocabulary_size  # below 0: in the vocabulary
         extra = torch.full(
             (source.size(0), max(0, int(words.max()) + 1) if source.numel() else 0),
@@ -115,19 +116,9 @@ class PointerGenerator(nn.Module):
         gate = (self.state(state) + self.input(embedded)).squeeze(-1).to(exact)
         gate = gate + (weights * source.gate[:, None].to(exact)).sum(-1)
         copied = _copied(weights, source.first, F.logsigmoid(-gate))
-        x = logits.to(exact)
         if isinstance(self.mapping.gamma, Tensor) or self.mapping.gamma != 1.0:
-            x = x / self.mapping.gamma
-        shift = (F.logsigmoid(gate) - x.logsumexp(-1))[..., None]
-        mixed = x + shift
-        known = source.ids < self.vocabulary_size
-        places = _at(source.ids.where(known, 0), weights)
-        # log(u + v) = log u + softplus(log v − log u), added once for each word of the source.
-        gain = F.softplus(copied[..., :-1] - x.gather(-1, places) - shift, threshold=40.0)
-        mixed.scatter_add_(-1, places, gain.where(known[:, None], 0.0))
-        if not source.extra.size(1):
-            return mixed
-        return torch.cat([mixed, copied.gather(-1, _at(source.extra, weights))], dim=-1)
+            logits = logits.to(exact) / self.mapping.gamma
+        return log_mixture(logits, F.logsigmoid(gate), copied, source.ids, source.extra)
 
 
 def _copied(weights: Tensor, first: Tensor, log_share: Tensor) -> Tensor:
@@ -136,11 +127,6 @@ def _copied(weights: Tensor, first: Tensor, log_share: Tensor) -> Tensor:
     ``[batch, target_length, source_length + 1]``: the last place stands for no place.
     """
     mass = weights.new_zeros(*weights.shape[:2], weights.size(2) + 1)
-    mass = mass.scatter_add(-1, _at(first, weights), weights)
+    mass = mass.scatter_add(-1, at(first, weights), weights)
     none = mass <= 0
     return (mass.masked_fill(none, 1.0).log() + log_share[..., None]).masked_fill(none, -torch.inf)
-
-
-def _at(places: Tensor, weights: Tensor) -> Tensor:
-    """``[batch, n]``, the same at every target position."""
-    return places[:, None].expand(-1, weights.size(1), -1)

@@ -98,7 +98,8 @@ class ReferenceReader:
         nll = self.totals["nll"] / tokens
         found: dict[str, Any] = {
             "loss": self.totals["loss"] / tokens,
-            # Infinite where a sparse output layer gives some reference token no probability.
+            # Infinite where a sparse output layer, or copying by sparse attention, gives some
+            # reference token no probability.
             "perplexity": math.exp(nll) if nll < 100.0 else math.inf,
             "tokens": tokens,
         }
