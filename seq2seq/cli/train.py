@@ -26,7 +26,7 @@ def train(config: DictConfig) -> None:
     # The long imports (Lightning takes seconds) come after --help and every configuration error.
     import lightning
     from hydra.core.hydra_config import HydraConfig
-    from hydra.utils import instantiate
+    from hydra.utils import get_class, instantiate
     from rich.console import Console
 
     from seq2seq.evaluation.report import metrics_table
@@ -41,14 +41,15 @@ def train(config: DictConfig) -> None:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     check(config)
     task = instantiate(config.task, _convert_="all")
+    task.check_model(get_class(config.model["_target_"]))
     corpus = instantiate(config.data.corpus)
-    data = task.prepare(corpus, **_plain(config.data, "subwords", "cache", "limits"))
+    settings = ("subwords", "filters", "limits", "processes", "cache")
+    data = task.prepare(corpus, **_plain(config.data, *settings))
     batch = _plain(config.data, "batch")["batch"]
     copying = config.model.get("copying", False)
     loader = data.train_loader(seed=config.seed, copying=copying, **batch)
     arguments = task.model_arguments(data.subwords)
     model = instantiate(config.model, **arguments, _convert_="all")
-    task.check_model(model)
     if config.resume is None:
         task.initialize(model, data.subwords, cache=config.data.cache)
     check_lengths(model.max_length, _plain(config.data, "limits")["limits"])
@@ -148,7 +149,7 @@ def _quiet() -> None:
 def _plain(config: DictConfig, *keys: str) -> dict[str, Any]:
     """The configuration, or some of its keys, as plain resolved data."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    return {key: plain[key] for key in keys} if keys else plain
+    return {key: plain[key] for key in keys if key in plain} if keys else plain
 
 
 def _shown(folder: Path) -> str:

@@ -20,6 +20,7 @@ from seq2seq.evaluation.report import reference_lines, value_lines
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
+from seq2seq.tasks.looking import Outcome, look
 from seq2seq.tasks.reading import ReferenceReader, check_alignments, evaluating, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.wording import hypothesis_text
@@ -52,7 +53,7 @@ class Generation(Task):
             names: which scores to compute; None: all.
         """
 
-    def example_scores(
+    def averaged_values(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
     ) -> dict[str, Sequence[float]]:
         """Of the scores that are means over examples, the value of each example; none by default.
@@ -148,7 +149,7 @@ class Generation(Task):
             for source, reference, hypothesis in zip(sources, known[0], hypotheses, strict=True)
         ]
         outputs = {"hypotheses.txt": hypotheses, **reference_lines(known), **reader.outputs()}
-        if scores is None and (values := self.example_scores(hypotheses, known)):
+        if scores is None and (values := self.averaged_values(hypotheses, known)):
             outputs["example_scores.jsonl"] = value_lines(values)
         return Evaluation(metrics, examples, outputs)
 
@@ -162,6 +163,29 @@ class Generation(Task):
     ) -> Iterator[AttentionMap]:
         """While the model reads the references."""
         return reference_maps(model, data, split, number, device)
+
+    def look(
+        self,
+        model: EncoderDecoder,
+        subwords: SubwordPair,
+        sources: Sequence[str],
+        references: Sequence[str] | None,
+        *,
+        search: Search | None = None,
+        **options: Any,
+    ) -> list[Outcome]:
+        """See the base class."""
+        if search is None:
+            raise ValueError(f"{type(self).__name__} needs a search to write text with")
+        return look(model, subwords, sources, references, search, **options)
+
+    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+        """See the base class: each example as a corpus of its own."""
+        name = self.example_score
+        return [
+            float(self.scores([answer], [[text] for text in known], [name])[name]["score"])
+            for answer, *known in zip(answers, *right, strict=True)
+        ]
 
     def generate(
         self,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from matplotlib.patches import Rectangle
 
-from seq2seq.evaluation.figures import attention_heat_map
+from seq2seq.evaluation.figures import attention_heat_map, confusion_heat_map
 
 SOURCE = ["▁the", "▁cat", "s", "<eos>"]
 TARGET = ["▁die", "▁katzen", "<eos>"]
@@ -53,6 +53,15 @@ def test_gold_links_are_hollow_squares_at_their_cells():
     assert not any(square.get_fill() for square in squares)
 
 
+def test_fused_runs_are_framed_from_their_first_to_their_last_word():
+    weights = torch.tensor([[0.25, 0.25, 0.5, 0.0, 0.0], [0.2, 0.2, 0.2, 0.2, 0.2]])
+    panel = attention_heat_map(weights, list("abcde"), list("xy"), runs=True).axes[0]
+    frames = [patch for patch in panel.patches if isinstance(patch, Rectangle)]
+    found = [(f.get_x(), f.get_y(), f.get_width(), f.get_height()) for f in frames]
+    assert found == [(-0.5, -0.5, 2, 1), (-0.5, 0.5, 5, 1)]
+    assert not attention_heat_map(weights, list("abcde"), list("xy")).axes[0].patches
+
+
 def test_layers_and_heads_are_a_grid():
     figure = attention_heat_map(WEIGHTS.expand(2, 3, 3, 4), SOURCE, TARGET)
     names = [panel.get_xlabel() for panel in figure.axes[:6]]
@@ -96,3 +105,15 @@ def test_tokens_must_match_the_attention():
         attention_heat_map(WEIGHTS, SOURCE[:3], TARGET)
     with pytest.raises(ValueError, match="gold link 4-0 lies outside the 4 source"):
         attention_heat_map(WEIGHTS, SOURCE, TARGET, gold=[(4, 0)])
+
+
+def test_confusion_shows_every_count_gold_down_predicted_across():
+    classes = {
+        "yes": {"predicted": {"yes": 1200, "no": 0}},
+        "no": {"predicted": {"yes": 3, "no": 40}},
+    }
+    (panel,) = confusion_heat_map(classes).axes
+    shown = {text.get_position()[::-1]: text.get_text() for text in panel.texts}
+    assert shown == {(0, 0): "1,200", (0, 1): "0", (1, 0): "3", (1, 1): "40"}
+    labels = [tick.get_text() for tick in panel.get_yticklabels()]
+    assert labels == [tick.get_text() for tick in panel.get_xticklabels()] == ["yes", "no"]
