@@ -273,7 +273,7 @@ def prepared(args: argparse.Namespace) -> ParallelData:
     warnings.filterwarnings("ignore", message=".*(enable_nested_tensor|LeafSpec).*")
     config = configuration(args.models[0], args.attention[0], args)
     given: Any = OmegaConf.to_container(config.data, resolve=True)
-    settings = {key: given[key] for key in ("subwords", "limits", "cache")}
+    settings = {key: given[key] for key in ("subwords", "filters", "limits", "cache")}
     return prepare(instantiate(config.data.corpus), **settings)
 
 

@@ -27,6 +27,8 @@ def test_every_module_imports_only_from_floors_below() -> None:
         ("seq2seq.search", ["hydra", "lightning", "datasets", "sentencepiece", "seq2seq.data"]),
         ("seq2seq.tasks.translation", ["lightning", "seq2seq.training"]),
         ("seq2seq.checkpoint", ["lightning", "seq2seq.training"]),
+        ("seq2seq.explore.collecting", ["lightning", "seq2seq.training", "starlette", "plotly"]),
+        ("seq2seq.cli.explore", ["torch", "lightning"]),
         ("seq2seq.cli.train", ["torch", "lightning"]),  # so that --help and mistakes answer at once
     ],
 )

@@ -91,15 +91,24 @@ def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Any:
     unknown = sorted(set(changes) - set(corpus))
     if unknown:
         raise ValueError(f"data.{unknown[0]} is not one of: {', '.join(sorted(set(corpus)))}")
-    if corpus.get("dataset"):
-        raise ValueError(
-            f"the checkpoint's corpus is fetched from {corpus['dataset']!r}; allow it by naming "
-            f"it: data=text data.dataset={corpus['dataset']} …"
-        )
     from seq2seq.checkpoint import build
 
-    kept = {key: value for key, value in corpus.items() if key != "cache_folder"}
-    return build({**kept, **changes})
+    built = build({**_without_places(corpus), **changes})
+    if place := getattr(built, "fetched", None):
+        raise ValueError(
+            f"the checkpoint's corpus is fetched from {place!r}; allow it by choosing the corpus "
+            f"yourself, such as: data=hub data.path={place} …"
+        )
+    return built
+
+
+def _without_places(node: Any) -> Any:
+    """The same without the folders to write to, at any depth."""
+    if isinstance(node, list):
+        return [_without_places(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: _without_places(node[key]) for key in node if key != "cache_folder"}
 
 
 def main() -> None:

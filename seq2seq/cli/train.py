@@ -43,7 +43,8 @@ def train(config: DictConfig) -> None:
     task = instantiate(config.task, _convert_="all")
     task.check_model(get_class(config.model["_target_"]))
     corpus = instantiate(config.data.corpus)
-    data = task.prepare(corpus, **_plain(config.data, "subwords", "cache", "limits"))
+    settings = ("subwords", "filters", "limits", "processes", "cache")
+    data = task.prepare(corpus, **_plain(config.data, *settings))
     batch = _plain(config.data, "batch")["batch"]
     copying = config.model.get("copying", False)
     loader = data.train_loader(seed=config.seed, copying=copying, **batch)
@@ -148,7 +149,7 @@ def _quiet() -> None:
 def _plain(config: DictConfig, *keys: str) -> dict[str, Any]:
     """The configuration, or some of its keys, as plain resolved data."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    return {key: plain[key] for key in keys} if keys else plain
+    return {key: plain[key] for key in keys if key in plain} if keys else plain
 
 
 def _shown(folder: Path) -> str:

@@ -7,16 +7,20 @@ be deleted at any time.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sys
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import xxhash
+from datasets import Dataset
 
 _SYSTEM_FOLDERS = {
     "win32": lambda: Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")),
@@ -36,27 +40,77 @@ def cache_folder(folder: str | Path | None = None) -> Path:
 
 
 def content_key(*parts: Any) -> str:
-    """A name for the given parts (bytes, text, numbers, and lists and mappings of them)."""
+    """A name for the given parts (bytes, arrays, text, numbers, lists and mappings of them)."""
     digest = xxhash.xxh3_128()
     for part in parts:
-        text = part if isinstance(part, bytes) else repr(part).encode("utf-8", "surrogatepass")
-        digest.update(f"{len(text)}:".encode())
-        digest.update(text)
+        data = _bytes(part)
+        digest.update(f"{len(data)}:".encode())
+        digest.update(data)
     return digest.hexdigest()
+
+
+def _bytes(part: Any) -> bytes | memoryview:
+    if isinstance(part, np.ndarray):
+        return np.ascontiguousarray(part).data.cast("B")
+    return part if isinstance(part, bytes) else repr(part).encode("utf-8", "surrogatepass")
 
 
 def column_key(column: pa.ChunkedArray) -> str:
     """Hash of the texts of an Arrow column, whatever its chunks and wherever it is stored."""
+    return _texts_key(column.chunks)
+
+
+def _texts_key(chunks: Iterable[pa.Array]) -> str:
     texts, lengths = xxhash.xxh3_128(), xxhash.xxh3_128()
-    for chunk in column.cast(pa.large_string()).chunks:
+    for chunk in chunks:
         if not len(chunk):
             continue
+        chunk = chunk.cast(pa.large_string())
         _, offsets, data = chunk.buffers()
         starts = memoryview(offsets).cast("q")[chunk.offset : chunk.offset + len(chunk) + 1]
         if data is not None:
             texts.update(memoryview(data)[starts[0] : starts[-1]])
         lengths.update(pa.compute.binary_length(chunk).fill_null(-1).to_numpy().tobytes())
     return texts.hexdigest() + lengths.hexdigest()
+
+
+def texts_key(split: Dataset, column: str, folder: Path) -> str:
+    """`column_key` of the rows of a split, computed once and then remembered by its fingerprint."""
+
+    def compute() -> str:
+        blocks = split.select_columns([column]).with_format("arrow").iter(batch_size=10_000)
+        return _texts_key(chunk for block in blocks for chunk in block[column].chunks)
+
+    return _remembered(folder, content_key("column", split._fingerprint, column), compute)
+
+
+def file_key(path: Path, folder: Path) -> str:
+    """Hash of the content of a file, computed once until the file changes.
+
+    A change shows in its size, time of change or place on the disk, as in git and make; a file
+    changed within the last two seconds is not remembered, since another change might not show.
+    """
+
+    def compute() -> str:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
+
+    stat = path.stat()
+    if time.time_ns() - stat.st_mtime_ns < 2_000_000_000:
+        return compute()
+    name = content_key(
+        "file", str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+    )
+    return _remembered(folder, name, compute)
+
+
+def _remembered(folder: Path, name: str, compute: Callable[[], str]) -> str:
+    path = folder / "keys" / name
+    if path.is_file() and (value := path.read_text("ascii")):
+        return value
+    value = compute()
+    write_atomically(path, value.encode("ascii"))
+    return value
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from seq2seq.data.batch import BOS_ID, EOS_ID, Batch
 from seq2seq.data.cache import content_key
 from seq2seq.data.extended_ids import ExtendedIds
-from seq2seq.data.plan import Plan, epoch_plan, sorted_plan
+from seq2seq.data.mixing import MixedRows
+from seq2seq.data.plan import Plan, Rows, epoch_plan, sorted_plan
 from seq2seq.data.sequences import Sequences, collate
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ class Encoded:
     extended_ids: ExtendedIds | None = None  # where words are to be copied
 
     @property
-    def lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Lengths that the model computes on: x1 … xn eos, and y1 … ym eos."""
+    def lengths(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Lengths that the model computes on: x1 … xn eos, and y1 … ym eos; made at every call."""
         return self.source.lengths + 1, self.target.lengths + 1
 
 
@@ -120,7 +121,7 @@ class TrainLoader:
 
     Args:
         encode: gives the ids for a seed and epoch (others each time where subwords are sampled).
-        rows: rows of the split to train on.
+        rows: rows of the split to train on, or those that each epoch draws.
         tokens: most slots of a batch: sentences × (longest source + longest target), where lengths
             count padding and eos. One sentence above it forms a batch alone.
         key: names the content of the data, to notice when a saved position is of other data.
@@ -137,7 +138,7 @@ class TrainLoader:
     def __init__(
         self,
         encode: Callable[[int, int], Encoded],
-        rows: NDArray[np.int64],
+        rows: Rows | MixedRows,
         tokens: int,
         *,
         key: str = "",
@@ -159,8 +160,9 @@ class TrainLoader:
         self.seed, self.epoch, self.position = seed, 0, 0
         self._planned: tuple[int, int, PlannedBatches] | None = None
         self._length: int | None = None
-        self._key = content_key(key, self._options, rows.tobytes())
-        if varying:
+        content = rows.key if isinstance(rows, MixedRows) else rows
+        self._key = content_key(key, self._options, content)
+        if varying or isinstance(rows, MixedRows):
             self._length = len(self._plan(0)) + len(self._plan(0)) // 100 + 1
             self._planned = None
 
@@ -204,12 +206,15 @@ class TrainLoader:
     def _plan(self, epoch: int) -> PlannedBatches:
         if self._planned is None or self._planned[:2] != (self.seed, epoch):
             encoded = self._encode(self.seed, epoch)
+            rows = self._rows
+            if isinstance(rows, MixedRows):
+                rows = rows.rows(self.seed, epoch)
             plan = epoch_plan(
                 *encoded.lengths,
                 seed=self.seed,
                 epoch=epoch,
                 rank=self._rank,
-                rows=self._rows,
+                rows=rows,
                 batches=self._length,
                 **self._options,  # type: ignore[arg-type]
             )

@@ -9,23 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from datasets import Dataset, DatasetDict
 from numpy.typing import NDArray
 
-from seq2seq.data.cache import cache_folder, column_key, content_key
+from seq2seq.data.cache import cache_folder, content_key, texts_key
 from seq2seq.data.corpora.corpus import Corpus
+from seq2seq.data.encoding import drawn_column, encoded_column
 from seq2seq.data.errors import DataError
 from seq2seq.data.extended_ids import ExtendedIds
+from seq2seq.data.filters import Filters
 from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
-from seq2seq.data.sequences import Sequences
-from seq2seq.data.subwords import SubwordPair, seed_sampling
-from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.mixing import MixedRows, Mixing
+from seq2seq.data.plan import Rows
+from seq2seq.data.subwords import SubwordPair
 from seq2seq.data.vocabulary_building import build_subwords
 
 logger = logging.getLogger(__name__)
 
+SIDES = ("source", "target")
 ENCODING_VERSION = 1  # part of the cache's key: raise it when the same text yields other ids
 
 
@@ -34,6 +36,8 @@ def prepare(
     *,
     subwords: Mapping[str, Any] | None = None,
     limits: Mapping[str, int | None] | None = None,
+    filters: Mapping[str, Any] | None = None,
+    processes: int | None = None,
     labels: Sequence[str] | None = None,
     cache: str | Path | None = None,
 ) -> ParallelData:
@@ -43,17 +47,29 @@ def prepare(
         corpus: the corpus.
         subwords: arguments of `build_subwords`, and `sampling` of `ParallelData`.
         limits: `max_source_length` and `max_target_length` of `ParallelData`.
+        filters: arguments of `Filters`, which training pairs must pass.
+        processes: that turn texts into ids; None for one a core.
         labels: names of the classes, of a corpus that has a column `label`.
         cache: folder to keep subword models and ids in; None for the default place.
     """
     texts = corpus.load()
     if "train" not in texts:
         raise DataError(f"the corpus has no split train, only: {', '.join(texts)}")
+    if filters:
+        train = Filters(**filters).apply(texts["train"], cache_folder(cache))
+        texts = DatasetDict({**texts, "train": train})
     settings = dict(subwords or {})
     sampling = settings.pop("sampling", None)
     pair = build_subwords(texts["train"], **settings, cache_folder=cache)
     data = ParallelData(
-        texts, pair, **(limits or {}), sampling=sampling, labels=labels, cache=cache
+        texts,
+        pair,
+        **(limits or {}),
+        sampling=sampling,
+        mixing=getattr(corpus, "mixing", None),
+        labels=labels,
+        processes=processes,
+        cache=cache,
     )
     data.unlabeled.update(getattr(corpus, "unlabeled", {}))
     return data
@@ -72,6 +88,9 @@ class ParallelData:
         max_target_length: the same for the target side.
         sampling: `alpha` and `nbest` of `Subwords.encode`, to train on segmentations drawn anew
             each epoch; None, or an alpha of None, takes the best one always.
+        mixing: shares of the corpora that the training split's column `corpus` numbers; None
+            trains on every pair once an epoch.
+        processes: that turn texts into ids; None for one a core.
         labels: names of the classes of the column `label`, in the order of their numbers in a
             batch; None: examples have no classes.
         cache: folder to keep the ids in; None for the default place.
@@ -89,6 +108,8 @@ class ParallelData:
         max_source_length: int | None = 256,
         max_target_length: int | None = 256,
         sampling: Mapping[str, Any] | None = None,
+        mixing: Mixing | None = None,
+        processes: int | None = None,
         labels: Sequence[str] | None = None,
         cache: str | Path | None = None,
     ) -> None:
@@ -96,6 +117,7 @@ class ParallelData:
         self.subwords = subwords
         self._limits = (max_source_length, max_target_length)
         self._sampling = dict(sampling or {})
+        self._mixing, self._processes = mixing, processes
         self.labels = None if labels is None else tuple(labels)
         self.unlabeled: dict[str, int] = dict(getattr(corpus, "unlabeled", {}))
         self._cache = cache_folder(cache)
@@ -115,10 +137,18 @@ class ParallelData:
     def encoded(self, name: str) -> Encoded:
         """Both sides of a split as ids, without bos and eos."""
         if name not in self._encoded:
-            keys = self._keys(name)
-            ids = {c: self._ids(name, c, keys[c]) for c in keys}
-            labels = self._label_ids(name)
-            self._encoded[name] = Encoded(ids["source"], ids["target"], labels)
+            ids = {
+                column: encoded_column(
+                    self.split(name),
+                    column,
+                    getattr(self.subwords, column),
+                    self._cache / "ids" / f"{key}.arrow",
+                    processes=self._processes,
+                    title=f"subwords of {name} {column}",
+                )
+                for column, key in self._keys(name).items()
+            }
+            self._encoded[name] = Encoded(ids["source"], ids["target"], self._label_ids(name))
         return self._encoded[name]
 
     def train_loader(
@@ -141,9 +171,10 @@ class ParallelData:
             encoded = self._sampled(seed, epoch) if sampling else self.encoded("train")
             return replace(encoded, extended_ids=extended_ids)
 
+        rows = self._short_rows()
         return TrainLoader(
             encode,
-            self._short_rows(),
+            rows if self._mixing is None else self._mixed(self._mixing, rows),
             tokens,
             key=content_key(*self._keys("train").values()),
             max_sentences=max_sentences,
@@ -180,44 +211,15 @@ class ParallelData:
 
     def _keys(self, name: str) -> dict[str, str]:
         """For each side, the name of its ids in the cache."""
-        table = self.split(name).data
+        split = self.split(name)
         return {
             column: content_key(
-                ENCODING_VERSION, column_key(table[column]), getattr(self.subwords, column).model
+                ENCODING_VERSION,
+                texts_key(split, column, self._cache),
+                getattr(self.subwords, column).model,
             )
-            for column in ("source", "target")
+            for column in SIDES
         }
-
-    def _ids(self, name: str, column: str, key: str) -> Sequences:
-        path = self._cache / "ids" / f"{key}.arrow"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        subwords: Vocabulary = getattr(self.subwords, column)
-
-        def encode(table: pa.Table) -> pa.Table:
-            ids = subwords.encode_batch(table[column].to_pylist())
-            offsets = np.cumsum([0, *map(len, ids)], dtype=np.int32)
-            flat = np.concatenate([np.zeros(0, np.int32), *ids])
-            return pa.table({"ids": pa.ListArray.from_arrays(offsets, flat)})
-
-        def mapped() -> Dataset:
-            texts = self.split(name).select_columns([column]).with_format("arrow")
-            return texts.map(
-                encode,
-                batched=True,
-                batch_size=10_000,
-                remove_columns=[column],
-                cache_file_name=str(path),
-                load_from_cache_file=True,
-                new_fingerprint=key,
-                desc=f"subwords of {name} {column}",
-            )
-
-        try:
-            ids = mapped()
-        except pa.ArrowInvalid:  # the file in the cache is damaged
-            path.unlink(missing_ok=True)
-            ids = mapped()
-        return Sequences.from_arrow(ids.data["ids"])
 
     def _label_ids(self, name: str) -> NDArray[np.int64] | None:
         return None if self.labels is None else label_ids(self.split(name), self.labels, name)
@@ -232,11 +234,12 @@ class ParallelData:
             )
         return ExtendedIds(self.split(split), self.subwords.source)
 
-    def _short_rows(self) -> NDArray[np.int64]:
+    def _short_rows(self) -> Rows:
         encoded = self.encoded("train")
         keep = np.ones(len(encoded.source), dtype=bool)
         for sequences, limit in zip((encoded.source, encoded.target), self._limits, strict=True):
-            keep &= sequences.lengths <= (np.inf if limit is None else limit)
+            if limit is not None:
+                keep &= sequences.lengths <= limit
         if not keep.any():
             raise DataError(
                 f"all {len(keep):,} training pairs are longer than data.limits.max_source_length="
@@ -250,22 +253,29 @@ class ParallelData:
                 f"{len(keep):,}",
                 *self._limits,
             )
-        return np.flatnonzero(keep)
+        return np.flatnonzero(keep).astype(np.int32)
+
+    def _mixed(self, mixing: Mixing, rows: Rows) -> MixedRows:
+        """The rows of each corpus of the mixture."""
+        numbers = self.split("train").data["corpus"].to_numpy()[rows]
+        mixed = MixedRows(mixing, [rows[numbers == k] for k in range(len(mixing.names))])
+        mixed.tell()
+        return mixed
 
     def _sampled(self, seed: int, epoch: int) -> Encoded:
         """The training split with segmentations drawn for this epoch; repeats for the same seed."""
         best = self.encoded("train")
-        drawn = {}
-        for number, column in enumerate(("source", "target")):
-            texts: list[str] = self.split("train")[column][:]
-            subwords: Vocabulary = getattr(self.subwords, column)
-            limit = self._limits[number]
-            seed_sampling([seed, epoch, number])
-            ids = subwords.encode_batch(texts, sample=True, **self._sampling)
-            shortest: Sequences = getattr(best, column)
-            # A drawn segmentation may pass the limit that the best one kept.
-            drawn[column] = Sequences.from_arrays(
-                x if limit is None or len(x) <= limit else shortest[row]
-                for row, x in enumerate(ids)
+        drawn = {
+            column: drawn_column(
+                self.split("train"),
+                column,
+                getattr(self.subwords, column),
+                getattr(best, column),
+                seed=[seed, epoch, number],
+                limit=self._limits[number],
+                sampling=self._sampling,
+                folder=self._cache / "drawn",
             )
+            for number, column in enumerate(SIDES)
+        }
         return Encoded(drawn["source"], drawn["target"], best.labels)

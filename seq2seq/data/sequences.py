@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,28 +17,27 @@ from seq2seq.data.batch import PAD_ID, Batch
 class Sequences:
     """Many id sequences, in chunks of flat ids which may be memory-mapped.
 
+    Nothing is held for a sequence beside what the chunks have: a corpus of any size in mapped files
+    takes a few objects a chunk.
+
     Args:
         values: the ids of each chunk, one sequence after the other, int32.
-        offsets: for each chunk where its sequences begin, and where the last ends, int64.
+        offsets: for each chunk where its sequences begin, and where the last ends, int32 or int64.
     """
 
     def __init__(
-        self, values: Sequence[NDArray[np.int32]], offsets: Sequence[NDArray[np.int64]]
+        self, values: Sequence[NDArray[np.int32]], offsets: Sequence[NDArray[np.integer[Any]]]
     ) -> None:
-        self._values = list(values)
-        self._starts = np.concatenate([np.zeros(0, np.int64), *(o[:-1] for o in offsets)])
+        self._values, self._offsets = list(values), list(offsets)
         self._first_rows = np.cumsum([0, *(len(o) - 1 for o in offsets)])
-        self.lengths: NDArray[np.int64] = np.concatenate(
-            [np.zeros(0, np.int64), *(np.diff(o) for o in offsets)]
-        )
 
     @classmethod
     def from_arrow(cls, column: pa.ChunkedArray) -> Sequences:
-        """A view of an Arrow column of lists of int32; the ids stay where they are."""
+        """A view of an Arrow column of lists of int32; ids and offsets stay where they are."""
         chunks = [chunk for chunk in column.chunks if len(chunk)]
         return cls(
             [chunk.values.to_numpy(zero_copy_only=True) for chunk in chunks],
-            [chunk.offsets.to_numpy().astype(np.int64) for chunk in chunks],
+            [chunk.offsets.to_numpy(zero_copy_only=True) for chunk in chunks],
         )
 
     @classmethod
@@ -48,43 +48,54 @@ class Sequences:
         return cls([flat], [np.cumsum([0, *map(len, arrays)], dtype=np.int64)])
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return int(self._first_rows[-1])
 
     def __getitem__(self, row: int) -> NDArray[np.int32]:
-        chunk = int(np.searchsorted(self._first_rows, row, side="right")) - 1
-        start = self._starts[row]
-        return self._values[chunk][start : start + self.lengths[row]]
+        return self._some(np.array([row]))[0]
+
+    @property
+    def lengths(self) -> NDArray[np.int32]:
+        """The length of each sequence; four bytes each, made anew at every call."""
+        lengths = np.empty(len(self), np.int32)
+        for first, offsets in zip(self._first_rows, self._offsets, strict=False):
+            np.subtract(
+                offsets[1:], offsets[:-1], out=lengths[first : first + len(offsets) - 1],
+                casting="same_kind",
+            )  # fmt: skip
+        return lengths
 
     def padded(
-        self, rows: NDArray[np.int64], before: Sequence[int] = (), after: Sequence[int] = ()
+        self, rows: NDArray[np.integer[Any]], before: Sequence[int] = (), after: Sequence[int] = ()
     ) -> tuple[Tensor, Tensor]:
         """The sequences of some rows with ids put before and after each, and padding.
 
         Returns:
             ids [len(rows), longest] int64 and lengths [len(rows)] int64.
         """
+        sequences = self._some(rows)
         extra = len(before) + len(after)
-        lengths = self.lengths[rows] + extra
+        lengths = np.array([len(sequence) for sequence in sequences], np.int64) + extra
         ids = np.full((len(rows), int(lengths.max())), PAD_ID, dtype=np.int64)
         columns = np.arange(ids.shape[1])
         inner = (columns >= len(before)) & (columns < (lengths - len(after))[:, None])
-        ids[inner] = self._concatenated(rows)
+        ids[inner] = np.concatenate(sequences)
         ids[:, : len(before)] = before
         for k, token in enumerate(after):
             ids[np.arange(len(rows)), lengths - len(after) + k] = token
         return torch.from_numpy(ids), torch.from_numpy(lengths)
 
-    def _concatenated(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
+    def _some(self, rows: NDArray[np.integer[Any]]) -> list[NDArray[np.int32]]:
         chunks = np.searchsorted(self._first_rows, rows, side="right") - 1
-        starts = self._starts[rows]
-        pieces = zip(
-            chunks.tolist(), starts.tolist(), (starts + self.lengths[rows]).tolist(), strict=True
-        )
-        return np.concatenate([self._values[chunk][a:b] for chunk, a, b in pieces])
+        places = rows - self._first_rows[chunks]
+        found = []
+        for chunk, place in zip(chunks.tolist(), places.tolist(), strict=True):
+            start, stop = self._offsets[chunk][place : place + 2]
+            found.append(self._values[chunk][start:stop])
+        return found
 
 
 def collate(
-    source: Sequences, target: Sequences, rows: NDArray[np.int64], *, bos: int, eos: int
+    source: Sequences, target: Sequences, rows: NDArray[np.integer[Any]], *, bos: int, eos: int
 ) -> Batch:
     """The batch of the given rows of a split."""
     source_ids, source_lengths = source.padded(rows, after=[eos])

@@ -15,7 +15,7 @@ from datasets import Dataset
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import column_key, content_key
+from seq2seq.data.cache import content_key, texts_key
 from seq2seq.data.errors import DataError
 from seq2seq.data.subwords import SubwordPair, Subwords
 
@@ -25,7 +25,6 @@ TRAINING_VERSION = 1  # part of the cache's key: raise it when the same settings
 KINDS = ("unigram", "bpe")
 NORMALIZATIONS = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity")
 LOWERCASED = {rule: rule.removesuffix("_cf") + "_cf" for rule in NORMALIZATIONS[:4]}
-MOST_SENTENCES = 2_000_000  # drawn from larger corpora: more cost hours and change little
 
 
 def train_subwords(
@@ -38,6 +37,7 @@ def train_subwords(
     byte_fallback: bool = True,
     lowercase: bool = False,
     normalization: str = "nmt_nfkc",
+    most_sentences: int = 500_000,
     seed: int = 0,
     cache_folder: str | Path | None = None,
 ) -> SubwordPair:
@@ -55,7 +55,9 @@ def train_subwords(
         byte_fallback: write unknown characters as bytes, so that nothing is unknown.
         lowercase: fold the case, in training and in every later use.
         normalization: "nmt_nfkc", "nfkc" or "identity", or the former with "_cf" (case folded).
-        seed: draws the sentences to train on from a corpus of more than two million.
+        most_sentences: train on so many, drawn from the sentences of a larger corpus (of both sides
+            if joint). Unigram training takes about 20 bytes a character.
+        seed: draws them.
         cache_folder: where to keep the models; None for the default place.
     """
     settings = {
@@ -64,6 +66,7 @@ def train_subwords(
         "character_coverage": character_coverage,
         "byte_fallback": byte_fallback,
         "normalization_rule_name": _rule(normalization, lowercase),
+        "input_sentence_size": most_sentences,
     }
     sides = [["source", "target"]] if joint else [["source"], ["target"]]
     models = [_cached_model(split, side, settings, seed, cache_folder) for side in sides]
@@ -94,11 +97,12 @@ def _cached_model(
     seed: int,
     cache_folder: str | Path | None,
 ) -> Subwords:
-    keys = [column_key(split.data[column]) for column in columns]
+    folder = default_cache_folder(cache_folder)
+    keys = [texts_key(split, column, folder) for column in columns]
     key = content_key(
         TRAINING_VERSION, sentencepiece.__version__, keys, sorted(settings.items()), seed
     )
-    path = default_cache_folder(cache_folder) / "subwords" / f"{key}.model"
+    path = folder / "subwords" / f"{key}.model"
     if path.exists():
         return Subwords.load(path)
     logger.info("training %s subwords on %s", settings["model_type"], " and ".join(columns))
@@ -131,7 +135,6 @@ def _train(texts: Iterable[str], settings: dict[str, Any], seed: int) -> bytes:
             bos_id=BOS_ID,
             eos_id=EOS_ID,
             hard_vocab_limit=False,
-            input_sentence_size=MOST_SENTENCES,
             shuffle_input_sentence=True,
             num_threads=4,  # the model depends on it: never the number of cores
             minloglevel=2,

@@ -32,7 +32,9 @@ KINDS = {
     "unigram": _SENTENCEPIECE,
     "bpe": _SENTENCEPIECE,
     "word": Kind(
-        count_words, Words, ("kind", "character_coverage", "byte_fallback", "normalization", "seed")
+        count_words,
+        Words,
+        ("kind", "character_coverage", "byte_fallback", "normalization", "most_sentences", "seed"),
     ),
 }
 

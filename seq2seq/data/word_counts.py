@@ -10,7 +10,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import column_key, content_key
+from seq2seq.data.cache import content_key, texts_key
 from seq2seq.data.errors import DataError
 from seq2seq.data.subwords import SubwordPair
 from seq2seq.data.tokenizers import TOKENIZERS, WHITESPACE
@@ -66,9 +66,10 @@ def _cached(
     settings: tuple[int, int, bool, str],
     cache_folder: str | Path | None,
 ) -> Words:
-    keys = [column_key(split.data[column]) for column in columns]
+    folder = default_cache_folder(cache_folder)
+    keys = [texts_key(split, column, folder) for column in columns]
     key = content_key(COUNTING_VERSION, keys, settings)
-    path = default_cache_folder(cache_folder) / "words" / f"{key}.json"
+    path = folder / "words" / f"{key}.json"
     if path.exists():
         return Words.load(path)
     logger.info("counting the words of %s", " and ".join(columns))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ _CELL = 0.30  # inches
 _LABEL_SIZE = 9.0  # points, in a cell of full size
 _MAXIMUM_SIDE = 30.0  # inches of cells in one direction; longer sentences get smaller cells
 _GOLD_COLOR = "#d1495b"
+_RUN_COLOR = "#b3560a"
 _GRID_COLOR = "#ececec"
 
 
@@ -47,6 +49,7 @@ def attention_heat_map(
     target_tokens: Sequence[str],
     *,
     gold: Iterable[tuple[int, int]] = (),
+    runs: bool = False,
     title: str | None = None,
     maximum: float = 1.0,
 ) -> Figure:
@@ -61,6 +64,7 @@ def attention_heat_map(
         source_tokens: words or subwords across; any text.
         target_tokens: words or subwords down.
         gold: (source, target) links drawn as hollow squares.
+        runs: whether to outline fused runs: neighbors of exactly equal weight that is not 0.
         title: stands above the figure.
         maximum: the weight of the darkest color; the same for all figures, so that they compare.
 
@@ -88,6 +92,8 @@ def attention_heat_map(
         for head in range(heads):
             panel = panels[layer, head]
             _draw_panel(panel, weights[layer, head], links, maximum)
+            if runs:
+                _outline_runs(panel, weights[layer, head])
             _label(panel, source if layer == 0 else [], target if head == 0 else [], cell)
             if layers * heads > 1:
                 panel.set_xlabel(f"layer {layer + 1} · head {head + 1}", fontsize=_LABEL_SIZE)
@@ -132,13 +138,15 @@ def _draw_panel(
     panel: Axes, weights: np.ndarray, links: Sequence[tuple[int, int]], maximum: float
 ) -> None:
     rows, columns = weights.shape
-    panel.imshow(
+    panel.pcolormesh(  # squares that are vectors in a PDF, where an image would be pixels
+        np.arange(columns + 1) - 0.5,
+        np.arange(rows + 1) - 0.5,
         np.ma.masked_equal(weights, 0.0),
         cmap=_colors(),
         norm=Normalize(0, maximum),
-        interpolation="nearest",
-        aspect="equal",
     )
+    panel.set_aspect("equal")
+    panel.invert_yaxis()
     panel.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
     panel.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
     panel.grid(which="minor", color=_GRID_COLOR, linewidth=0.6)
@@ -153,6 +161,17 @@ def _draw_panel(
         square = Rectangle((source - 0.4, target - 0.4), 0.8, 0.8, fill=False)
         square.set(edgecolor=_GOLD_COLOR, linewidth=1.4, clip_on=False)
         panel.add_patch(square)
+
+
+def _outline_runs(panel: Axes, weights: np.ndarray) -> None:
+    """A frame around each stretch of two or more equal weights that are not 0."""
+    for row, values in enumerate(weights):
+        edges = [0, *(np.flatnonzero(np.diff(values)) + 1), len(values)]
+        for first, end in pairwise(edges):
+            if values[first] > 0 and end - first > 1:
+                frame = Rectangle((first - 0.5, row - 0.5), end - first, 1, fill=False)
+                frame.set(edgecolor=_RUN_COLOR, linewidth=1.2, clip_on=False, zorder=3)
+                panel.add_patch(frame)
 
 
 def _draw_scale(figure: Figure, panels: np.ndarray, maximum: float) -> None:
@@ -170,6 +189,8 @@ def _draw_scale(figure: Figure, panels: np.ndarray, maximum: float) -> None:
     bar.set_label("weight (white: exactly 0)", fontsize=_LABEL_SIZE)
     bar.ax.tick_params(labelsize=_LABEL_SIZE - 1, length=2)
     bar.outline.set_visible(False)
+    if bar.solids is not None:
+        bar.solids.set_rasterized(False)
 
 
 def _label(panel: Axes, source: Sequence[str], target: Sequence[str], cell: float) -> None:

@@ -82,6 +82,11 @@ class Constrained(Mapping):
         super().__init__(omega, gamma, dim, others=[(FERTILITY, fertility)], **learning)
         self.fertility: float | Tensor
 
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """Where the value of each parameter may lie."""
+        return {FERTILITY.name: FERTILITY, **super().domains}
+
     @staticmethod
     @abstractmethod
     def solve(values: Tensor, valid: Tensor, upper: Tensor) -> Tensor:

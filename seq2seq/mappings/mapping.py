@@ -242,6 +242,13 @@ class Mapping(nn.Module):
             )
         self.gamma = torch.full_like(held, gamma, requires_grad=False)  # others may share the old
 
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """Where the value of each parameter may lie."""
+        omega = self._omega.domain
+        found = [GAMMA] if omega is None or omega.name not in self._names else [omega, GAMMA]
+        return {domain.name: domain for domain in found}
+
     def tensors(self) -> dict[str, Tensor]:
         """The parameters that are tensors, now: what is learned, set from outside, or given so."""
         values = {name: getattr(self, name) for name in self._names}

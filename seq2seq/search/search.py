@@ -79,13 +79,12 @@ class Search(ABC):
             min_length_ratio, min_length, max_length_ratio, max_length_offset, max_length
         )
         self.no_repeat_ngram = no_repeat_ngram
-        self.forbid = [item if isinstance(item, int | str) else list(item) for item in forbid]
         self.replace_unknown = replace_unknown
         self.pad_id, self.bos_id, self.eos_id = pad_id, bos_id, eos_id
-        if any(item in (eos_id, [eos_id]) for item in self.forbid):
-            raise ValueError(
-                f"forbid={list(forbid)} forbids the end of the sentence; use min_length"
-            )
+        if isinstance(forbid, str):
+            raise ValueError(f"forbid={forbid!r} has to be a list: forbid=[{forbid!r}]")
+        self.forbid = [item if isinstance(item, int | str) else list(item) for item in forbid]
+        self._check_forbidden()
 
     def with_vocabulary(self, ids: Callable[[str], Sequence[int]]) -> Self:
         """The same search, with the texts of ``forbid`` as the ids that a vocabulary writes them.
@@ -98,7 +97,16 @@ class Search(ABC):
         if [] in found.forbid:
             text = self.forbid[found.forbid.index([])]
             raise ValueError(f"forbid: the vocabulary writes {text!r} with no ids; leave it out")
+        found._check_forbidden()
         return found
+
+    def _check_forbidden(self) -> None:
+        if [] in self.forbid:
+            raise ValueError(f"forbid={self.forbid} holds an empty sequence; leave it out")
+        if any(item in (self.eos_id, [self.eos_id]) for item in self.forbid):
+            raise ValueError(
+                f"forbid={self.forbid} forbids the end of the sentence; use min_length"
+            )
 
     def __call__(
         self,
@@ -167,22 +175,32 @@ class Search(ABC):
         if self.no_repeat_ngram:
             constraints.append(NoRepeatedNgram(self.no_repeat_ngram))
         constraints += [Ends(self.eos_id), Prefix()]
-        return Distribution(model, torch.tensor(ids, device=device), constraints)
+        largest = max([*ids, *(token for sequence in sequences for token in sequence)])
+        return Distribution(model, torch.tensor(ids, device=device), constraints, largest)
 
 
 class Distribution:
     """The next token's log-probabilities, over what may be emitted, under all constraints."""
 
     def __init__(
-        self, model: EncoderDecoder, forbidden: Tensor, constraints: Sequence[Constraint]
+        self,
+        model: EncoderDecoder,
+        forbidden: Tensor,
+        constraints: Sequence[Constraint],
+        largest: int,
     ) -> None:
         self.model, self.forbidden, self.constraints = model, forbidden, constraints
+        self.largest = largest
 
     def __call__(self, logits: Tensor, tokens: Tensor, bounds: Bounds) -> Tensor:
         """``[sentences · width, vocabulary]`` → ``[sentences, width, vocabulary]``.
 
         ``tokens`` ``[sentences, width, 1 + length]`` are the hypotheses so far.
         """
+        if self.largest >= logits.size(-1):
+            raise ValueError(
+                f"forbid: there is no id {self.largest}, the model has {logits.size(-1)}"
+            )
         step = log_probabilities(logits, self.model.output_mapping, self.forbidden)
         step = step.unflatten(0, tokens.shape[:2])
         for constraint in self.constraints:

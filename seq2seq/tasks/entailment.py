@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from datasets import Dataset
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
@@ -27,6 +29,7 @@ from seq2seq.evaluation.figures import confusion_heat_map
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
+from seq2seq.tasks.looking import Outcome, ids, look_of, pairs
 from seq2seq.tasks.reading import evaluating
 from seq2seq.tasks.task import Progress, Task, silent
 
@@ -51,6 +54,8 @@ class Entailment(Task):
     use = r"printf 'premise\thypothesis\n' | seq2seq-predict"
     monitor = "accuracy"
     validation_scores = ("accuracy", "macro_f1")
+    example_score = "accuracy"
+    sides = ("premise", "hypothesis")
 
     def __init__(self, labels: Sequence[str] = LABELS, embeddings: str | Path | None = None):
         self.labels = tuple(labels)
@@ -61,11 +66,21 @@ class Entailment(Task):
         corpus: Corpus,
         *,
         subwords: dict[str, Any] | None = None,
+        filters: dict[str, Any] | None = None,
         limits: dict[str, int | None] | None = None,
+        processes: int | None = None,
         cache: str | Path | None = None,
     ) -> ParallelData:
         """See the base class; checks all labels."""
-        data = prepare(corpus, subwords=subwords, limits=limits, labels=self.labels, cache=cache)
+        data = prepare(
+            corpus,
+            subwords=subwords,
+            filters=filters,
+            limits=limits,
+            labels=self.labels,
+            processes=processes,
+            cache=cache,
+        )
         for split in data.splits:
             label_ids(data.split(split), self.labels, split)
         return data
@@ -205,6 +220,51 @@ class Entailment(Task):
                         weights[row, :, :, : len(looking), : len(premise)].float().cpu(),
                     )
         yield from (maps[index] for index in sorted(maps))
+
+    def look(
+        self,
+        model: PairClassifier,
+        subwords: SubwordPair,
+        sources: Sequence[str],
+        references: Sequence[str] | None,
+        *,
+        search: Any = None,
+        batch_tokens: int = 4096,
+        max_length: int = 512,
+        device: torch.device | str = "cpu",
+    ) -> list[Outcome]:
+        """See the base class; references are hypotheses, and answers labels."""
+        if references is None:
+            raise ValueError("an answer needs both sentences: give a hypothesis too")
+        found: dict[int, Outcome] = {}
+        with evaluating(model):
+            for batch in pairs(model, subwords, sources, references, batch_tokens, max_length):
+                result = read(model, batch.to(device), return_attention=True)
+                assert result.attention is not None
+                probabilities = _probabilities(model, result)
+                for row, index in enumerate(batch.indices.tolist()):
+                    look = look_of(
+                        subwords, sources[index], *ids(batch, row), result.attention[row]
+                    )
+                    if look.weights.size(2) == 1:  # of the hypothesis as a whole
+                        look = replace(look, target=["hypothesis"], target_words=[-1])
+                    best = probabilities[row].argmax()
+                    found[index] = Outcome(
+                        self.labels[int(best)],
+                        float(probabilities[row, best].log()),
+                        {"reading": look},
+                    )
+        return [found[index] for index in range(len(sources))]
+
+    def right_answers(self, texts: Dataset) -> list[list[str]]:
+        """The labels, as the task writes them."""
+        names = {label.lower(): label for label in self.labels}
+        return [[names[label.lower()] for label in texts["label"]]]
+
+    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+        """100 for a right answer, 0 for a wrong one."""
+        (labels,) = right
+        return [100.0 * (a == b) for a, b in zip(answers, labels, strict=True)]
 
     def predict(
         self,

@@ -18,6 +18,7 @@ from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
+from seq2seq.tasks.looking import Outcome, look
 from seq2seq.tasks.reading import ReferenceReader, evaluating, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.wording import hypothesis_text
@@ -131,6 +132,29 @@ class Generation(Task):
     ) -> Iterator[AttentionMap]:
         """While the model reads the references."""
         return reference_maps(model, data, split, number, device)
+
+    def look(
+        self,
+        model: EncoderDecoder,
+        subwords: SubwordPair,
+        sources: Sequence[str],
+        references: Sequence[str] | None,
+        *,
+        search: Search | None = None,
+        **options: Any,
+    ) -> list[Outcome]:
+        """See the base class."""
+        if search is None:
+            raise ValueError(f"{type(self).__name__} needs a search to write text with")
+        return look(model, subwords, sources, references, search, **options)
+
+    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+        """See the base class: each example as a corpus of its own."""
+        name = self.example_score
+        return [
+            float(self.scores([answer], [[text] for text in known], [name])[name]["score"])
+            for answer, *known in zip(answers, *right, strict=True)
+        ]
 
     def generate(
         self,

@@ -9,7 +9,7 @@ from seq2seq.data.corpora.corpus import references
 from seq2seq.data.parallel import ParallelData
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.evaluation.novelty import output_summary
-from seq2seq.evaluation.rouge import ORDERS, PROTOCOLS, Protocol, rouge_scores
+from seq2seq.evaluation.rouge import ORDERS, PROTOCOLS, Protocol, rouge_scores, sentence_rouge
 from seq2seq.tasks.generation import Generation
 
 
@@ -24,6 +24,7 @@ class Summarization(Generation):
 
     monitor = "rouge_l"
     validation_scores = tuple(ORDERS)
+    example_score = "rouge_l"
 
     def __init__(self, rouge: Protocol = PROTOCOLS["gigaword"], lead_words: int = 8) -> None:
         if lead_words < 1:
@@ -39,6 +40,11 @@ class Summarization(Generation):
         """See the base class; ROUGE-1, ROUGE-2, ROUGE-L with 95 % confidence intervals."""
         found = rouge_scores(hypotheses, references, self.rouge)
         return {name: found[name] for name in (names or found)}
+
+    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+        """See the base class; in percent."""
+        column = [*ORDERS].index(self.example_score)
+        return (100 * sentence_rouge(answers, right, self.rouge)[:, column]).tolist()
 
     def lead(self, source: str) -> str:
         """The baseline's output for a sentence."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from datasets import Dataset
 from torch import nn
 
 from seq2seq.data.batch import Batch
-from seq2seq.data.corpora.corpus import Corpus
+from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.parallel import ParallelData, prepare
 from seq2seq.data.subwords import SubwordPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
+from seq2seq.tasks.looking import Outcome
 
 Progress = Callable[[Iterable[Batch]], Iterable[Batch]]
 
@@ -36,6 +38,8 @@ class Task(ABC):
         monitor: the score that tells which checkpoint is best, unless the user names another.
         validation_scores: the scores of a validation; a test may take more.
         lower_is_better: measures that fall as a model improves.
+        example_score: the score that single examples are compared by.
+        sides: what the two texts of an example are called.
         use: the command that a trained model is used by; ``checkpoint=`` follows.
         searches: whether it writes text, which a search finds.
     """
@@ -44,6 +48,8 @@ class Task(ABC):
     monitor: ClassVar[str]
     validation_scores: ClassVar[tuple[str, ...]]
     lower_is_better: ClassVar[tuple[str, ...]] = ("loss", "perplexity")
+    example_score: ClassVar[str]
+    sides: ClassVar[tuple[str, str]] = ("source", "reference")
     use: ClassVar[str]
     searches: ClassVar[bool] = False
 
@@ -57,11 +63,20 @@ class Task(ABC):
         corpus: Corpus,
         *,
         subwords: dict[str, Any] | None = None,
+        filters: dict[str, Any] | None = None,
         limits: dict[str, int | None] | None = None,
+        processes: int | None = None,
         cache: str | Path | None = None,
     ) -> ParallelData:
         """The corpus of a new run, with vocabularies made of its training split."""
-        return prepare(corpus, subwords=subwords, limits=limits, cache=cache)
+        return prepare(
+            corpus,
+            subwords=subwords,
+            filters=filters,
+            limits=limits,
+            processes=processes,
+            cache=cache,
+        )
 
     def open(
         self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
@@ -146,3 +161,45 @@ class Task(ABC):
         device: torch.device | str = "cpu",
     ) -> Iterator[AttentionMap]:
         """Attention over the first ``number`` examples of a split."""
+
+    def look(
+        self,
+        model: Any,
+        subwords: SubwordPair,
+        sources: Sequence[str],
+        references: Sequence[str] | None,
+        *,
+        search: Any = None,
+        batch_tokens: int = 4096,
+        max_length: int = 512,
+        device: torch.device | str = "cpu",
+    ) -> list[Outcome]:
+        """What the model makes of single texts, and where it looks; for ``seq2seq-explore``.
+
+        Args:
+            model: left in the mode in which it came.
+            subwords: the vocabularies of both sides.
+            sources: one text each.
+            references: as many texts, or None.
+            search: makes the hypotheses, where the task writes text.
+            batch_tokens: padded subwords in a batch.
+            max_length: texts are cut after so many subwords.
+            device: where ``model`` is.
+
+        Raises:
+            ValueError: if the task cannot tell.
+        """
+        raise ValueError(f"{type(self).__name__} does not tell where a model looks in single texts")
+
+    def right_answers(self, texts: Dataset) -> list[list[str]]:
+        """What the answers are scored against: one list a set, each as long as ``texts``."""
+        return references(texts)
+
+    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+        """The ``example_score`` of each answer.
+
+        Args:
+            answers: one text an example.
+            right: one list a set of right answers, each as long as ``answers``.
+        """
+        raise ValueError(f"{type(self).__name__} does not score single texts")

@@ -14,6 +14,7 @@ class Translation(Generation):
 
     monitor = "bleu"
     validation_scores = ("bleu", "chrf")  # TER takes longer than all the rest
+    example_score = "chrf"  # which single sentences are long enough for
     lower_is_better = (*Generation.lower_is_better, "ter")
 
     def scores(

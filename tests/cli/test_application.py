@@ -11,7 +11,7 @@ import pytest
 
 from seq2seq.cli.application import config_folder, suggestions
 
-COMMANDS = ("train", "evaluate", "translate")
+COMMANDS = ("train", "evaluate", "translate", "explore")
 
 
 def command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -113,7 +113,7 @@ def test_tab_completion_offers_the_options_of_a_group(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("name", ["evaluate", "translate"])
+@pytest.mark.parametrize("name", ["evaluate", "translate", "explore"])
 def test_a_missing_checkpoint_is_told_in_one_message(name: str, tmp_path: Path) -> None:
     result = command(name, "checkpoint=nowhere", cwd=tmp_path)
     assert result.returncode == 1

@@ -336,17 +336,23 @@ def test_a_strangers_checkpoint_fetches_nothing_and_writes_nowhere(work: Path) -
     config = yaml.safe_load(path.read_text())
     planted = work / "planted"
     config["data"]["cache"] = str(planted)
-    config["data"]["corpus"] = {
-        "_target_": "seq2seq.data.corpora.text.Text",
-        "dataset": "json",
-        "dataset_options": {"data_files": "http://127.0.0.1:9/secret"},
+    fetched = {
+        "_target_": "seq2seq.data.corpora.hub.Hub",
+        "path": "json",
+        "options": {"data_files": "http://127.0.0.1:9/secret"},
         "cache_folder": str(planted),
     }
-    path.write_text(yaml.safe_dump(config))
-    result = command("evaluate", "checkpoint=stranger", cwd=work)
-    assert result.returncode == 1
-    assert "allow it by naming it" in result.stderr
-    assert not planted.exists()
+    hidden = {
+        "_target_": "seq2seq.data.corpora.mixture.Mixture",
+        "corpora": {"inner": {"corpus": fetched}},
+    }
+    for corpus in (fetched, hidden):
+        config["data"]["corpus"] = corpus
+        path.write_text(yaml.safe_dump(config))
+        result = command("evaluate", "checkpoint=stranger", cwd=work)
+        assert result.returncode == 1
+        assert "is fetched from 'json'; allow it by choosing the corpus" in result.stderr
+        assert not planted.exists()
 
 
 def test_max_time_ends_with_a_tested_checkpoint(work: Path) -> None:

@@ -57,6 +57,12 @@ def test_wheel_holds_every_configuration_file(wheel: Path) -> None:
     assert inside == {str(path.relative_to(configs)) for path in configs.rglob("*.yaml")}
 
 
+def test_wheel_holds_the_parts_of_the_page(wheel: Path) -> None:
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    parts = (REPOSITORY / "seq2seq" / "explore" / "page").iterdir()
+    assert {f"seq2seq/explore/page/{path.name}" for path in parts} <= inside
+
+
 def test_trains_and_translates_from_an_empty_folder(commands: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": ""}
     where = subprocess.run(

@@ -59,9 +59,34 @@ def test_text_takes_several_references(files):
     }
 
 
+def test_a_mixture_takes_any_corpora_of_this_group_by_name(files, tmp_path):
+    config = data(
+        "+data=mixture",
+        "+data@data.corpora.mine=text",
+        f"data.corpora.mine.train={files}/a.tsv",
+        f"data.corpora.mine.validation={files}/a.tsv",
+        "data.corpora.mine.source_language=English",
+        "+data@data.corpora.hub=hub",
+        "data.corpora.hub.path=json",
+        "data.corpora.hub.validation=null",
+        "data.corpora.hub.test=null",
+        f"+data.corpora.hub.options.data_files={files}/b.jsonl",
+        f"+data.corpora.hub.options.cache_dir={tmp_path}/hub",
+        "data.weights={hub: 1, mine: 2}",
+    )
+    (files / "b.jsonl").write_text('{"source": "s", "target": "t"}\n')
+    corpus = instantiate(config.corpus)
+    assert corpus.source_language == "English"
+    train = corpus.load()["train"]
+    assert train["source"][:] == ["x", "s"]
+    assert train["corpus"][:] == [0, 1]
+
+
 def test_every_key_has_a_comment():
-    for name in ("base", "duc2004", "gigaword", "multi30k", "reuters", "text"):
-        lines = (CONFIGS / "data" / f"{name}.yaml").read_text().split("\ncorpus:")[0].splitlines()
+    base = (CONFIGS / "data" / "base.yaml").read_text()
+    explained = set(re.findall(r"^ *(\w+):.*#", base, re.MULTILINE))
+    for path in (CONFIGS / "data").glob("*.yaml"):
+        lines = path.read_text().split("\ncorpus:")[0].splitlines()
         keys = [line for line in lines if re.match(r" *\w+: *[^ ]", line)]
-        bare = [line for line in keys if "#" not in line and not line.startswith("defaults")]
-        assert bare == []
+        bare = [line.split(":")[0].strip() for line in keys if "#" not in line]
+        assert set(bare) - explained - {"defaults"} == set(), path.name

@@ -53,6 +53,15 @@ def test_gold_links_are_hollow_squares_at_their_cells():
     assert not any(square.get_fill() for square in squares)
 
 
+def test_fused_runs_are_framed_from_their_first_to_their_last_word():
+    weights = torch.tensor([[0.25, 0.25, 0.5, 0.0, 0.0], [0.2, 0.2, 0.2, 0.2, 0.2]])
+    panel = attention_heat_map(weights, list("abcde"), list("xy"), runs=True).axes[0]
+    frames = [patch for patch in panel.patches if isinstance(patch, Rectangle)]
+    found = [(f.get_x(), f.get_y(), f.get_width(), f.get_height()) for f in frames]
+    assert found == [(-0.5, -0.5, 2, 1), (-0.5, 0.5, 5, 1)]
+    assert not attention_heat_map(weights, list("abcde"), list("xy")).axes[0].patches
+
+
 def test_layers_and_heads_are_a_grid():
     figure = attention_heat_map(WEIGHTS.expand(2, 3, 3, 4), SOURCE, TARGET)
     names = [panel.get_xlabel() for panel in figure.axes[:6]]

@@ -58,6 +58,21 @@ def test_each_sees_the_past_of_the_hypothesis_it_goes_on_from() -> None:
     assert picked.length == len(orders) + 1
 
 
+def test_what_no_hypothesis_sees_leaves() -> None:
+    empty = KeysValues(*(torch.zeros(SENTENCES, HEADS, 5, SIZE).double() for _ in range(2)))
+    history = History.empty([empty]).widen(3)
+    expected: list[int] = []
+    for position in range(50):
+        history = history.advance(3)
+        attended = history.write(0, entries(10 * position, 3))
+        place = position % 3
+        assert past(history, attended)[1][place] == [*expected, 10 * position + place]
+        history = history.reorder(torch.tensor([place] * 3 + [3 + place] * 3))
+        expected.append(10 * position + place)
+    assert history.length == 50
+    assert history.room.capacity < 3 * 50
+
+
 def test_going_on_twice_from_one_history_disturbs_neither() -> None:
     empty = KeysValues(*(torch.zeros(SENTENCES, HEADS, 5, SIZE).double() for _ in range(2)))
     first = History.empty([empty]).advance(1)

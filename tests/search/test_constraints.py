@@ -147,6 +147,10 @@ def test_texts_are_forbidden_as_their_ids(
         assert text.forbid == ["word", "two words"], "the search itself is not changed"
     with pytest.raises(ValueError, match="writes 'x' with no ids"):
         Greedy(forbid=["x"]).with_vocabulary(lambda text: [])
+    with pytest.raises(ValueError, match="use min_length"):
+        Greedy(forbid=["</s>"]).with_vocabulary(lambda text: [3])
+    with pytest.raises(ValueError, match="there is no id 7"):
+        Greedy(forbid=[7])(model, source, source_lengths)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +161,8 @@ def test_texts_are_forbidden_as_their_ids(
         ({"no_repeat_ngram": -1}, "no_repeat_ngram=-1"),
         ({"forbid": [3]}, "use min_length"),
         ({"forbid": [[3]]}, "use min_length"),
+        ({"forbid": [4, []]}, "holds an empty sequence"),
+        ({"forbid": "word"}, "has to be a list"),
     ],
 )
 def test_impossible_options_are_refused(options: dict, message: str) -> None:

@@ -17,3 +17,11 @@ def test_it_is_the_output_mappings_over_the_tokens_that_may_come(mapping: Mappin
     torch.testing.assert_close(found, expected)
     assert (found[:, [0, 2]] == 0).all()
     torch.testing.assert_close(found.sum(-1), torch.ones(3, dtype=torch.float64))
+
+
+def test_nothing_is_possible_where_all_that_is_possible_is_forbidden() -> None:
+    """Logits that are log-probabilities have zeros of their own: no NaN comes of it."""
+    logits = torch.tensor([[0.25, 0.0, 0.75, 0.0], [0.5, 0.25, 0.0, 0.25]]).log()
+    found = log_probabilities(logits, Softmax(), torch.tensor([0, 2]))
+    assert (found[0] == -torch.inf).all()
+    torch.testing.assert_close(found[1].exp(), torch.tensor([0.0, 0.5, 0.0, 0.5]))

@@ -140,6 +140,29 @@ def test_heat_maps_name_who_looks(task, data, model):
     )
 
 
+def test_looking_at_single_pairs_agrees_with_predicting_them(task, data, model):
+    premises, hypotheses = (list(texts) for texts in list(zip(*ROWS, strict=True))[1:])
+    outcomes = task.look(model, data.subwords, premises, hypotheses, batch_tokens=20)
+    pairs = list(zip(premises, hypotheses, strict=True))
+    probabilities = task.predict(model.eval(), data.subwords, pairs)
+    for row, (outcome, (premise, hypothesis)) in enumerate(zip(outcomes, pairs, strict=True)):
+        assert outcome.text == task.labels[int(probabilities[row].argmax())]
+        assert outcome.log_probability == pytest.approx(float(probabilities[row].max().log()))
+        look = outcome.looks["reading"]
+        expected = one_by_one(model, data, ("", premise, hypothesis)).attention[0].detach()
+        torch.testing.assert_close(look.weights, expected)
+        assert look.weights.shape[2:] == (len(look.target), len(look.source))
+    with pytest.raises(ValueError, match="give a hypothesis too"):
+        task.look(model, data.subwords, premises, None)
+
+
+def test_right_answers_are_labels_whatever_their_case(task, data):
+    right = task.right_answers(data.split("test"))
+    assert right == [["entailment", "neutral", "contradiction", "neutral", "entailment"]]
+    answers = ["entailment", "entailment", "contradiction", "neutral", "neutral"]
+    assert task.example_scores(answers, right) == [100, 0, 100, 100, 0]
+
+
 def test_labels_that_the_task_does_not_know_are_refused_before_training(tmp_path):
     with pytest.raises(DataError, match=r"2 label\(s\) that are none of entailment, contra"):
         Entailment(["entailment", "contradiction"]).prepare(

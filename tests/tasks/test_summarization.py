@@ -123,3 +123,13 @@ def test_experiments_name_a_model_that_can_be_built(experiment):
     task.check_model(type(model))
     # Every update after the last decay, or the end of the cosine, lies within the run.
     assert config.data.training.max_steps % config.data.training.validate_every_n_steps < 454
+
+
+def test_the_score_of_an_example_is_that_of_a_corpus_of_it():
+    task = Summarization()
+    answers, right = ["a small sentence", "words"], [["small sentence", "no"], ["other", "words"]]
+    expected = [
+        rouge_scores([answer], [[text] for text in known])["rouge_l"]["score"]
+        for answer, *known in zip(answers, *right, strict=True)
+    ]
+    assert task.example_scores(answers, right) == pytest.approx(expected)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from seq2seq.data.batch import UNK_ID
 from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.words import Words
 from seq2seq.search import Hypothesis
 from seq2seq.tasks.wording import hypothesis_text
 
@@ -49,3 +50,13 @@ def test_a_text_is_the_piece_that_is_written_so_or_its_pieces(subwords: SubwordP
     piece = target.pieces([10])[0]
     assert target.written_ids(piece) == [10]
     assert target.written_ids("small words") == target.encode("small words")
+
+
+def test_words_write_texts_and_take_others_for_unknown_ones() -> None:
+    words = Words.of(["a", "small", "sentence"])
+    assert words.written_ids("small sentence") == [5, 6]
+    assert words.written_ids("<unk>") == [UNK_ID]
+    assert words.written_ids("a zebra") == [], "to forbid it must not forbid the unknown word"
+    ids = [4, UNK_ID, 7, 6, UNK_ID]
+    assert words.decode(ids, "one zebra") == "a <unk> one sentence <unk>"
+    assert words.decode(ids, "one zebra", ["X", "Y"]) == "a X one sentence Y"

@@ -15,7 +15,9 @@ class Corpus(Protocol):
     `load` gives splits named "train", "validation", "test" and any further test sets, each with
     text columns `source` and `target`, and optionally `target_2`, `target_3`, … (further
     references, empty where one lacks), `label` (a class), `alignment` (Pharaoh `i-j` pairs over
-    whitespace words), `source_segments` and `target_segments` (`start-end` spans of phrases).
+    whitespace words), `source_segments` and `target_segments` (`start-end` spans of phrases). A
+    corpus with a `mixing` (see `seq2seq.data.mixing`) has the training split with a column `corpus`
+    of numbers; one that is `fetched` from the hub says from where.
 
     To add one: a file here with such a class, and a file in configs/data that names it.
     """

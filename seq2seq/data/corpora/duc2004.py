@@ -14,7 +14,8 @@ class Duc2004(Headlines):
 
     NIST lends the text to whoever signs its agreement. The files are `input` and `task1_ref0` to
     `task1_ref3` (.txt or .gz), in the folder or its `DUC2004/`, as harvardnlp's `sent-summary` and
-    the scripts of Rush et al. (2015) write them.
+    the scripts of Rush et al. (2015) write them. Before scoring, Rush et al. replace a `#` of an
+    output by the sentence's figure of as many digits; here it stays, and counts for nothing.
 
     Args:
         root: the folder; None for `data/duc2004` here, or `duc2004` in the cache folder.

@@ -9,7 +9,7 @@ from datasets import DatasetDict
 
 from seq2seq.data.corpora.gigaword_style import GigawordStyle
 from seq2seq.data.corpora.headlines import Headlines
-from seq2seq.data.corpora.text import Text
+from seq2seq.data.corpora.hub import Hub
 
 
 class Gigaword(Headlines):
@@ -66,19 +66,21 @@ class Gigaword(Headlines):
         super().__init__(root, style=style, on_empty=on_empty, cache_folder=cache_folder)
         self._dataset = dataset
 
+    @property
+    def fetched(self) -> str | None:
+        """From where the corpus is fetched, if it is."""
+        return self._dataset
+
     def load(self) -> DatasetDict:
         """The splits."""
         if self._dataset is None:
             return super().load()
-        return Text(
-            "train",
-            "validation",
-            "test",
+        return Hub(
+            self._dataset,
             source_language=self.source_language,
             target_language=self.target_language,
             source_column="document",
             target_column="summary",
-            dataset=self._dataset,
             normalize=self.style,
             on_empty=self._on_empty,
             cache_folder=self._cache,

@@ -12,10 +12,9 @@ from typing import ClassVar
 from datasets import Dataset, DatasetDict
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import content_key, write_atomically
+from seq2seq.data.cache import content_key, file_key, write_atomically
 from seq2seq.data.corpora.readers import Reader
 from seq2seq.data.corpora.tables import TABLE_VERSION, PlacedRow, cached_table
-from seq2seq.data.corpora.text import file_key
 from seq2seq.data.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -100,7 +99,7 @@ class LabeledPairs(ABC):
         """The pairs with a label, and the number of those without."""
         key = content_key(
             TABLE_VERSION,
-            [file_key(path) for path in files.paths],
+            [file_key(path, self._cache) for path in files.paths],
             files.reader.__name__,
             [*files.columns, files.only, self._no_label, self._on_empty],
         )

@@ -1,4 +1,4 @@
-"""Readers of one file each: lines, tab-separated columns, JSON lines; plain or compressed.
+"""Readers of one file each: lines, tab-separated columns, JSON lines, segments; packed or not.
 
 A reader takes a path and the names of its columns and yields `(line number, texts)`. To add a
 format: write a reader, and name its suffixes in `READERS`.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import html
 import json
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,6 +56,16 @@ def read_plain(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
         yield number, [line]
 
 
+SEGMENT = re.compile(r"<seg\b[^>]*>(.*?)</seg>", re.IGNORECASE)
+
+
+def read_segments(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
+    """The segments of a test set in SGML or XML, as WMT and IWSLT publish them, one a line."""
+    for number, line in read_lines(path):
+        if match := SEGMENT.search(line):
+            yield number, [html.unescape(match[1]).strip()]
+
+
 def read_tsv(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
     """Columns between tabs, by number from 0, or by the names that the first line gives."""
     lines = read_lines(path)
@@ -85,9 +97,10 @@ def read_json_lines(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
 
 
 def pick(record: Any, field: str, place: str) -> str:
-    """The text at a (dotted) field of a record."""
+    """The text at a field of a record; a dotted name is that of a field, or of a field's field."""
     value = record
-    for name in field.split("."):
+    whole = isinstance(record, Mapping) and field in record
+    for name in [field] if whole else field.split("."):
         if not isinstance(value, Mapping) or name not in value:
             there = ", ".join(value) if isinstance(value, Mapping) else f"only {value!r}"
             raise DataError(f"{place} has no field {field!r}; there is: {there}")
@@ -103,6 +116,8 @@ READERS: dict[str, Reader] = {
     "jsonl": read_json_lines,
     "ndjson": read_json_lines,
     "json": read_json_lines,
+    "sgm": read_segments,
+    "xml": read_segments,
 }
 """Readers by name of the format, which is also the suffix of its files; others are plain text."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 from datasets import Dataset
 
 from seq2seq.data.cache import replacing
+from seq2seq.data.corpora.corpus import reference_columns
 from seq2seq.data.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,20 @@ TEXT_COLUMNS = ("source", "target")
 
 PlacedRow = tuple[int, Sequence[object], list[str]]
 """Line number, for each column the file it stands in, for each column its text."""
+
+
+def normalized(
+    rows: Iterable[PlacedRow],
+    columns: Sequence[str],
+    normalize: Callable[[str], str],
+    targets: bool = True,
+) -> Iterator[PlacedRow]:
+    """The rows with their sources, and their targets and references if wished, rewritten."""
+    references = reference_columns(columns) if targets else []
+    rewritten = [column == "source" or column in references for column in columns]
+    for number, names, texts in rows:
+        pairs = zip(texts, rewritten, strict=True)
+        yield number, names, [normalize(text) if new else text for text, new in pairs]
 
 
 def cached_table(

@@ -1,23 +1,27 @@
-"""The user's own texts: files of any of the formats in `readers`, or what `datasets` loads."""
+"""Texts in files: the user's own, or what a script laid out; any of the formats in `readers`."""
 
 from __future__ import annotations
 
 import glob
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import xxhash
 from datasets import Dataset, DatasetDict
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import content_key
+from seq2seq.data.cache import content_key, file_key
 from seq2seq.data.corpora.corpus import reference_columns
-from seq2seq.data.corpora.hub import hub_split
 from seq2seq.data.corpora.readers import DEFAULT_COLUMNS, reader_for
-from seq2seq.data.corpora.tables import TABLE_VERSION, TEXT_COLUMNS, PlacedRow, cached_table
+from seq2seq.data.corpora.tables import (
+    TABLE_VERSION,
+    TEXT_COLUMNS,
+    PlacedRow,
+    cached_table,
+    normalized,
+)
 from seq2seq.data.errors import DataError
 
 Files = str | Path | Sequence[str | Path]
@@ -25,7 +29,7 @@ SplitFiles = Files | Mapping[str, Files | None] | None
 
 
 class Text:
-    """Sentence pairs from files, or from a dataset of the hub.
+    """Sentence pairs from files.
 
     A split is given as `{"source": files, "target": files}`, line k of one translating line k of
     the other, or as files that hold both sides. Files are a path, a pattern (`train.*.en`), or a
@@ -52,10 +56,8 @@ class Text:
             be told by its `repr`.
         normalize_targets: whether it rewrites targets and references, too.
         on_empty: "error" or "skip" lines where a side is empty.
-        dataset: a dataset for `datasets.load_dataset` instead of files; the splits are then its
-            names of splits, such as "train[:99%]".
-        dataset_name: its configuration, such as "de-en".
-        dataset_options: further arguments of `load_dataset`.
+        root: folder that relative names of files start from; None for the current one.
+        prepare: command that gets the files, for the message where one is missing.
         cache_folder: where to keep the checked texts; None for the default place.
     """
 
@@ -75,9 +77,8 @@ class Text:
         normalize: Callable[[str], str] | None = None,
         normalize_targets: bool = True,
         on_empty: str = "error",
-        dataset: str | None = None,
-        dataset_name: str | None = None,
-        dataset_options: Mapping[str, Any] | None = None,
+        root: str | Path | None = None,
+        prepare: str | None = None,
         cache_folder: str | Path | None = None,
     ) -> None:
         self.source_language, self.target_language = source_language, target_language
@@ -85,9 +86,9 @@ class Text:
         self._splits = {"train": train, "validation": validation, "test": test, **(tests or {})}
         self._format, self._on_empty = format, on_empty
         self._columns = (source_column, target_column)
+        self._where = (Path(root or "").expanduser(), prepare)
         self._references = list(reference_columns)
         self._normalize, self._normalize_targets = normalize, normalize_targets
-        self._hub = (dataset, dataset_name, dict(dataset_options or {}))
         self._cache = default_cache_folder(cache_folder)
 
     def load(self) -> DatasetDict:
@@ -111,33 +112,17 @@ class Text:
         columns: Sequence[str]
         if isinstance(given, dict):
             given = _with_references(given)
-        dataset, dataset_name, options = self._hub
-        if dataset is not None:
-            fields = [
-                c if c is not None else d for c, d in zip(self._columns, TEXT_COLUMNS, strict=True)
-            ]
-            fields = [*fields, *self._references]
-            key, rows = hub_split(dataset, dataset_name, str(given or name), fields, options)
-            columns = self._combined_columns
-        elif not given:
+        if not given:
             return None
-        elif isinstance(given, dict):
+        if isinstance(given, dict):
             columns, key, rows = self._parallel(given)
         else:
             columns, key, rows = self._combined(given)
         key = content_key(TABLE_VERSION, key, list(columns), self._on_empty)
         if self._normalize is not None:
             key = content_key(key, self._normalize, self._normalize_targets)
-            rows = self._normalized(rows, columns)
+            rows = normalized(rows, columns, self._normalize, self._normalize_targets)
         return cached_table(self._cache / "texts" / f"{key}.arrow", columns, rows, self._on_empty)
-
-    def _normalized(self, rows: Iterable[PlacedRow], columns: Sequence[str]) -> Iterator[PlacedRow]:
-        assert self._normalize is not None
-        targets = reference_columns(columns) if self._normalize_targets else []
-        rewritten = [column == "source" or column in targets for column in columns]
-        for number, names, texts in rows:
-            pairs = zip(texts, rewritten, strict=True)
-            yield number, names, [self._normalize(text) if new else text for text, new in pairs]
 
     @property
     def _combined_columns(self) -> list[str]:
@@ -148,20 +133,20 @@ class Text:
         """Rows of files that hold a column each."""
         if missing := [column for column in TEXT_COLUMNS if column not in files]:
             raise DataError(f"the files of the {missing[0]} side are not given")
-        paths = {column: find_files(value) for column, value in files.items()}
+        paths = {column: find_files(value, *self._where) for column, value in files.items()}
         if len({len(found) for found in paths.values()}) > 1:
             counts = ", ".join(f"{len(found)} for {column}" for column, found in paths.items())
             raise DataError(f"unequal numbers of files: {counts}; they are paired in order")
         tuples = list(zip(*paths.values(), strict=True))
-        key = content_key([[file_key(path) for path in group] for group in tuples], self._format)
+        key = content_key([[self._key(path) for path in group] for group in tuples], self._format)
         rows = (_parallel_rows(group, self._format) for group in tuples)
         return list(paths), key, itertools.chain.from_iterable(rows)
 
     def _combined(self, files: Files) -> tuple[Sequence[str], str, Iterator[PlacedRow]]:
         """Rows of files that hold both sides."""
-        paths = find_files(files)
+        paths = find_files(files, *self._where)
         key = content_key(
-            [file_key(path) for path in paths],
+            [self._key(path) for path in paths],
             [reader_for(path, self._format).__name__ for path in paths],
             [*self._columns, *self._references],
         )
@@ -170,6 +155,9 @@ class Text:
             key,
             itertools.chain.from_iterable(map(self._combined_rows, paths)),
         )
+
+    def _key(self, path: Path) -> str:
+        return f"{file_key(path, self._cache)} {' '.join(path.suffixes[-2:])}"
 
     def _combined_rows(self, path: Path) -> Iterator[PlacedRow]:
         reader = reader_for(path, self._format)
@@ -215,17 +203,24 @@ def _with_references(files: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def find_files(files: Files) -> list[Path]:
-    """The files that paths and patterns stand for, in order; patterns sorted by name."""
+def find_files(files: Files, root: Path = Path(), prepare: str | None = None) -> list[Path]:
+    """The files that paths and patterns stand for, in order; patterns sorted by name.
+
+    Args:
+        files: a path, a pattern, or a list of them.
+        root: folder that relative ones start from.
+        prepare: command that gets the files, for the message where one is missing.
+    """
     found: list[Path] = []
     for name in [files] if isinstance(files, str | Path) else files:
-        path = Path(name).expanduser()
+        path = root / Path(name).expanduser()
         if path.is_file():
             found.append(path)
             continue
         matches = sorted(glob.glob(str(path), recursive=True))
         if not matches or path.is_dir():
-            raise DataError(_missing(path))
+            hint = f". Get the corpus by: {prepare}" if prepare else ""
+            raise DataError(_missing(path) + hint)
         found.extend(Path(match) for match in matches)
     return found
 
@@ -241,12 +236,3 @@ def _missing(path: Path) -> str:
 def _listing(folder: Path, most: int = 20) -> str:
     names = sorted(entry.name for entry in folder.iterdir())
     return ", ".join(names[:most]) + (", …" if len(names) > most else "") or "nothing"
-
-
-def file_key(path: Path) -> str:
-    """What a file holds and how its name ends, as a part of a cache key."""
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return f"{digest.hexdigest()} {' '.join(path.suffixes[-2:])}"

@@ -200,32 +200,27 @@ def test_second_start_reads_no_line_and_changed_files_are_read_anew(tmp_path, fi
     assert pairs(Text(files))[0] == ("one dog", "anders")
 
 
-def test_local_files_and_local_datasets_reach_no_network(tmp_path, files, monkeypatch):
+def test_local_files_reach_no_network(files, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     assert pairs(Text(files)) == EXPECTED
-    records = [{"translation": {"en": s, "de": t}} for s, t in EXPECTED]
-    path = write(tmp_path / "set.jsonl", map(json.dumps, records))
-    corpus = Text(
-        "train[:2]",
-        validation="train[2:]",
-        dataset="json",
-        dataset_options={"data_files": path, "cache_dir": str(tmp_path / "hub")},
-        source_column="translation.en",
-        target_column="translation.de",
-        test="train",
-    )
-    assert pairs(corpus) == EXPECTED[:2]
-    assert pairs(corpus, "validation") == EXPECTED[2:]
 
 
-def test_dataset_that_cannot_be_loaded_is_named(tmp_path):
-    options = {"data_files": str(tmp_path / "no.jsonl"), "cache_dir": str(tmp_path)}
-    with pytest.raises(DataError, match=r"data\.train: datasets cannot load 'train' of json"):
-        Text(dataset="json", dataset_options=options).load()
+def test_relative_names_start_from_the_root_and_a_missing_file_says_how_to_get_it(tmp_path, files):
+    corpus = {"source": "train.en", "target": "train.de"}
+    assert pairs(Text(corpus, root=tmp_path)) == EXPECTED
+    with pytest.raises(DataError, match=r"no file .*Get the corpus by: python prepare\.py"):
+        Text(corpus, root=tmp_path / "elsewhere", prepare="python prepare.py").load()
+
+
+def test_segments_of_published_test_sets(tmp_path):
+    lines = ['<doc docid="x">', "<p>", '<seg id="1"> one &amp; two </seg>', "</p>", "</doc>"]
+    source = write(tmp_path / "a-src.en.sgm", lines)
+    target = write(tmp_path / "a.de.xml", ['<seg id="1">eins &quot;zwei&quot;</seg>'])
+    assert pairs(Text({"source": source, "target": target})) == [("one & two", 'eins "zwei"')]
 
 
 def columns(corpus, split="test"):

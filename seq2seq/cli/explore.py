@@ -1,0 +1,93 @@
+"""``seq2seq-explore``: a page of sentences, what models made of them, and where they looked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from seq2seq.cli.application import run
+
+
+def explore(config: DictConfig) -> None:
+    """Collect, write the page or the figures, serve the page if asked to."""
+    from hydra.utils import instantiate
+    from rich.console import Console
+
+    from seq2seq.checkpoint import load_checkpoint
+    from seq2seq.cli.device import choose_device
+    from seq2seq.explore.building import build_page, plotly_script
+    from seq2seq.explore.collecting import collect
+    from seq2seq.explore.drawing import FORMATS, write_corpus_plots, write_heat_maps
+    from seq2seq.explore.live import Live
+    from seq2seq.explore.server import MAX_CHARACTERS, serve
+
+    if config.format not in ("html", *FORMATS):
+        raise ValueError(f"format={config.format}: choose html, {', '.join(FORMATS)}")
+    if config.serve and config.format != "html":
+        raise ValueError(f"serve=true serves the page, and format={config.format} writes none")
+    if config.format == "html":
+        plotly_script()  # now rather than after the models have run
+    device = choose_device(config.device)
+    given = config.checkpoint
+    paths = list(given) if isinstance(given, ListConfig) else [given]
+    if not paths:
+        raise ValueError("checkpoint=[] names none; give one or more")
+    checkpoints = [load_checkpoint(path, device) for path in paths]
+    corpus = _corpus(config, checkpoints[0])
+    search = instantiate(config.search)
+    split = config.data.split
+    data = checkpoints[0].task.open(corpus, checkpoints[0].subwords, cache=config.data.get("cache"))
+    texts = data.split(split)
+    texts = texts.select(range(min(len(texts), config.sentences)))
+    with Console(stderr=True).status(f"{len(texts):,} sentences of {split}"):
+        exploration = collect(
+            checkpoints,
+            texts,
+            search,
+            corpus=type(corpus).__name__,
+            split=split,
+            languages=(corpus.source_language, corpus.target_language),
+            batch_tokens=config.batch_tokens,
+            device=device,
+        )
+    if config.format != "html":
+        folder = Path(config.output or "explore")
+        numbers = list(config.draw)
+        for path in (
+            *write_heat_maps(
+                checkpoints, texts, numbers, search, folder, config.format, device=device
+            ),
+            *write_corpus_plots(exploration, folder, config.format),
+        ):
+            print(f"written: {path}")
+        return
+    path = Path(config.output or "explore.html")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(build_page(exploration), encoding="utf-8")
+    print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    if config.serve:
+        page = build_page(exploration, live={"max_characters": MAX_CHARACTERS})
+        serve(page, Live(checkpoints, search, device=device), config.port)
+
+
+def _corpus(config: DictConfig, checkpoint: Any) -> Any:
+    """The corpus that ``data=`` names, or the first checkpoint's own."""
+    from hydra.utils import instantiate
+
+    from seq2seq.cli.evaluate import own_corpus
+
+    given: Any = OmegaConf.to_container(config.data, resolve=True)
+    if "corpus" in given:
+        return instantiate(config.data.corpus)
+    return own_corpus(checkpoint, {k: v for k, v in given.items() if k != "split"})
+
+
+def main() -> None:
+    """Entry point of ``seq2seq-explore``."""
+    run(explore, "explore")
+
+
+if __name__ == "__main__":
+    main()

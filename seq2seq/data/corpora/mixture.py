@@ -1,0 +1,90 @@
+"""Several corpora as one, each with a share of its own in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, DatasetDict, concatenate_datasets
+
+from seq2seq.data.cache import cache_folder as default_cache_folder
+from seq2seq.data.errors import DataError
+from seq2seq.data.filters import Filters
+from seq2seq.data.mixing import Mixing
+
+
+class Mixture:
+    """The corpora of a mixture, one after the other, told apart by a column `corpus` of numbers.
+
+    The training split has the columns that all of them have.
+
+    Validation and test are those of one corpus; the splits of each are there as `NAME_SPLIT` too
+    (`news_test`), to be evaluated.
+
+    Args:
+        corpora: by name, `{"corpus": corpus, "filters": its filters or None}` as a file of
+            configs/data has it (other keys do not matter).
+        weights: share of each in training, see `Mixing`.
+        temperature: see `Mixing`.
+        evaluation: name of the corpus to validate and test on; None for the first that has a
+            validation split.
+        cache_folder: where to keep filtered texts; None for the default place.
+    """
+
+    def __init__(
+        self,
+        corpora: Mapping[str, Mapping[str, Any]],
+        *,
+        weights: Mapping[str, float] | None = None,
+        temperature: float = 1.0,
+        evaluation: str | None = None,
+        cache_folder: str | Path | None = None,
+    ) -> None:
+        if not corpora:
+            raise DataError(
+                "the mixture is empty: add corpora with +data@data.corpora.NAME=CORPUS, such as "
+                "+data@data.corpora.captions=multi30k"
+            )
+        if evaluation is not None and evaluation not in corpora:
+            raise DataError(f"data.evaluation={evaluation} is none of: {', '.join(corpora)}")
+        self.mixing = Mixing(list(corpora), weights, temperature)
+        self._corpora, self._evaluation = corpora, evaluation
+        self._cache = default_cache_folder(cache_folder)
+        first = next(iter(corpora.values()))["corpus"]
+        self.source_language, self.target_language = first.source_language, first.target_language
+        self.next_step = "other shares: data.temperature=5"
+
+    @property
+    def fetched(self) -> str | None:
+        """From where the first corpus that is fetched is."""
+        places = (getattr(part["corpus"], "fetched", None) for part in self._corpora.values())
+        return next(filter(None, places), None)
+
+    def load(self) -> DatasetDict:
+        """The splits."""
+        train: list[Dataset] = []
+        splits: dict[str, Dataset] = {}
+        for number, (name, part) in enumerate(self._corpora.items()):
+            try:
+                texts = part["corpus"].load()
+                if "train" not in texts:
+                    raise DataError("it has no split train")
+                split = Filters(**(part.get("filters") or {})).apply(texts["train"], self._cache)
+            except DataError as error:
+                raise DataError(f"data.corpora.{name}: {error}") from error
+            train.append(split.add_column("corpus", np.full(len(split), number, np.int8)))
+            splits |= {f"{name}_{other}": texts[other] for other in texts if other != "train"}
+        named = [self._evaluation] if self._evaluation else list(self._corpora)
+        chosen = next((name for name in named if f"{name}_validation" in splits), None)
+        if chosen is None:
+            raise DataError(f"there is no validation split in: {', '.join(named)}")
+        plain = {
+            split: splits[f"{chosen}_{split}"]
+            for split in ("validation", "test")
+            if f"{chosen}_{split}" in splits
+        }
+        shared = [c for c in train[0].column_names if all(c in x.column_names for x in train)]
+        whole = concatenate_datasets([split.select_columns(shared) for split in train])
+        return DatasetDict({"train": whole, **plain, **splits})

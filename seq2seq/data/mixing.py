@@ -1,0 +1,115 @@
+"""How much of each corpus of a mixture an epoch has, and which rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seq2seq.data.cache import content_key
+from seq2seq.data.errors import DataError
+from seq2seq.data.plan import Rows
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Mixing:
+    r"""Shares of the corpora of a mixture.
+
+    Corpus i of $n_i$ pairs has the share $p_i ∝ w_i$, or without weights $p_i ∝ n_i^{1/T}$
+    (Arivazhagan et al. 2019): T = 1 takes all pairs as they are, a larger T brings the shares
+    closer together.
+
+    An epoch has as many pairs as all corpora together. Of corpus i it takes the next $p_i Σ_j n_j$
+    of an endless sequence: the corpus in one order, then in another, and so on, each order drawn by
+    the seed. So every pair of a corpus is seen before one is seen again, however small its share,
+    and an epoch depends on seed and number alone.
+
+    Attributes:
+        names: of the corpora, in the order of the column `corpus` of the training split.
+        weights: for each name its share, relative to the others; None to go by the temperature.
+        temperature: T ≥ 1.
+    """
+
+    names: Sequence[str]
+    weights: Mapping[str, float] | None = None
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.temperature < 1:
+            raise DataError(f"data.temperature={self.temperature} is below 1")
+        if self.weights is None:
+            return
+        if self.temperature != 1:
+            raise DataError("data.weights and data.temperature exclude each other: give one")
+        if set(self.weights) != set(self.names):
+            raise DataError(
+                f"data.weights names {', '.join(self.weights) or 'no corpus'}, but the corpora of "
+                f"the mixture are: {', '.join(self.names)}"
+            )
+        for name, weight in self.weights.items():
+            if not weight > 0:
+                raise DataError(
+                    f"data.weights.{name}={weight} is not above 0; leave the corpus out instead"
+                )
+
+    def counts(self, sizes: Sequence[int]) -> list[int]:
+        """Pairs of each corpus in an epoch, given their sizes; at least one of each."""
+        n = np.asarray(sizes, dtype=np.float64)
+        if self.weights is None:
+            p = n ** (1 / self.temperature)
+        else:
+            p = np.array([self.weights[name] for name in self.names], dtype=np.float64)
+        exact = p / p.sum() * n.sum()
+        # Cumulative rounding: the counts sum to the pairs there are.
+        bounds = np.rint(np.cumsum(exact)).astype(np.int64)
+        return np.maximum(np.diff(bounds, prepend=0), 1).tolist()
+
+
+class MixedRows:
+    """The rows of each epoch of a mixture.
+
+    Args:
+        mixing: the shares.
+        parts: for each corpus its rows of the training split.
+    """
+
+    def __init__(self, mixing: Mixing, parts: Sequence[Rows]) -> None:
+        for name, part in zip(mixing.names, parts, strict=True):
+            if not len(part):
+                raise DataError(
+                    f"no training pair of data.corpora.{name} is left by filters and limits"
+                )
+        self._names, self._parts = mixing.names, parts
+        self._counts = mixing.counts([len(part) for part in parts])
+        self.key = content_key(self._counts, *parts)
+
+    def rows(self, seed: int, epoch: int) -> Rows:
+        """The rows of an epoch, some of them more than once; the order means nothing.
+
+        Args:
+            seed: of the drawing.
+            epoch: number of the epoch, from 0.
+        """
+        taken = []
+        for number, (part, count) in enumerate(zip(self._parts, self._counts, strict=True)):
+            at, stop = epoch * count, (epoch + 1) * count
+            while at < stop:
+                turn, place = divmod(at, len(part))
+                order = np.arange(len(part), dtype=np.int32)
+                np.random.default_rng([seed, number, turn]).shuffle(order)
+                some = order[place : place + stop - at]
+                taken.append(part[some])
+                at += len(some)
+        return np.concatenate(taken)
+
+    def tell(self) -> None:
+        """Say what an epoch is."""
+        shares = ", ".join(
+            f"{count:,} from the {len(part):,} of {name}"
+            for name, part, count in zip(self._names, self._parts, self._counts, strict=True)
+        )
+        logger.info("an epoch has %s pairs: %s", f"{sum(self._counts):,}", shares)

@@ -1,0 +1,1 @@
+"""A page to look at: sentences, what models made of them, and where the models looked."""

@@ -1,0 +1,119 @@
+"""From checkpoints and texts to what the page shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from datasets import Dataset
+
+from seq2seq.checkpoint import Checkpoint
+from seq2seq.data.corpora.corpus import references
+from seq2seq.evaluation.alignment import parse_pharaoh
+from seq2seq.explore.exploration import Answer, Example, Exploration, Model, Parameter
+from seq2seq.explore.packing import run_lengths
+from seq2seq.mappings import Mapping
+from seq2seq.tasks.looking import Outcome
+
+
+def collect(
+    checkpoints: Sequence[Checkpoint],
+    texts: Dataset,
+    search: Any,
+    *,
+    corpus: str,
+    split: str,
+    languages: tuple[str, str],
+    batch_tokens: int = 4096,
+    device: torch.device | str = "cpu",
+) -> Exploration:
+    """Let each model write answers to the sources of ``texts``, and read their references.
+
+    Args:
+        checkpoints: of one task.
+        texts: the part of a split to show, with the columns of a corpus.
+        search: makes the hypotheses, where the task writes text.
+        corpus: its name.
+        split: its name.
+        languages: of source and target.
+        batch_tokens: padded subwords in a batch.
+        device: where the models are.
+
+    Raises:
+        ValueError: if there is nothing to show, the checkpoints are of several tasks, or the task
+            does not tell where a model looks.
+    """
+    if not len(texts):
+        raise ValueError(f"the split {split} has no examples to look at")
+    task = checkpoints[0].task
+    for other in checkpoints[1:]:
+        if type(other.task) is not type(task):
+            raise ValueError(
+                f"checkpoint: {checkpoints[0].folder} does {type(task).__name__} and "
+                f"{other.folder} {type(other.task).__name__}; give checkpoints of one task"
+            )
+    sources, known, right = list(texts["source"]), references(texts), task.right_answers(texts)
+    labels = [""] * len(texts) if right == known else right[0]
+    models, answers = [], []
+    for checkpoint in checkpoints:
+        outcomes = checkpoint.task.look(
+            checkpoint.model,
+            checkpoint.subwords,
+            sources,
+            known[0],
+            search=search,
+            batch_tokens=batch_tokens,
+            device=device,
+        )
+        scores = task.example_scores([outcome.text for outcome in outcomes], right)
+        models.append(describe(checkpoint, outcomes))
+        answers.append([Answer.of(o, round(s, 2)) for o, s in zip(outcomes, scores, strict=True)])
+    gold = texts["alignment"] if "alignment" in texts.column_names else [""] * len(texts)
+    examples = [
+        Example(source, list(others), label, sorted(parse_pharaoh(links).possible), list(theirs))
+        for source, others, label, links, theirs in zip(
+            sources,
+            zip(*known, strict=True),
+            labels,
+            gold,
+            zip(*answers, strict=True),
+            strict=True,
+        )
+    ]
+    return Exploration(corpus, split, languages, task.sides, task.example_score, models, examples)
+
+
+def describe(checkpoint: Checkpoint, outcomes: Sequence[Outcome] = ()) -> Model:
+    """The model of a checkpoint: its mapping, its size, and the runs of its attention."""
+    mappings = checkpoint.model.attention_mappings()["cross"]
+    runs: dict[str, Counter[int]] = {}
+    heads = 1
+    for outcome in outcomes:
+        for doing, look in outcome.looks.items():
+            heads = look.weights.size(1)
+            runs.setdefault(doing, Counter()).update(run_lengths(look.weights))
+    return Model(
+        mapping=mappings[0].omega.name,
+        parameters=parameters(mappings),
+        family=type(checkpoint.model).__name__,
+        folder=str(checkpoint.folder),
+        layers=len(mappings),
+        heads=heads,
+        runs={doing: dict(sorted(counts.items())) for doing, counts in runs.items()},
+    )
+
+
+def parameters(mappings: Sequence[Mapping]) -> list[Parameter]:
+    """The parameters of the mappings of all layers, which are of one class."""
+    found = []
+    for name, domain in mappings[0].domains.items():
+        values = torch.cat(
+            [torch.as_tensor(getattr(m, name)).detach().cpu().double().flatten() for m in mappings]
+        )
+        high = None if domain.high == float("inf") else domain.high
+        varies = bool((values != values[0]).any())
+        low = 0.0 if domain.low < 1e-6 else domain.low
+        found.append(Parameter(name, float(f"{float(values.mean()):.6g}"), low, high, varies))
+    return found

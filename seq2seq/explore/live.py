@@ -1,0 +1,105 @@
+"""Single texts on the spot, through a trained model whose mapping has other parameters."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from seq2seq.checkpoint import Checkpoint
+from seq2seq.explore.exploration import Answer
+from seq2seq.mappings.setting import parameters_set
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a model.
+
+    Attributes:
+        model: its number among the checkpoints, from 0.
+        source: a text.
+        reference: a text to read; None for none.
+        parameters: numbers of the mapping of cross-attention, in force for this question only.
+    """
+
+    model: int
+    source: str
+    reference: str | None = None
+    parameters: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, given: Any) -> Question:
+        """A question from a stranger's JSON.
+
+        Raises:
+            ValueError: naming what is wrong.
+        """
+        if not isinstance(given, dict) or set(given) - {*cls.__dataclass_fields__}:
+            raise ValueError(f"send an object of {', '.join(cls.__dataclass_fields__)}")
+        model, source = given.get("model", 0), given.get("source")
+        reference, values = given.get("reference"), given.get("parameters", {})
+        if type(model) is not int:
+            raise ValueError("model has to be a number")
+        if not isinstance(source, str) or not source.strip():
+            raise ValueError("source has to be a text")
+        if not (reference is None or isinstance(reference, str)):
+            raise ValueError("reference has to be a text, or null")
+        if not isinstance(values, dict) or any(
+            type(v) not in (int, float) for v in values.values()
+        ):
+            raise ValueError("parameters has to be an object of numbers")
+        return cls(model, source, reference or None, {k: float(v) for k, v in values.items()})
+
+
+class Live:
+    """Answers questions, one at a time.
+
+    Args:
+        checkpoints: the models.
+        search: makes the hypotheses, where the task writes text.
+        max_length: texts are cut after so many subwords.
+        device: where the models are.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Sequence[Checkpoint],
+        search: Any,
+        *,
+        max_length: int = 256,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.checkpoints = checkpoints
+        self.search = search
+        self.max_length = max_length
+        self.device = device
+
+    def answer(self, question: Question) -> dict[str, Any]:
+        """The answer as the page shows answers, ready for JSON.
+
+        Raises:
+            ValueError: if there is no such model or parameter.
+        """
+        if not 0 <= question.model < len(self.checkpoints):
+            raise ValueError(f"there is no model {question.model}")
+        checkpoint = self.checkpoints[question.model]
+        task, known = checkpoint.task, None if question.reference is None else [question.reference]
+        with contextlib.ExitStack() as stack:
+            for mapping in checkpoint.model.attention_mappings()["cross"]:
+                stack.enter_context(parameters_set(mapping, question.parameters))
+            (outcome,) = task.look(
+                checkpoint.model,
+                checkpoint.subwords,
+                [question.source],
+                known,
+                search=self.search,
+                max_length=self.max_length,
+                device=self.device,
+            )
+        score = None
+        if known is not None and "writing" in outcome.looks:
+            score = round(task.example_scores([outcome.text], [known])[0], 2)
+        return asdict(Answer.of(outcome, score))

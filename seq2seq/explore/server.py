@@ -1,0 +1,154 @@
+"""The page, served to this machine alone, with a model behind it.
+
+The server listens on the loopback interface. A web page from elsewhere that the user happens to
+have open must not reach it: requests under another host name (DNS rebinding) and from another
+origin are refused, and no CORS header is ever sent. It serves two things, the page and answers; no
+path names a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from seq2seq.explore.live import Live, Question
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+HOSTS = ("127.0.0.1", "localhost")
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+MAX_BYTES = 64 * 1024  # of a request
+MAX_CHARACTERS = 4_000  # of a text
+MAX_WAITING = 4  # requests; each holds a thread only when its turn has come
+
+
+class Desk:
+    """One question at a time, a few in the queue, no more.
+
+    Args:
+        live: what answers.
+        max_waiting: most requests, the one that is being answered included.
+    """
+
+    def __init__(self, live: Live, max_waiting: int = MAX_WAITING) -> None:
+        self.live = live
+        self.max_waiting = max_waiting
+        self._present = 0
+        self._turn = asyncio.Lock()
+
+    async def answer(self, request: Request) -> Response:
+        """``POST /answer``: a question as JSON → an answer as JSON."""
+        from starlette.concurrency import run_in_threadpool
+        from starlette.responses import JSONResponse
+
+        def refuse(status: int, why: str, **headers: str) -> Response:
+            return JSONResponse({"error": why}, status, headers={**HEADERS, **headers})
+
+        if not _from_own_page(request):
+            return refuse(403, "only the page that this server serves may ask")
+        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+            return refuse(415, "send application/json")
+        if self._present >= self.max_waiting:
+            return refuse(429, "others are waiting; try again soon", **{"Retry-After": "1"})
+        self._present += 1
+        try:
+            body = await _read(request, MAX_BYTES)
+            if body is None:
+                return refuse(413, f"a request has at most {MAX_BYTES:,} bytes")
+            question = Question.of(json.loads(body))
+            if max(len(question.source), len(question.reference or "")) > MAX_CHARACTERS:
+                return refuse(413, f"a text has at most {MAX_CHARACTERS:,} characters")
+            async with self._turn:
+                answer = await run_in_threadpool(self.live.answer, question)
+        except (ValueError, RecursionError) as error:
+            return refuse(400, str(error))
+        finally:
+            self._present -= 1
+        return JSONResponse(answer, headers=HEADERS)
+
+
+def application(page: str, live: Live) -> Starlette:
+    """``GET /`` is the page, ``POST /answer`` asks a model; there is nothing else.
+
+    Raises:
+        ValueError: if Starlette is not installed.
+    """
+    try:
+        from starlette.applications import Starlette
+        from starlette.middleware import Middleware
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+        from starlette.responses import HTMLResponse
+        from starlette.routing import Route
+    except ImportError as error:
+        raise ValueError(
+            "serve=true needs Starlette and uvicorn: pip install 'seq2seq[explore]'"
+        ) from error
+
+    async def show(request: Request) -> Response:
+        return HTMLResponse(page, headers=HEADERS)
+
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False)
+    routes = [Route("/", show), Route("/answer", Desk(live).answer, methods=["POST"])]
+    return Starlette(routes=routes, middleware=[hosts])
+
+
+def serve(page: str, live: Live, port: int) -> None:
+    """Serve until interrupted.
+
+    Raises:
+        ValueError: if uvicorn is not installed, or the port is taken.
+    """
+    import socket
+
+    app = application(page, live)
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise ValueError("serve=true needs uvicorn: pip install 'seq2seq[explore]'") from error
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((HOSTS[0], port))
+            listening.listen()
+        except OSError as error:
+            raise ValueError(
+                f"port={port}: {error.strerror}; give another, or 0 for any"
+            ) from error
+        print(f"http://{HOSTS[0]}:{listening.getsockname()[1]}/  (Ctrl-C ends)", flush=True)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            limit_concurrency=32,
+            server_header=False,
+            lifespan="off",
+            proxy_headers=False,
+        )
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _from_own_page(request: Request) -> bool:
+    """Whether a browser sends it from this server's page; or it is no browser at all."""
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    own = f"http://{request.headers.get('host', '')}"
+    return site == "same-origin" and (origin is None or origin == own)
+
+
+async def _read(request: Request, most: int) -> bytes | None:
+    """The body, or None as soon as it is longer than ``most`` bytes."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            return None
+    return bytes(body)
