@@ -1,1 +1,1 @@
-"""How good outputs are, where the model looked, how runs compare: scores, statistics, reports."""
+"""Scores, attention statistics, comparisons of runs, reports."""

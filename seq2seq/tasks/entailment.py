@@ -267,7 +267,7 @@ class Entailment(Task):
         names = {label.lower(): label for label in self.labels}
         return [[names[label.lower()] for label in texts["label"]]]
 
-    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+    def answer_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
         """100 for a right answer, 0 for a wrong one."""
         (labels,) = right
         return [100.0 * (a == b) for a, b in zip(answers, labels, strict=True)]

@@ -53,7 +53,7 @@ class Generation(Task):
             names: which scores to compute; None: all.
         """
 
-    def averaged_values(
+    def example_scores(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
     ) -> dict[str, Sequence[float]]:
         """Of the scores that are means over examples, the value of each example; none by default.
@@ -149,7 +149,7 @@ class Generation(Task):
             for source, reference, hypothesis in zip(sources, known[0], hypotheses, strict=True)
         ]
         outputs = {"hypotheses.txt": hypotheses, **reference_lines(known), **reader.outputs()}
-        if scores is None and (values := self.averaged_values(hypotheses, known)):
+        if scores is None and (values := self.example_scores(hypotheses, known)):
             outputs["example_scores.jsonl"] = value_lines(values)
         return Evaluation(metrics, examples, outputs)
 
@@ -179,9 +179,11 @@ class Generation(Task):
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
         return look(model, subwords, sources, references, search, **options)
 
-    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
-        """See the base class: each example as a corpus of its own."""
+    def answer_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+        """See the base class; of a score that is no mean, each example as a corpus of its own."""
         name = self.example_score
+        if (values := self.example_scores(answers, right).get(name)) is not None:
+            return [*values]
         return [
             float(self.scores([answer], [[text] for text in known], [name])[name]["score"])
             for answer, *known in zip(answers, *right, strict=True)

@@ -164,7 +164,7 @@ def test_right_answers_are_labels_whatever_their_case(task, data):
     right = task.right_answers(data.split("test"))
     assert right == [["entailment", "neutral", "contradiction", "neutral", "entailment"]]
     answers = ["entailment", "entailment", "contradiction", "neutral", "neutral"]
-    assert task.example_scores(answers, right) == [100, 0, 100, 100, 0]
+    assert task.answer_scores(answers, right) == [100, 0, 100, 100, 0]
 
 
 def test_labels_that_the_task_does_not_know_are_refused_before_training(tmp_path):

@@ -106,7 +106,7 @@ def test_values_of_examples_are_handed_over_with_a_whole_evaluation_only(
     model: Recurrent, subwords: SubwordPair
 ) -> None:
     class Lengths(Translation):
-        def averaged_values(
+        def example_scores(
             self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
         ) -> dict[str, Sequence[float]]:
             return {"length": [len(line) for line in references[0]]}
