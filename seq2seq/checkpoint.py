@@ -225,7 +225,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
             )
     model = build(config["model"])
     try:
-        task.check_model(model)
+        task.check_model(type(model))
     except ValueError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
     try:

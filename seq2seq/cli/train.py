@@ -26,7 +26,7 @@ def train(config: DictConfig) -> None:
     # The long imports (Lightning takes seconds) come after --help and every configuration error.
     import lightning
     from hydra.core.hydra_config import HydraConfig
-    from hydra.utils import instantiate
+    from hydra.utils import get_class, instantiate
     from rich.console import Console
 
     from seq2seq.evaluation.report import metrics_table
@@ -41,6 +41,7 @@ def train(config: DictConfig) -> None:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     check(config)
     task = instantiate(config.task, _convert_="all")
+    task.check_model(get_class(config.model["_target_"]))
     corpus = instantiate(config.data.corpus)
     settings = ("subwords", "filters", "limits", "processes", "cache")
     data = task.prepare(corpus, **_plain(config.data, *settings))
@@ -49,7 +50,6 @@ def train(config: DictConfig) -> None:
     loader = data.train_loader(seed=config.seed, copying=copying, **batch)
     arguments = task.model_arguments(data.subwords)
     model = instantiate(config.model, **arguments, _convert_="all")
-    task.check_model(model)
     if config.resume is None:
         task.initialize(model, data.subwords, cache=config.data.cache)
     check_lengths(model.max_length, _plain(config.data, "limits")["limits"])

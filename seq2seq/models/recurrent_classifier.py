@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from seq2seq.mappings import Mapping
@@ -20,7 +21,8 @@ class RecurrentClassifier(PairClassifier):
     With weights ``a = Π(score(h, m))`` over the premise, the classes are scored by ``V h* + b`` of
     ``h* = tanh(W_c Σ a m + W_h h)``: attention and last layer of Rocktäschel et al. (2016, section
     2.3, with score=additive), the GRU and the plug Π of Niculae & Blondel (2017), who encode both
-    sentences over a linear projection of the word vectors.
+    sentences over a linear projection of the word vectors. With ``differences``, what is scored is
+    ``[h*; |c − h|; c ∘ h]`` of the context ``c = Σ a m``, as in Mou et al. (2016).
 
     Args:
         source_vocabulary_size: entries of the vocabulary.
@@ -36,7 +38,8 @@ class RecurrentClassifier(PairClassifier):
             as in Rocktäschel et al.; then attention is not the only way between the two.
         shared: whether one encoder reads both sentences.
         score: ``dot``, ``general`` or ``additive``.
-        dropout: on word vectors, between layers, and on h*.
+        differences: whether context and query are compared by difference and product too.
+        dropout: on word vectors, between layers, and on what is scored.
         freeze_embeddings: whether the word vectors stay as they are.
         output_mapping: scores of classes → probabilities; softmax by default.
         pad_id: the id of padding.
@@ -57,6 +60,7 @@ class RecurrentClassifier(PairClassifier):
         conditional: bool = False,
         shared: bool = False,
         score: str = "general",
+        differences: bool = False,
         dropout: float = 0.2,
         freeze_embeddings: bool = False,
         output_mapping: Mapping | None = None,
@@ -84,7 +88,8 @@ class RecurrentClassifier(PairClassifier):
         self.hidden_size = hidden_size
         self.attention = LuongAttention(hidden_size, hidden_size, mapping, score)
         self.dropout = Dropout(dropout)
-        self.output = classifying_layer(hidden_size, len(self.labels))
+        self.differences = differences
+        self.output = classifying_layer((3 if differences else 1) * hidden_size, len(self.labels))
 
     def forward(
         self,
@@ -103,6 +108,9 @@ class RecurrentClassifier(PairClassifier):
         memory = self.attention.prepare(states, source_mask(premise, premise_lengths))
         query = final[0][:, None, -self.hidden_size :]  # of the last layer, both directions
         joined, weights = self.attention(query, memory)
+        if self.differences:
+            context = weights.to(states.dtype) @ states
+            joined = torch.cat([joined, (context - query).abs(), context * query], dim=-1)
         logits = self.output(self.dropout(joined.squeeze(1)))
         return Classification(logits, weights[:, None, None] if return_attention else None)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.errors import DataError
+from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader
 from seq2seq.data.parallel import ParallelData, prepare
 from seq2seq.data.sequences import Sequences
@@ -80,13 +81,15 @@ class Entailment(Task):
             processes=processes,
             cache=cache,
         )
-        return _checked(data)
+        for split in data.splits:
+            label_ids(data.split(split), self.labels, split)
+        return data
 
     def open(
         self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
     ) -> ParallelData:
-        """See the base class; checks all labels."""
-        return _checked(ParallelData(corpus, subwords, labels=self.labels, cache=cache))
+        """See the base class; labels are checked when a split is read."""
+        return ParallelData(corpus, subwords, labels=self.labels, cache=cache)
 
     def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
         """The size of the vocabulary, which both sentences share, and the classes."""
@@ -121,7 +124,13 @@ class Entailment(Task):
     def loss(
         self, model: PairClassifier, batch: Batch, criterion: SequenceLoss
     ) -> SequenceLossOutput:
-        """Of the labels; every example is one term."""
+        """Of the labels; every example is one term.
+
+        Raises:
+            ValueError: if the loss is to hold down coverage, which is of text that is written.
+        """
+        if criterion.reads_attention:
+            raise ValueError("loss.coverage is for models that write text; set it to 0 here")
         classes = SequenceLoss(criterion.label_smoothing, ignore_index=NO_CLASS)
         return _loss(classes, model, read(model, batch), batch)
 
@@ -298,13 +307,6 @@ def read(model: PairClassifier, batch: Batch, *, return_attention: bool = False)
         batch.target_lengths - 1,
         return_attention=return_attention,
     )
-
-
-def _checked(data: ParallelData) -> ParallelData:
-    """The data, of which every label is one of the classes."""
-    for split in data.splits:
-        data.encoded(split)
-    return data
 
 
 def _loss(

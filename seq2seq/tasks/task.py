@@ -88,16 +88,16 @@ class Task(ABC):
     def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
         """Arguments of the model's class that the data decides, such as vocabulary sizes."""
 
-    def check_model(self, model: nn.Module) -> None:
-        """Refuse a model of another task.
+    def check_model(self, model: type[nn.Module]) -> None:
+        """Refuse a class of models of another task.
 
         Raises:
             ValueError: naming both.
         """
-        if not isinstance(model, self.model_type):
+        if not issubclass(model, self.model_type):
             raise ValueError(
-                f"model: {type(model).__name__} cannot do the task {type(self).__name__}, which "
-                f"needs a {self.model_type.__name__}"
+                f"model: {model.__name__} cannot do the task {type(self).__name__}, which needs a "
+                f"{self.model_type.__name__}"
             )
 
     def initialize(  # noqa: B027

@@ -6,7 +6,7 @@ import pytest
 import torch
 from matplotlib.patches import Rectangle
 
-from seq2seq.evaluation.figures import attention_heat_map
+from seq2seq.evaluation.figures import attention_heat_map, confusion_heat_map
 
 SOURCE = ["▁the", "▁cat", "s", "<eos>"]
 TARGET = ["▁die", "▁katzen", "<eos>"]
@@ -105,3 +105,15 @@ def test_tokens_must_match_the_attention():
         attention_heat_map(WEIGHTS, SOURCE[:3], TARGET)
     with pytest.raises(ValueError, match="gold link 4-0 lies outside the 4 source"):
         attention_heat_map(WEIGHTS, SOURCE, TARGET, gold=[(4, 0)])
+
+
+def test_confusion_shows_every_count_gold_down_predicted_across():
+    classes = {
+        "yes": {"predicted": {"yes": 1200, "no": 0}},
+        "no": {"predicted": {"yes": 3, "no": 40}},
+    }
+    (panel,) = confusion_heat_map(classes).axes
+    shown = {text.get_position()[::-1]: text.get_text() for text in panel.texts}
+    assert shown == {(0, 0): "1,200", (0, 1): "0", (1, 0): "3", (1, 1): "40"}
+    labels = [tick.get_text() for tick in panel.get_yticklabels()]
+    assert labels == [tick.get_text() for tick in panel.get_xticklabels()] == ["yes", "no"]

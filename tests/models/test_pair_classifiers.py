@@ -39,6 +39,8 @@ VARIANTS = {
     "bidirectional": lambda: recurrent(bidirectional=True, conditional=True, score="additive"),
     "shared": lambda: recurrent(shared=True, score="dot"),
     **{f"decomposable {m}": lambda m=m: decomposable(m) for m in ANYWHERE},
+    "differences": lambda: recurrent("sparsemax", differences=True),
+    "words by difference": lambda: decomposable("sparsemax", differences=True),
     "intra": lambda: decomposable(intra_mapping=Sparsemax()),
     "output": lambda: decomposable(output_mapping=Sparsemax()),
 }
@@ -174,6 +176,20 @@ def test_recurrent_classifier_is_its_formula():
     found = model(*BATCH, return_attention=True)
     torch.testing.assert_close(found.logits[0], expected)
     torch.testing.assert_close(found.attention[0, 0, 0, 0], weights)
+
+
+def test_differences_are_scored_beside_the_joined_state():
+    model = recurrent("sparsemax", score="general", differences=True)
+    words = model.embedding.table.weight @ model.embedding.projection.weight.T
+    states, _ = model.premise_encoder.network(words[PREMISE[0]])
+    _, last = model.hypothesis_encoder.network(words[HYPOTHESIS[0, :3]])
+    query, attention = last[0], model.attention
+    weights = Sparsemax()(states @ attention.score.projection.weight.T @ query)
+    context = weights @ states
+    joined = torch.tanh(attention.context.weight @ context + attention.query.weight @ query)
+    scored = torch.cat([joined, (context - query).abs(), context * query])
+    expected = model.output.weight @ scored + model.output.bias
+    torch.testing.assert_close(model(*BATCH).logits[0], expected)
 
 
 def test_conditional_reading_begins_where_the_premise_ended():

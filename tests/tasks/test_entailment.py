@@ -1,8 +1,12 @@
 """The task of entailment: its losses, figures and predictions against independent computation."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 
 from seq2seq.data.errors import DataError
 from seq2seq.data.parallel import ParallelData
@@ -11,6 +15,7 @@ from seq2seq.models import DecomposableAttention, RecurrentClassifier
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks.entailment import Entailment
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 ROWS = [
     ("entailment", "a small sentence", "a sentence"),
     ("NEUTRAL", "the words", "a number of words"),
@@ -72,6 +77,12 @@ def test_loss_is_that_of_every_label(task, data, model):
     )
     torch.testing.assert_close(found.loss_sum, expected)
     assert int(found.tokens) == 5
+
+
+def test_a_loss_of_coverage_is_refused(task, data, model):
+    (batch,) = data.loader("train")
+    with pytest.raises(ValueError, match=r"loss\.coverage is for models that write text"):
+        task.loss(model, batch, SequenceLoss(coverage=1.0))
 
 
 def test_evaluation_is_that_of_each_example(task, data, model):
@@ -162,7 +173,7 @@ def test_labels_that_the_task_does_not_know_are_refused_before_training(tmp_path
 def test_a_corpus_without_labels_is_refused(task, data):
     unlabeled = DatasetDict({"test": Dataset.from_dict({"source": ["a"], "target": ["b"]})})
     with pytest.raises(DataError, match="no column label"):
-        task.open(unlabeled, data.subwords)
+        task.open(unlabeled, data.subwords).loader("test")
 
 
 def test_pretrained_vectors_start_the_embeddings(data, tmp_path):
@@ -186,3 +197,41 @@ def test_pretrained_vectors_of_words_do_not_suit_pieces_of_words(subwords, tmp_p
 def test_data_of_other_tasks_has_no_classes(data, tmp_path):
     plain = ParallelData(Corpus(), data.subwords, cache=tmp_path)
     assert plain.encoded("test").labels is None
+
+
+def configuration(*overrides):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("train", overrides=["task=entailment", *overrides])
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["experiment=sick_decomposable"],
+        ["experiment=sick_gru"],
+        ["experiment=niculae2017_snli", "attention=fusedmax"],
+        ["model=decomposable_attention", "+attention@model.intra_mapping=sparsemax"],
+        ["model=decomposable_attention", "+attention@model.reverse_mapping=oscarmax"],
+    ],
+    ids=lambda overrides: overrides[-1],
+)
+def test_every_choice_builds_a_model_of_the_task(overrides):
+    config = configuration(*overrides)
+    task = instantiate(config.task, _convert_="all")
+    sizes = {"source_vocabulary_size": 20, "target_vocabulary_size": 20}
+    model = instantiate(config.model, labels=["a", "b"], **sizes, _convert_="all")
+    task.check_model(type(model))
+    for override in overrides:
+        place, _, name = override.partition("=")
+        if place.startswith("+attention@model."):
+            kind = place.removeprefix("+attention@model.").removesuffix("_mapping")
+            (mapping,) = model.attention_mappings()[kind]
+            assert type(mapping).__name__.lower() == name
+
+
+def test_the_reverse_direction_follows_the_choice_of_attention():
+    config = configuration(
+        "model=decomposable_attention", "attention=fusedmax", "attention.lam=0.3"
+    )
+    assert config.model.reverse_mapping == config.model.mapping
+    assert config.model.reverse_mapping.lam == 0.3

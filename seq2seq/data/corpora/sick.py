@@ -38,4 +38,4 @@ class Sick(FolderOfPairs):
         ),
     )
     source = "Download it with `python scripts/prepare_entailment.py sick`"
-    next_step = "the model of Parikh et al.: experiment=sick_decomposable"
+    next_step = "seq2seq-train experiment=sick_decomposable data.root=DIR attention=sparsemax"

@@ -25,4 +25,4 @@ class Snli(FolderOfPairs):
         Layout("{}.tsv", read_tsv, (0, 1, 2), SPLITS),
     )
     source = "Download it with `python scripts/prepare_entailment.py snli`"
-    next_step = "attention that is sparse in segments: data=snli attention=fusedmax"
+    next_step = "seq2seq-train experiment=niculae2017_snli data.root=DIR task.embeddings=GLOVE"
