@@ -283,6 +283,8 @@ def load_checkpoints(
 def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = None) -> Task:
     """The task of a checkpoint's configuration, with changes to its arguments.
 
+    Changes that name a ``_target_`` are another task, with its own arguments.
+
     Raises:
         CheckpointError: if it names no task.
     """
@@ -290,7 +292,8 @@ def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = Non
     # Checkpoints of earlier versions name the only task that there was.
     if not isinstance(given, dict) or "_target_" not in given:
         given = {"_target_": f"{Translation.__module__}.{Translation.__name__}"}
-    task = build(_merged(given, changes or {}))
+    changes = changes or {}
+    task = build(changes if "_target_" in changes else _merged(given, changes))
     if not isinstance(task, Task):
         raise CheckpointError(f"{CONFIG}: task is a {type(task).__name__}")
     return task

@@ -18,9 +18,11 @@ import hydra
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -71,6 +73,8 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
             told = error.__cause__ if isinstance(error, InstantiationException) else None
             print(f"error: {f'{place}: ' if place else ''}{told or error}", file=sys.stderr)
             print("(debug=true shows where it was raised)", file=sys.stderr)
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise  # Hydra makes the sweep's other runs first, then fails
             raise SystemExit(1) from error
 
     application = hydra.main(

@@ -1,7 +1,8 @@
-"""``seq2seq-evaluate``: score a checkpoint on a split of a corpus."""
+"""``seq2seq-evaluate``: score a checkpoint, or ready-made hypotheses, on a split of a corpus."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from seq2seq.checkpoint import Checkpoint
 
 
+def evaluate(config: DictConfig) -> None:
+    """Evaluate what the configuration names: hypotheses, or else a checkpoint."""
+    if config.hypotheses is not None:
+        evaluate_hypotheses(config)
+    else:
+        evaluate_checkpoint(config)
+
+
 def evaluate_checkpoint(config: DictConfig) -> None:
     """Evaluate, print one table, write ``metrics.json`` and the hypotheses."""
     from hydra.utils import instantiate
@@ -22,20 +31,27 @@ def evaluate_checkpoint(config: DictConfig) -> None:
 
     from seq2seq.checkpoint import checkpoint_task, load_checkpoints
     from seq2seq.cli.device import choose_device
+    from seq2seq.data.corpora.corpus import content_of
     from seq2seq.evaluation.figures import attention_heat_map
     from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
+    from seq2seq.tasks.generation import Generation
 
+    if config.references is not None:
+        raise ValueError("references are of hypotheses=FILE; a checkpoint's are in its corpus")
     device = choose_device(config.device)
     checkpoint = load_checkpoints(config.checkpoint, device)
     if not isinstance(config.checkpoint, str) and len(config.checkpoint) > 1 and not config.output:
         raise ValueError("output: an ensemble has no folder of its own; give one, output=FOLDER")
-    given: Any = OmegaConf.to_container(config.data, resolve=True)
+    given = _plain(config.data)
     if "corpus" in given:
         corpus = instantiate(config.data.corpus)
     else:
         corpus = own_corpus(checkpoint, {k: v for k, v in given.items() if k != "split"})
-    changes: Any = OmegaConf.to_container(config.task, resolve=True)
-    task = checkpoint_task(checkpoint.config, changes)
+    task = checkpoint_task(checkpoint.config, _plain(config.task))
+    task.check_model(type(checkpoint.model))
+    if config.alignments and not isinstance(task, Generation):
+        raise ValueError(f"alignments=true: {type(task).__name__} reads no target to align")
+    aligned: dict[str, Any] = {"alignments": True} if config.alignments else {}
     data = task.open(corpus, checkpoint.subwords, cache=given.get("cache"))
 
     def progress(batches: Iterable[Any]) -> Iterable[Any]:
@@ -45,9 +61,7 @@ def evaluate_checkpoint(config: DictConfig) -> None:
         )
 
     split = config.data.split
-    search = (
-        {"search": OmegaConf.to_container(config.search, resolve=True)} if task.searches else {}
-    )
+    search = {"search": _plain(config.search)} if task.searches else {}
     evaluation = task.evaluate(
         checkpoint.model,
         data,
@@ -58,12 +72,16 @@ def evaluate_checkpoint(config: DictConfig) -> None:
         attention=config.statistics,
         device=device,
         progress=progress,
+        **aligned,
     )
     output = Path(config.output) if config.output else checkpoint.folder
     output.mkdir(parents=True, exist_ok=True)
     # A part of a split must not pass for the whole.
     name = split if config.sentences is None else f"{split}-first-{config.sentences}"
-    write_metrics(output / "metrics.json", {name: {**evaluation.metrics, **search}})
+    texts = data.split(split)
+    texts = texts.select(range(min(len(texts), config.sentences or len(texts))))
+    metrics = {**evaluation.metrics, **search, "texts": content_of(texts)}
+    write_metrics(output / "metrics.json", {name: metrics})
     written = [output / "metrics.json", *write_outputs(output, name, evaluation.outputs)]
     Console().print(metrics_table(evaluation.metrics, title=f"{checkpoint.folder} on {name}"))
     print(f"\nwritten: {', '.join(map(str, written))}")
@@ -74,6 +92,44 @@ def evaluate_checkpoint(config: DictConfig) -> None:
             figure = attention_heat_map(attention.weights, attention.source, attention.target)
             figure.savefig(path, dpi=150, bbox_inches="tight")
             print(f"written: {path}")
+
+
+def evaluate_hypotheses(config: DictConfig) -> None:
+    """Score a file of hypotheses against files of references, or a corpus's own."""
+    from hydra.utils import instantiate
+    from rich.console import Console
+
+    from seq2seq.checkpoint import checkpoint_task
+    from seq2seq.data.corpora.corpus import references
+    from seq2seq.evaluation.report import metrics_table, read_texts, write_metrics
+    from seq2seq.tasks.generation import Generation
+
+    given = _plain(config.data)
+    if (config.references is None) == ("corpus" not in given):
+        raise ValueError(
+            "hypotheses=FILE is scored against references=[FILE,…], or against a split of a corpus "
+            "such as data=multi30k data.split=test_2017_flickr: give one of them"
+        )
+    task = checkpoint_task({}, _plain(config.task))
+    if not isinstance(task, Generation):
+        raise ValueError(f"{type(task).__name__} writes no text, so it scores no hypotheses")
+    hypotheses = read_texts(config.hypotheses)
+    if config.references is not None:
+        files = _plain(config)["references"]
+        name = "references"
+        known = [read_texts(path) for path in ([files] if isinstance(files, str) else files)]
+    else:
+        name = config.data.split
+        splits = instantiate(config.data.corpus).load()
+        if name not in splits:
+            raise ValueError(f"data.split={name}: there is none; choose {', '.join(splits)}")
+        known = references(splits[name])
+    metrics = task.scores(hypotheses, known)
+    Console().print(metrics_table(metrics, title=f"{config.hypotheses} on {name}"))
+    if config.output:
+        path = Path(config.output) / "metrics.json"
+        write_metrics(path, {name: metrics})
+        print(f"\nwritten: {path}")
 
 
 def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Any:
@@ -111,9 +167,23 @@ def _without_places(node: Any) -> Any:
     return {key: _without_places(node[key]) for key in node if key != "cache_folder"}
 
 
+def without_choices_of_task(arguments: list[str]) -> list[str]:
+    """``task=NAME`` as evaluation means it: without the corpus and the model of its training."""
+    groups = {argument.partition("=")[0] for argument in arguments}
+    if "task" not in groups:
+        return arguments
+    return [*arguments, *(f"~{group}" for group in ("data", "model") if group not in groups)]
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    return plain
+
+
 def main() -> None:
     """Entry point of ``seq2seq-evaluate``."""
-    run(evaluate_checkpoint, "evaluate")
+    sys.argv[1:] = without_choices_of_task(sys.argv[1:])
+    run(evaluate, "evaluate")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""How good translations are, and where the model looked: scores, statistics, figures, reports."""
+"""Scores, attention statistics, comparisons of runs, reports."""

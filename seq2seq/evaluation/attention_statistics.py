@@ -1,129 +1,29 @@
 """What attention looks like, in numbers: sparsity, entropy, fused runs, groups, coverage."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-TOKEN_STATISTICS = (
-    "support_size",
-    "support_fraction",
-    "entropy",
-    "entropy_ratio",
-    "top_mass",
-    "gini",
-    "run_count",
-    "run_length",
-    "group_count",
-    "group_size",
+from seq2seq.evaluation.distribution_statistics import (
+    SENTENCE_STATISTICS,
+    TOKEN_STATISTICS,
+    coverage_statistics,
+    token_statistics,
 )
-"""Averaged over target tokens; defined in ``token_statistics``."""
 
-SENTENCE_STATISTICS = ("coverage_mean", "coverage_deviation", "uncovered_share")
-"""Averaged over sentences; defined in ``coverage_statistics``."""
-
-_COUNTS = ("tokens", "sentences", "entries", "zeros")
-_QUANTITIES = _COUNTS + TOKEN_STATISTICS + SENTENCE_STATISTICS
-
-
-def token_statistics(weights: Tensor, lengths: Tensor, tolerance: float = 0.0) -> Tensor:
-    """Statistics of each distribution y ∈ Δⁿ over the n valid source positions.
-
-    With y₍₁₎ ≥ … ≥ y₍ₙ₎ the entries in decreasing order, in the order of ``TOKEN_STATISTICS``:
-
-        support_size      k = |{i : yᵢ ≠ 0}|                 exactly non-zero
-        support_fraction  k / n
-        entropy           H = −Σᵢ yᵢ log yᵢ                  nats, 0 log 0 = 0
-        entropy_ratio     H / log n                          0 for n = 1
-        top_mass          y₍₁₎
-        gini              Σᵣ (n + 1 − 2r) y₍ᵣ₎ / n            0 uniform, (n − 1)/n one-hot
-        run_count         number of fused runs: maximal stretches i … j of consecutive valid
-                          positions with yᵢ = yᵢ₊₁ = … = yⱼ ≠ 0
-        run_length        k / run_count                      mean length of the row's runs
-        group_count       number of distinct non-zero values, wherever they stand
-        group_size        k / group_count                    mean size of the row's groups
-
-    Equality is exact; with ``tolerance`` > 0, neighbours (in position for runs, in order of value
-    for groups) are equal when they differ by at most ``tolerance``. Zero is always exactly zero.
-
-    Args:
-        weights: [..., length] float64, valid positions first, zeros behind them.
-        lengths: [...] int64, n, broadcastable to the leading dimensions; at least 1.
-        tolerance: absolute.
-
-    Returns:
-        [statistic, ...] float64; a row of zeros has all statistics 0.
-    """
-    nonzero = weights > 0
-    ordered = weights.sort(dim=-1, descending=True).values
-    n = lengths.to(weights.dtype)
-    rank = torch.arange(1, weights.shape[-1] + 1, device=weights.device, dtype=weights.dtype)
-
-    support = nonzero.sum(-1).to(weights.dtype)
-    entropy = torch.special.entr(weights).sum(-1)
-    gini = ((n + 1) * ordered.sum(-1) - 2 * (ordered @ rank)) / n
-    runs = _stretches(weights, nonzero, tolerance)
-    groups = _stretches(ordered, ordered > 0, tolerance)
-    return torch.stack(
-        (
-            support,
-            support / n,
-            entropy,
-            entropy / torch.where(n > 1, n, torch.e).log() * (n > 1),
-            ordered[..., 0],
-            gini,
-            runs,
-            support / runs.clamp(min=1),
-            groups,
-            support / groups.clamp(min=1),
-        )
-    )
-
-
-def _stretches(values: Tensor, nonzero: Tensor, tolerance: float) -> Tensor:
-    """Number of maximal stretches of equal non-zero neighbours: [..., length] → [...]."""
-    differs = (values[..., 1:] - values[..., :-1]).abs() > tolerance
-    starts = nonzero[..., 1:] & (differs | ~nonzero[..., :-1])
-    return (starts.sum(-1) + nonzero[..., 0]).to(values.dtype)
-
-
-def coverage_statistics(
-    weights: Tensor, source_mask: Tensor, target_mask: Tensor, uncovered_below: float
-) -> Tensor:
-    """How evenly the target tokens of a sentence look at its source.
-
-    Coverage of source position i is its column sum cᵢ = Σₜ yₜᵢ over the target tokens t. In the
-    order of ``SENTENCE_STATISTICS``, over the n valid positions of one sentence:
-
-        coverage_mean       c̄ = Σᵢ cᵢ / n            (target tokens / n, if rows sum to 1)
-        coverage_deviation  √(Σᵢ (cᵢ − c̄)² / n)
-        uncovered_share     |{i : cᵢ < uncovered_below}| / n    positions as good as never looked at
-
-    Args:
-        weights: [batch, layer, head, target_length, source_length] float64.
-        source_mask: [batch, source_length] bool.
-        target_mask: [batch, target_length] bool.
-        uncovered_below: the least coverage that counts as being looked at.
-
-    Returns:
-        [statistic, batch, layer, head] float64.
-    """
-    valid = source_mask[:, None, None, :].to(weights.dtype)
-    n = valid.sum(-1).clamp(min=1)
-    coverage = torch.einsum("blhts,bt->blhs", weights, target_mask.to(weights.dtype))
-    mean = (coverage * valid).sum(-1) / n
-    deviation = (((coverage - mean[..., None]) * valid).square().sum(-1) / n).sqrt()
-    uncovered = ((coverage < uncovered_below) * valid).sum(-1) / n
-    return torch.stack((mean, deviation, uncovered))
+_TOKEN_QUANTITIES = ("tokens", "entries", "zeros", *TOKEN_STATISTICS)
+_QUANTITIES = (*_TOKEN_QUANTITIES, "sentences", *SENTENCE_STATISTICS)
 
 
 class AttentionStatistics:
-    """Running averages of attention statistics by layer, head and source length.
+    """Running averages of attention statistics by layer, head, source length, target position.
 
-    On-line and of constant memory: everything seen is kept as sums, in one float64 tensor
-    ``totals`` [quantity, bucket, layer, head] on the device of the attention, so that several
-    processes combine by one all-reduce of ``totals`` or by ``merge``.
+    On-line and of constant memory: everything seen is kept as sums, in two float64 tensors on the
+    device of the attention, ``totals`` [quantity, bucket of source length, layer, head] and
+    ``position_totals`` [quantity of tokens, bucket of target position, layer, head], so that
+    several processes combine by an all-reduce of both or by ``merge``.
 
     Statistics of a distribution (``token_statistics``) are averaged over target tokens, those of
     coverage (``coverage_statistics``) over sentences. ``zero_share`` is pooled: exactly zero
@@ -139,6 +39,8 @@ class AttentionStatistics:
         uncovered_below: source positions with less coverage than this are uncovered.
         length_boundaries: last source length (valid positions, eos included where the mask
             includes it) of each bucket but the open last one.
+        position_boundaries: likewise, of the position of a target token: 1 is the first to be
+            predicted. Coverage, which is of whole sentences, has no position.
     """
 
     def __init__(
@@ -149,16 +51,26 @@ class AttentionStatistics:
         tolerance: float = 0.0,
         uncovered_below: float = 0.05,
         length_boundaries: Sequence[int] = (10, 20, 30, 40, 50, 100),
+        position_boundaries: Sequence[int] = (1, 5, 10, 20, 30, 50),
     ) -> None:
-        if list(length_boundaries) != sorted(set(length_boundaries)):
-            raise ValueError(f"length_boundaries: {length_boundaries} must increase")
+        for name, boundaries in (
+            ("length_boundaries", length_boundaries),
+            ("position_boundaries", position_boundaries),
+        ):
+            if list(boundaries) != sorted(set(boundaries)):
+                raise ValueError(f"{name}: {boundaries} must increase")
         self.layers = layers
         self.heads = heads
         self.tolerance = tolerance
         self.uncovered_below = uncovered_below
         self.length_boundaries = tuple(length_boundaries)
-        buckets = len(self.length_boundaries) + 1
-        self.totals = torch.zeros(len(_QUANTITIES), buckets, layers, heads, dtype=torch.float64)
+        self.position_boundaries = tuple(position_boundaries)
+        self.totals = self._zeros(_QUANTITIES, self.length_boundaries)
+        self.position_totals = self._zeros(_TOKEN_QUANTITIES, self.position_boundaries)
+
+    def _zeros(self, quantities: Sequence[str], boundaries: Sequence[int]) -> Tensor:
+        shape = (len(quantities), len(boundaries) + 1, self.layers, self.heads)
+        return torch.zeros(shape, dtype=torch.float64)
 
     @torch.no_grad()
     def update(self, attention: Tensor, source_mask: Tensor, target_mask: Tensor) -> None:
@@ -180,23 +92,23 @@ class AttentionStatistics:
 
         lengths = source_mask.sum(-1)
         target_mask = target_mask & (lengths > 0)[:, None]
-        tokens = target_mask.sum(-1)
-        present = (tokens > 0).to(torch.float64)
+        real = target_mask.to(torch.float64)
         rows = token_statistics(weights, lengths.clamp(min=1)[:, None, None, None], self.tolerance)
-        token_sums = torch.einsum("kblht,bt->kblh", rows, target_mask.to(torch.float64))
+        n = lengths.to(torch.float64)[:, None, None, None].expand(rows.shape[1:])
+        rows = torch.cat((torch.stack((torch.ones_like(n), n, n - rows[0])), rows))
+        tokens = torch.einsum("kblht,bt->kblh", rows, real)
+        present = target_mask.any(-1).to(torch.float64)[None, :, None, None]
         coverage = coverage_statistics(weights, source_mask, target_mask, self.uncovered_below)
-        coverage = coverage * present[:, None, None]
-        entries = (tokens * lengths).to(torch.float64)
-        counts = torch.stack((tokens.to(torch.float64), present, entries))
-        counts = counts[..., None, None].expand(-1, -1, self.layers, self.heads)
-        zeros = counts[2] - token_sums[0]
-        sums = torch.cat((counts, zeros[None], token_sums, coverage))
+        sums = torch.cat((tokens, present.expand_as(tokens[:1]), coverage * present))
 
-        boundaries = torch.tensor(self.length_boundaries, device=lengths.device)
-        bucket = torch.bucketize(lengths, boundaries)
-        # A product with indicators, not index_add: the sum is the same on every run on CUDA.
-        members = torch.nn.functional.one_hot(bucket, len(boundaries) + 1).to(torch.float64)
+        # Products with indicators, not index_add: the sums are the same on every run on CUDA.
+        members = _members(lengths, self.length_boundaries)
         self.totals = self.totals.to(sums.device) + torch.einsum("kblh,bu->kulh", sums, members)
+        positions = torch.arange(1, target_mask.shape[1] + 1, device=lengths.device)
+        members = _members(positions, self.position_boundaries)
+        self.position_totals = self.position_totals.to(sums.device) + torch.einsum(
+            "kblht,bt,tu->kulh", rows, real, members
+        )
 
     def merge(self, other: "AttentionStatistics") -> None:
         """Add what another process has seen."""
@@ -205,17 +117,20 @@ class AttentionStatistics:
                 f"cannot merge statistics of {other._settings()} into those of {self._settings()}"
             )
         self.totals = self.totals + other.totals.to(self.totals.device)
+        self.position_totals = self.position_totals + other.position_totals.to(
+            self.position_totals.device
+        )
 
     def summary(self) -> dict[str, Any]:
         """All averages, ready for JSON.
 
         Returns:
             ``{"overall": {…}, "by_layer_head": [{"layer": 0, "head": 0, …}, …],
-            "by_source_length": [{"minimum": 1, "maximum": 10, …}, …], "definitions": {…}}``;
-            ``overall`` and ``by_source_length`` average over layers and heads; buckets that saw no
-            token are left out, and the open last bucket has ``maximum`` None.
+            "by_source_length": [{"minimum": 1, "maximum": 10, …}, …], "by_target_position": […],
+            "definitions": {…}}``; all but ``by_layer_head`` average over layers and heads; buckets
+            that saw no token are left out, and the open last bucket has ``maximum`` None.
         """
-        totals = self.totals.cpu()
+        totals, position_totals = self.totals.cpu(), self.position_totals.cpu()
         if totals[0].sum() == 0:
             raise ValueError("no attention seen: call update() with at least one target token")
         by_layer_head = [
@@ -224,25 +139,50 @@ class AttentionStatistics:
             for head in range(self.heads)
         ]
         pooled = totals.mean((-2, -1))
-        lower = [1, *(boundary + 1 for boundary in self.length_boundaries)]
-        upper = [*self.length_boundaries, None]
-        by_source_length = [
-            {"minimum": lower[bucket], "maximum": upper[bucket], **_averages(pooled[:, bucket])}
-            for bucket in range(len(lower))
-            if pooled[0, bucket] > 0
-        ]
         return {
             "overall": _averages(pooled.sum(-1)),
             "by_layer_head": by_layer_head,
-            "by_source_length": by_source_length,
+            "by_source_length": _buckets(pooled, self.length_boundaries),
+            "by_target_position": _buckets(
+                position_totals.mean((-2, -1)), self.position_boundaries
+            ),
             "definitions": {
                 "tolerance": self.tolerance,
                 "uncovered_below": self.uncovered_below,
             },
         }
 
+    def records(self) -> Iterator[dict[str, Any]]:
+        """All averages of every layer and head, in all and in each bucket, one by one.
+
+        Yields:
+            ``{"statistic": …, "layer": 0, "head": 0, "by": "source_length", "minimum": 1,
+            "maximum": 10, "value": …, "tokens": …}``; ``layer`` and ``head`` are ``all`` for means
+            over layers and heads, ``by`` is ``all``, ``source_length`` or ``target_position``.
+        """
+        totals, position_totals = self.totals.cpu(), self.position_totals.cpu()
+        places: list[tuple[Any, Any]] = [("all", "all")]
+        places += [(layer, head) for layer in range(self.layers) for head in range(self.heads)]
+        for layer, head in places:
+            one, positions = (
+                part.mean((-2, -1)) if layer == "all" else part[:, :, layer, head]
+                for part in (totals, position_totals)
+            )
+            found = [("all", {"minimum": None, "maximum": None, **_averages(one.sum(-1))})]
+            found += [("source_length", row) for row in _buckets(one, self.length_boundaries)]
+            found += [
+                ("target_position", row) for row in _buckets(positions, self.position_boundaries)
+            ]
+            for by, averages in found:
+                low, high = averages.pop("minimum"), averages.pop("maximum")
+                place = {"layer": layer, "head": head, "by": by, "minimum": low, "maximum": high}
+                tokens = averages.pop("tokens")
+                averages.pop("sentences", None)
+                for name, value in averages.items():
+                    yield {"statistic": name, **place, "value": value, "tokens": tokens}
+
     def _settings(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "totals"}
+        return {name: value for name, value in vars(self).items() if not name.endswith("totals")}
 
     def _check(self, attention: Tensor, source_mask: Tensor, target_mask: Tensor) -> None:
         if attention.dim() != 5 or attention.shape[1:3] != (self.layers, self.heads):
@@ -262,14 +202,34 @@ class AttentionStatistics:
                 )
 
 
-def _averages(totals: Tensor) -> dict[str, float]:
-    """[quantity] sums → averages by name."""
-    sums = dict(zip(_QUANTITIES, totals.tolist(), strict=True))
-    averages: dict[str, float] = {"tokens": round(sums["tokens"])}
-    averages["sentences"] = round(sums["sentences"])
+def _members(values: Tensor, boundaries: Sequence[int]) -> Tensor:
+    """[number] → [number, bucket] float64, 1 in the bucket of each value."""
+    bucket = torch.bucketize(values, torch.tensor(boundaries, device=values.device))
+    return torch.nn.functional.one_hot(bucket, len(boundaries) + 1).to(torch.float64)
+
+
+def _buckets(totals: Tensor, boundaries: Sequence[int]) -> list[dict[str, Any]]:
+    """[quantity, bucket] sums → averages of the buckets that saw a token, with their limits."""
+    lower = [1, *(boundary + 1 for boundary in boundaries)]
+    upper = [*boundaries, None]
+    return [
+        {"minimum": lower[bucket], "maximum": upper[bucket], **_averages(totals[:, bucket])}
+        for bucket in range(len(lower))
+        if totals[0, bucket] > 0
+    ]
+
+
+def _averages(totals: Tensor) -> dict[str, Any]:
+    """[quantity] sums, of tokens alone or of sentences too → averages by name."""
+    sums = dict(zip(_QUANTITIES, totals.tolist(), strict=False))
+    averages: dict[str, Any] = {"tokens": round(sums["tokens"])}
+    if "sentences" in sums:
+        averages["sentences"] = round(sums["sentences"])
     averages |= {name: sums[name] / sums["tokens"] for name in TOKEN_STATISTICS}
     averages["zero_share"] = sums["zeros"] / sums["entries"]
-    return averages | {name: sums[name] / sums["sentences"] for name in SENTENCE_STATISTICS}
+    if "sentences" in sums:
+        averages |= {name: sums[name] / sums["sentences"] for name in SENTENCE_STATISTICS}
+    return averages
 
 
 def stack_attention(

@@ -31,7 +31,7 @@ def classification_scores(
         unlabeled: examples left out for want of a gold label, for the signature.
 
     Returns:
-        ``{"accuracy": {"score": …, "low": …, "high": …, "majority": …, "signature": …},
+        ``{"accuracy": {"score": …, "interval": (…, …), "majority": …, "signature": …},
         "macro_f1": {"score": …, "signature": …}, "f1": {label: {"score": …, "precision": …,
         "recall": …, "predicted": {label: count}, "signature": …}}}``.
 
@@ -55,10 +55,9 @@ def classification_scores(
     return {
         "accuracy": {
             "score": 100 * right / number,
-            "low": low,
-            "high": high,
+            "interval": (low, high),
             "majority": majority,
-            "signature": f"{signature}|wilson95:{low:.2f}-{high:.2f}|always {label}:{majority:.2f}",
+            "signature": f"{signature}|interval:wilson95|always {label}:{majority:.2f}",
         },
         "macro_f1": {
             "score": sum(scores["score"] for scores in classes.values()) / len(labels),

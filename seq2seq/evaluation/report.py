@@ -3,12 +3,14 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
+
+from seq2seq.data.corpora.readers import read_lines
 
 
 def metrics_table(metrics: Mapping[str, Any], title: str | None = None) -> Table:
@@ -114,6 +116,47 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def value_lines(values: Mapping[str, Sequence[float]]) -> list[str]:
+    """The output ``example_scores.jsonl``: for each example, its value of each score.
+
+    It belongs to scores that are means over examples: the mean of a score's values is the score,
+    in its unit. ``seq2seq-compare`` tests differences with them.
+    """
+    rows = zip(*values.values(), strict=True)
+    return [json.dumps(dict(zip(values, map(float, row), strict=True))) for row in rows]
+
+
+def reference_lines(references: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
+    """The outputs ``references.txt``, ``references_2.txt``, …: one a reference set."""
+    return {
+        f"references{f'_{number}' if number > 1 else ''}.txt": lines
+        for number, lines in enumerate(references, start=1)
+    }
+
+
+def statistics_lines(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The output ``attention.csv``: a statistic of a layer, head and bucket a line."""
+    columns = ("statistic", "layer", "head", "by", "minimum", "maximum", "value", "tokens")
+    lines = [",".join(columns)]
+    for record in records:
+        cells = ("" if record[name] is None else str(record[name]) for name in columns)
+        lines.append(",".join(cells))
+    return lines
+
+
+def read_texts(path: str | Path) -> list[str]:
+    """The lines of a file (``.gz``, ``.bz2``, ``.xz`` are unpacked), blanks at their ends cut off.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        DataError: if it is not UTF-8 or damaged.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    return [line.rstrip() for _, line in read_lines(path)]
 
 
 def write_outputs(

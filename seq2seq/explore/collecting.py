@@ -67,7 +67,7 @@ def collect(
             batch_tokens=batch_tokens,
             device=device,
         )
-        scores = task.example_scores([outcome.text for outcome in outcomes], right)
+        scores = task.answer_scores([outcome.text for outcome in outcomes], right)
         models.append(describe(checkpoint, outcomes))
         answers.append([Answer.of(o, round(s, 2)) for o, s in zip(outcomes, scores, strict=True)])
     gold = texts["alignment"] if "alignment" in texts.column_names else [""] * len(texts)

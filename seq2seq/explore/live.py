@@ -101,5 +101,5 @@ class Live:
             )
         score = None
         if known is not None and "writing" in outcome.looks:
-            score = round(task.example_scores([outcome.text], [known])[0], 2)
+            score = round(task.answer_scores([outcome.text], [known])[0], 2)
         return asdict(Answer.of(outcome, score))

@@ -26,6 +26,7 @@ from seq2seq.evaluation.classification import classification_scores
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.figures import confusion_heat_map
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
+from seq2seq.evaluation.report import statistics_lines, value_lines
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.tasks.looking import Outcome
@@ -178,10 +179,15 @@ class Entailment(Task):
         names = ("premise", "hypothesis", "label", "predicted")
         rows = zip(texts["source"], texts["target"], gold, predicted, strict=True)
         examples = [dict(zip(names, row, strict=True)) for row in rows]
+        right = [100.0 * (one == other) for one, other in zip(gold, predicted, strict=True)]
         return Evaluation(
             metrics,
             examples,
-            {"predictions.tsv": self._table(examples, probabilities)},
+            {
+                "predictions.tsv": self._table(examples, probabilities),
+                "example_scores.jsonl": value_lines({"accuracy": right}),
+                **{f"{k}.csv": statistics_lines(kept.records()) for k, kept in statistics.items()},
+            },
             {"confusion": partial(confusion_heat_map, metrics["f1"])},
         )
 
@@ -234,7 +240,7 @@ class Entailment(Task):
         """The labels, as the task writes them."""
         return [[self.labels[i] for i in label_ids(texts, self.labels, "shown")]]
 
-    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+    def answer_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
         """100 for a right answer, 0 for a wrong one."""
         (labels,) = right
         return [100.0 * (a == b) for a, b in zip(answers, labels, strict=True)]

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
-from seq2seq.data.corpora.corpus import references
+from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.parallel import ParallelData
 from seq2seq.data.subwords import SubwordPair
 from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
+from seq2seq.evaluation.report import reference_lines, value_lines
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome, look
-from seq2seq.tasks.reading import ReferenceReader, evaluating, reference_maps
+from seq2seq.tasks.reading import ReferenceReader, check_alignments, evaluating, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.wording import hypothesis_text
 
@@ -51,6 +53,29 @@ class Generation(Task):
             names: which scores to compute; None: all.
         """
 
+    def example_scores(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+    ) -> dict[str, Sequence[float]]:
+        """Of the scores that are means over examples, the value of each example; none by default.
+
+        With them ``seq2seq-compare`` tests differences; sacreBLEU's scores it tests by the texts.
+        """
+        return {}
+
+    def prepare(self, corpus: Corpus, **settings: Any) -> ParallelData:
+        """See the base class; gold alignments are checked."""
+        data = super().prepare(corpus, **settings)
+        check_alignments(data.texts)
+        return data
+
+    def open(
+        self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
+    ) -> ParallelData:
+        """See the base class; gold alignments are checked."""
+        data = super().open(corpus, subwords, cache=cache)
+        check_alignments(data.texts)
+        return data
+
     def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
         """Both vocabulary sizes."""
         return {
@@ -80,6 +105,7 @@ class Generation(Task):
         sentences: int | None = None,
         batch_tokens: int = 4096,
         attention: bool = True,
+        alignments: bool = False,
         scores: Iterable[str] | None = None,
         device: torch.device | str = "cpu",
         progress: Progress = silent,
@@ -87,7 +113,9 @@ class Generation(Task):
         """See the base class.
 
         Attention statistics and alignments are taken while the model reads the reference, so that
-        models are compared on the same target tokens; scores are of what ``search`` finds.
+        models are compared on the same target tokens; scores are of what ``search`` finds. With
+        ``alignments``, the word alignments between source and reference that the attention draws
+        (``attention_links``) are among the outputs.
         """
         if search is None:
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
@@ -96,7 +124,7 @@ class Generation(Task):
         number = len(texts) if sentences is None else min(sentences, len(texts))
         texts = texts.select(range(number))
         sources, hypotheses = list(texts["source"]), [""] * number
-        reader = ReferenceReader(model, data, texts, attention)
+        reader = ReferenceReader(model, data, texts, attention, alignments)
         loader = data.loader(split, tokens=batch_tokens, sentences=sentences, copying=model.copying)
         with evaluating(model):
             for batch in progress(loader):
@@ -120,7 +148,10 @@ class Generation(Task):
             {"source": source, "reference": reference, "hypothesis": hypothesis}
             for source, reference, hypothesis in zip(sources, known[0], hypotheses, strict=True)
         ]
-        return Evaluation(metrics, examples, {"hypotheses.txt": hypotheses})
+        outputs = {"hypotheses.txt": hypotheses, **reference_lines(known), **reader.outputs()}
+        if scores is None and (values := self.example_scores(hypotheses, known)):
+            outputs["example_scores.jsonl"] = value_lines(values)
+        return Evaluation(metrics, examples, outputs)
 
     def attention_maps(
         self,
@@ -148,9 +179,11 @@ class Generation(Task):
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
         return look(model, subwords, sources, references, search, **options)
 
-    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
-        """See the base class: each example as a corpus of its own."""
+    def answer_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+        """See the base class; of a score that is no mean, each example as a corpus of its own."""
         name = self.example_score
+        if (values := self.example_scores(answers, right).get(name)) is not None:
+            return [*values]
         return [
             float(self.scores([answer], [[text] for text in known], [name])[name]["score"])
             for answer, *known in zip(answers, *right, strict=True)

@@ -8,13 +8,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from datasets import DatasetDict
 from torch import Tensor, nn
 
 from seq2seq.data.batch import Batch
+from seq2seq.data.errors import DataError
 from seq2seq.data.parallel import ParallelData
-from seq2seq.evaluation.alignment import AlignmentScore
+from seq2seq.evaluation.alignment import (
+    attention_links,
+    check_inside,
+    format_pharaoh,
+    parse_pharaoh,
+)
+from seq2seq.evaluation.alignment_score import AlignmentScore
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
 from seq2seq.evaluation.evaluation import AttentionMap
+from seq2seq.evaluation.report import statistics_lines
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss
 
@@ -42,15 +51,22 @@ class ReferenceReader:
         data: the corpus with its vocabularies.
         texts: the split, for its gold alignments.
         attention: whether to look at the attention.
+        align: whether to draw word alignments from it.
     """
 
     def __init__(
-        self, model: EncoderDecoder, data: ParallelData, texts: Any, attention: bool
+        self,
+        model: EncoderDecoder,
+        data: ParallelData,
+        texts: Any,
+        attention: bool,
+        align: bool = False,
     ) -> None:
         self.model = model
         self.data = data
         self.texts = texts
-        self.attention = attention
+        self.attention = attention or align
+        self.links = [""] * len(texts) if align else None
         self.loss = SequenceLoss()
         self.totals = {"loss": 0.0, "nll": 0.0, "tokens": 0}
         self.statistics: AttentionStatistics | None = None
@@ -76,21 +92,23 @@ class ReferenceReader:
             if "alignment" in self.texts.column_names:
                 self.alignment = AlignmentScore(layers, heads)
         self.statistics.update(output.attention, batch.source_mask, batch.target_mask)
-        if self.alignment is not None:
-            self._align(self.alignment, batch.to("cpu"), output.attention.cpu())
+        if self.alignment is not None or self.links is not None:
+            self._align(batch.to("cpu"), output.attention.cpu())
 
-    def _align(self, alignment: AlignmentScore, batch: Batch, attention: Tensor) -> None:
-        """Score the attention of each sentence against its gold alignment."""
+    def _align(self, batch: Batch, attention: Tensor) -> None:
+        """Score the attention of each sentence against its gold alignment, and draw its own."""
         source_words = self.data.subwords.source.words
         target_words = self.data.subwords.target.words
         for row, index in enumerate(batch.indices.tolist()):
             source, target = _ids(batch, row)
-            alignment.update(
-                attention[row, :, :, : len(target), : len(source)],
-                source_words(source),
-                target_words(target),
-                self.texts[index],
-            )
+            weights = attention[row, :, :, : len(target), : len(source)]
+            words = source_words(source), target_words(target)
+            example = self.texts[index]
+            if self.alignment is not None:
+                self.alignment.update(weights, *words, example)
+            if self.links is not None:
+                found = attention_links(weights, *words, example["source"], example["target"])
+                self.links[index] = format_pharaoh(found)
 
     def metrics(self) -> dict[str, Any]:
         """``loss``, ``perplexity``, ``tokens``, and ``attention`` and ``alignment`` summaries."""
@@ -108,6 +126,34 @@ class ReferenceReader:
         if self.alignment is not None:
             found["alignment"] = self.alignment.summary()
         return found
+
+    def outputs(self) -> dict[str, list[str]]:
+        """``attention.csv`` of the statistics, and ``alignments.txt`` where they were drawn."""
+        found: dict[str, list[str]] = {}
+        if self.statistics is not None:
+            records = list(self.statistics.records())
+            records += self.alignment.records() if self.alignment is not None else ()
+            found["attention.csv"] = statistics_lines(records)
+        if self.links is not None:
+            found["alignments.txt"] = self.links
+        return found
+
+
+def check_alignments(texts: DatasetDict) -> None:
+    """Find at once the gold links that evaluation could not read, in all splits but ``train``.
+
+    Raises:
+        DataError: naming the split and the example.
+    """
+    for split, rows in texts.items():
+        if split == "train" or "alignment" not in rows.column_names:
+            continue
+        for number, example in enumerate(rows, start=1):
+            try:
+                gold = parse_pharaoh(example["alignment"])
+                check_inside(gold, example["source"], example["target"])
+            except ValueError as error:
+                raise DataError(f"data.{split}: example {number:,}: {error}") from error
 
 
 def reference_maps(

@@ -41,10 +41,12 @@ class Summarization(Generation):
         found = rouge_scores(hypotheses, references, self.rouge)
         return {name: found[name] for name in (names or found)}
 
-    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+    def example_scores(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+    ) -> dict[str, Sequence[float]]:
         """See the base class; in percent."""
-        column = [*ORDERS].index(self.example_score)
-        return (100 * sentence_rouge(answers, right, self.rouge)[:, column]).tolist()
+        values = 100 * sentence_rouge(hypotheses, references, self.rouge)
+        return {name: values[:, k].tolist() for k, name in enumerate(ORDERS)}
 
     def lead(self, source: str) -> str:
         """The baseline's output for a sentence."""

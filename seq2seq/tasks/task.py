@@ -195,7 +195,7 @@ class Task(ABC):
         """What the answers are scored against: one list a set, each as long as ``texts``."""
         return references(texts)
 
-    def example_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
+    def answer_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
         """The ``example_score`` of each answer.
 
         Args:

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from safetensors.torch import load_model
 
 from seq2seq.checkpoint import WEIGHTS
+from seq2seq.data.corpora.corpus import content_of
 from seq2seq.data.parallel import ParallelData, TrainLoader
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.evaluation.report import write_metrics, write_outputs
@@ -24,6 +25,7 @@ from seq2seq.training.annealing import Annealer, Annealing
 from seq2seq.training.keeper import CheckpointKeeper
 from seq2seq.training.module import Seq2SeqModule
 from seq2seq.training.progress import on_terminal, progress_callbacks
+from seq2seq.training.stopwatch import Stopwatch
 from seq2seq.training.survival import Survival
 from seq2seq.training.validation import Validation, describe, monitored
 
@@ -99,6 +101,7 @@ def fit(
     built = trainer(
         callbacks=[
             *progress_callbacks(shows_progress, lambda: validator.seconds),
+            Stopwatch(folder / "training.json", lambda: validator.seconds),
             *([Annealer(annealing, module.model)] if annealing is not None else []),
             validator,
             Survival(state, every_n_steps=validation.every_n_steps),
@@ -207,7 +210,7 @@ def _test(
         return None
     evaluation = task.evaluate(model, data, test.split, search=test.search, device=_device(model))
     search = {"search": config["test"]["search"]} if task.searches else {}
-    metrics = {**evaluation.metrics, **search}
+    metrics = {**evaluation.metrics, **search, "texts": content_of(data.split(test.split))}
     for place in (folder, folder / "checkpoints" / "best"):
         write_metrics(place / "metrics.json", {test.split: metrics})
     write_outputs(folder, test.split, evaluation.outputs)

@@ -7,11 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from seq2seq.evaluation.attention_statistics import (
-    TOKEN_STATISTICS,
-    AttentionStatistics,
-    stack_attention,
-)
+from seq2seq.evaluation.attention_statistics import AttentionStatistics, stack_attention
+from seq2seq.evaluation.distribution_statistics import TOKEN_STATISTICS
 
 
 def slow_row(row: list[float]) -> dict[str, float]:
@@ -243,6 +240,71 @@ def test_source_lengths_fall_into_their_buckets():
     assert [bucket["support_size"] for bucket in buckets] == [1.5, 3, 4, 9]
 
 
+def test_target_positions_fall_into_their_buckets():
+    # Token t looks at the first t of five words; the second sentence has two tokens only.
+    row = torch.tril(torch.ones(4, 5)) / torch.arange(1, 5)[:, None]
+    attention = torch.stack((row, row))[:, None, None]
+    target_mask = torch.tensor([[True] * 4, [True, True, False, False]])
+    counter = AttentionStatistics(1, 1, position_boundaries=(1, 3))
+    counter.update(attention, torch.ones(2, 5, dtype=torch.bool), target_mask)
+    buckets = counter.summary()["by_target_position"]
+    assert [(b["minimum"], b["maximum"], b["tokens"]) for b in buckets] == [
+        (1, 1, 2),
+        (2, 3, 3),
+        (4, None, 1),
+    ]
+    assert [bucket["support_size"] for bucket in buckets] == [1, pytest.approx(7 / 3), 4]
+    assert [bucket["zero_share"] for bucket in buckets] == pytest.approx([4 / 5, 8 / 15, 1 / 5])
+    assert "coverage_mean" not in buckets[0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(batches())
+def test_positions_and_lengths_part_the_same_tokens(batch):
+    counter = statistics(*batch, position_boundaries=(1, 2), length_boundaries=(3,))
+    both = counter.totals[: len(counter.position_totals)].sum(1), counter.position_totals.sum(1)
+    torch.testing.assert_close(*both, rtol=1e-12, atol=1e-12)
+
+
+def test_memory_does_not_grow_with_what_was_seen():
+    def size(counter):
+        return len(pickle.dumps(counter)), [
+            t.shape for t in (counter.totals, counter.position_totals)
+        ]
+
+    counter = AttentionStatistics(2, 2)
+    before = size(counter)
+    for length in (3, 17, 130):
+        attention = torch.rand(8, 2, 2, length, length).softmax(-1)
+        ones = torch.ones(8, length, dtype=torch.bool)
+        counter.update(attention, ones, ones)
+    assert size(counter) == before
+
+
+def test_records_hold_every_layer_head_and_bucket():
+    attention = torch.tensor([[[[[0.5, 0.5]]], [[[1.0, 0.0]]]]])  # two layers, one token
+    records = list(statistics(attention).records())
+    found = {
+        (r["layer"], r["head"], r["by"], r["minimum"], r["maximum"]): r["value"]
+        for r in records
+        if r["statistic"] == "support_size"
+    }
+    expected = {}
+    for place, value in ((("all", "all"), 1.5), ((0, 0), 2), ((1, 0), 1)):
+        for bucket in (("all", None, None), ("source_length", 1, 10), ("target_position", 1, 1)):
+            expected[(*place, *bucket)] = value
+    assert found == expected
+    coverage = {r["by"] for r in records if r["statistic"] == "coverage_mean"}
+    assert coverage == {"all", "source_length"}, "coverage has no target position"
+    assert {r["tokens"] for r in records} == {1}
+
+
+def test_boundaries_must_increase():
+    for name in ("length_boundaries", "position_boundaries"):
+        with pytest.raises(ValueError, match=f"{name}: .* must increase"):
+            AttentionStatistics(1, 1, **{name: (3, 3)})
+
+
 def test_sums_stay_exact_over_millions_of_tokens():
     attention = torch.full((1000, 1, 1, 1000, 3), 1 / 3)
     attention[..., 2] = 0
@@ -304,4 +366,8 @@ def test_statistics_of_a_cuda_batch_are_those_of_the_cpu():
     here, there = AttentionStatistics(2, 3), AttentionStatistics(2, 3)
     here.update(attention, source_mask, target_mask)
     there.update(attention.cuda(), source_mask.cuda(), target_mask.cuda())
-    torch.testing.assert_close(there.totals.cpu(), here.totals, rtol=1e-12, atol=1e-12)
+    assert there.totals.is_cuda
+    assert there.position_totals.is_cuda
+    for name in ("totals", "position_totals"):
+        found, expected = getattr(there, name).cpu(), getattr(here, name)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)

@@ -17,7 +17,9 @@ def test_scores_are_those_worked_by_hand():
     scores = classification_scores(GOLD, PREDICTED, LABELS, unlabeled=2)
     assert scores["accuracy"]["score"] == 62.5
     assert scores["accuracy"]["majority"] == 50.0
-    assert scores["accuracy"]["signature"].startswith("n:8|unlabeled:2|classes:3|wilson95:")
+    assert scores["accuracy"]["signature"].startswith(
+        "n:8|unlabeled:2|classes:3|interval:wilson95|"
+    )
     assert scores["accuracy"]["signature"].endswith("|always yes:50.00")
     yes, maybe, no = (scores["f1"][label] for label in LABELS)
     assert yes["precision"] == 60.0

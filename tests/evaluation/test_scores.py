@@ -32,13 +32,17 @@ def test_scores_and_signatures_are_those_of_the_sacrebleu_command(tmp_path, sets
         paths.append(tmp_path / f"{number}.txt")
         paths[-1].write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     command = [sys.executable, "-m", "sacrebleu", *map(str, paths[1:]), "-i", str(paths[0])]
-    command += ["-m", "bleu", "chrf", "ter", "-w", "12", "-f", "json"]
-    output = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
-    expected = json.loads(output)
+    options = [["-m", "bleu", "chrf", "ter"], ["-m", "chrf", "--chrf-word-order", "2"]]
+    expected = []
+    for given in options:
+        full = [*command, *given, "-w", "12", "-f", "json"]
+        output = subprocess.run(full, check=True, capture_output=True, encoding="utf-8").stdout
+        found = json.loads(output)
+        expected += found if isinstance(found, list) else [found]
 
-    scores = translation_scores(hypotheses, references)
+    scores = translation_scores(hypotheses, references, ["bleu", "chrf", "ter", "chrf++"])
 
-    assert list(scores) == ["bleu", "chrf", "ter"]
+    assert [theirs["name"] for theirs in expected] == ["BLEU", "chrF2", "TER", "chrF2++"]
     for ours, theirs in zip(scores.values(), expected, strict=True):
         assert f"{ours['score']:.12f}" == f"{theirs['score']:.12f}"
         assert ours["signature"] == theirs["signature"]
@@ -61,7 +65,7 @@ def test_only_the_metrics_asked_for_are_computed():
     assert list(translation_scores(["a b"], [["a b"]], metrics=["chrf"])) == ["chrf"]
     with pytest.raises(ValueError, match=r"unknown \['rouge'\]; choose from"):
         translation_scores(["a"], [["a"]], metrics=["rouge"])
-    assert set(METRICS) == {"bleu", "chrf", "ter"}
+    assert set(METRICS) == {"bleu", "chrf", "chrf++", "ter"}
 
 
 def test_unequal_lengths_say_which_reference_set_and_how_long():
@@ -79,3 +83,24 @@ def test_nothing_to_score_is_refused():
 def test_a_reference_set_that_was_not_wrapped_in_a_list_is_refused():
     with pytest.raises(TypeError, match=r"translation_scores\(hypotheses, \[references\]\)"):
         translation_scores(["a", "b"], ["a", "b"])
+
+
+def test_a_reference_that_a_sentence_lacks_is_not_an_empty_one():
+    hypotheses = ["the cat sat on the mat", "a dog runs through the park"]
+    full, partial = [*hypotheses], ["the cat was on a mat", ""]
+    scores = translation_scores(hypotheses, [full, partial], ["bleu", "ter"])
+    assert "nrefs:var" in scores["bleu"]["signature"]
+    # TER divides by the mean length of the references there are: 6 and 6, not 6 and 3.
+    assert scores["ter"]["score"] == 0
+    worse = translation_scores(["the cat", hypotheses[1]], [full, partial], ["ter"])
+    assert worse["ter"]["score"] == pytest.approx(100 * 4 / 12)
+
+
+def test_the_tokenizer_is_that_of_bleu_and_in_its_signature():
+    lines, reference = ["我喜欢苹果"], ["我喜欢吃苹果"]
+    words = translation_scores(lines, [reference], ["bleu"])["bleu"]
+    characters = translation_scores(lines, [reference], ["bleu"], tokenizer="zh")["bleu"]
+    assert "tok:zh" in characters["signature"]
+    assert characters["score"] > words["score"]
+    with pytest.raises(ValueError, match=r"tokenizer=moses is none of sacreBLEU's; choose 13a"):
+        translation_scores(lines, [reference], tokenizer="moses")

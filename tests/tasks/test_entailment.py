@@ -1,5 +1,6 @@
 """The task of entailment: its losses, figures and predictions against independent computation."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,9 @@ def test_evaluation_is_that_of_each_example(task, data, model):
     for line, row in zip(lines, logits.softmax(1).tolist(), strict=True):
         assert [float(x) for x in line.split("\t")[2:5]] == pytest.approx(row, abs=1e-6)
     assert evaluation.figures["confusion"]().axes
+    values = [json.loads(x)["accuracy"] for x in evaluation.outputs["example_scores.jsonl"]]
+    assert values == [100.0 * (g == p) for g, p in zip(gold, predicted, strict=True)]
+    assert len(evaluation.outputs["attention.csv"]) > 1
 
 
 def test_the_first_so_many(task, data, model):
@@ -160,7 +164,7 @@ def test_right_answers_are_labels_whatever_their_case(task, data):
     right = task.right_answers(data.split("test"))
     assert right == [["entailment", "neutral", "contradiction", "neutral", "entailment"]]
     answers = ["entailment", "entailment", "contradiction", "neutral", "neutral"]
-    assert task.example_scores(answers, right) == [100, 0, 100, 100, 0]
+    assert task.answer_scores(answers, right) == [100, 0, 100, 100, 0]
 
 
 def test_labels_that_the_task_does_not_know_are_refused_before_training(tmp_path):

@@ -132,4 +132,15 @@ def test_the_score_of_an_example_is_that_of_a_corpus_of_it():
         rouge_scores([answer], [[text] for text in known])["rouge_l"]["score"]
         for answer, *known in zip(answers, *right, strict=True)
     ]
-    assert task.example_scores(answers, right) == pytest.approx(expected)
+    assert task.answer_scores(answers, right) == pytest.approx(expected)
+
+
+def test_the_mean_of_the_examples_values_is_the_score():
+    hypotheses = ["a cat sat down", "the dog", "nothing"]
+    sets = [["the cat sat", "a dog ran", "nothing at all"], ["cat sits", "", "nothing"]]
+    task = Summarization()
+    values = task.example_scores(hypotheses, sets)
+    scores = task.scores(hypotheses, sets)
+    assert list(values) == list(scores)
+    for name, rows in values.items():
+        assert sum(rows) / len(rows) == pytest.approx(scores[name]["score"], abs=1e-12)

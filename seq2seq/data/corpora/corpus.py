@@ -8,6 +8,8 @@ from typing import Protocol
 
 from datasets import Dataset, DatasetDict
 
+from seq2seq.data.cache import column_key, content_key
+
 
 class Corpus(Protocol):
     """Sentence pairs in splits.
@@ -44,3 +46,10 @@ def reference_columns(columns: Iterable[str]) -> list[str]:
 def references(texts: Dataset) -> list[list[str]]:
     """The reference sets of a split, in the order of `reference_columns`."""
     return [list(texts[name]) for name in reference_columns(texts.column_names)]
+
+
+def content_of(texts: Dataset) -> str:
+    """A name for the texts of a split: equal for equal examples in the same order."""
+    names = sorted({*texts.column_names} - {"alignment", "source_segments", "target_segments"})
+    columns = [f"{name} {column_key(texts.with_format('arrow')[name])}" for name in names]
+    return content_key(len(texts), *columns)

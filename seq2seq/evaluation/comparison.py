@@ -1,0 +1,156 @@
+"""Runs side by side: a row for each choice, over its seeds; scores, significance, statistics."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from seq2seq.evaluation.baseline_tests import BaselineTests, pairing
+from seq2seq.evaluation.comparison_table import Cell, Comparison, Row, heading
+from seq2seq.evaluation.run_differences import at, differences, show, shown_by
+from seq2seq.evaluation.runs import Run
+from seq2seq.evaluation.significance import TESTS
+
+#: Beside the scores, unless the user names columns.
+STATISTICS = ("support_size", "zero_share", "run_length", "aer", "seconds_per_epoch", "parameters")
+
+
+def compare(
+    runs: Sequence[Run],
+    *,
+    by: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    baseline: str | None = None,
+    test: str | None = "bootstrap",
+    samples: int | None = None,
+    level: float = 0.05,
+) -> list[Comparison]:
+    """Tables of runs; those of other test sets or signatures stand in a table of their own.
+
+    Args:
+        runs: complete ones, as ``find_runs`` gives them.
+        by: keys of the configuration that name the rows; None: all in which the runs of a table
+            differ, but the seed.
+        columns: names of scores, statistics, times; None: all scores and ``STATISTICS``.
+        baseline: the label with which the others are compared; None: ``softmax``, if there is one.
+        test: one of ``TESTS``; None: no tests.
+        samples: of the test; None: sacreBLEU's number.
+        level: below which p values are marked.
+
+    Raises:
+        ValueError: if a key, a column or the baseline is in no run.
+    """
+    groups: dict[Any, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(comparable(run), []).append(run)
+    known = {name for run in runs for name in (*run.scores, *STATISTICS)}
+    for name in columns or ():
+        if all(run.measure(name) is None for run in runs):
+            raise ValueError(f"columns: no run has {name}; there are {', '.join(sorted(known))}")
+    if not 0 < level < 1:
+        raise ValueError(f"level={level} is no probability; 0.05 is usual")
+    if test not in (None, *TESTS):
+        raise ValueError(f"test={test}: choose {', '.join(TESTS)}, or null")
+    labels = {label for group in groups.values() for row in _rows(group, by)[1] for label in row}
+    if baseline is not None and baseline not in labels:
+        raise ValueError(
+            f"baseline={baseline}: no row is called so, only {', '.join(sorted(labels))}"
+        )
+    return [
+        _comparison(group, by, columns, baseline or "softmax", test, samples, level)
+        for group in groups.values()
+    ]
+
+
+def comparable(run: Run) -> tuple[Any, ...]:
+    """Equal for runs that may stand in one table: task, split, its texts, signatures of scores."""
+    config = run.config
+    data = config.get("data") or {}
+    # Runs of before texts were recorded: the corpus as it is configured.
+    texts = run.metrics.get("texts") or show(data.get("corpus"))
+    return (
+        at(config, "task._target_"),
+        run.split,
+        texts,
+        tuple(sorted(run.signatures.items())),
+    )
+
+
+def _rows(runs: Sequence[Run], by: Sequence[str] | None) -> tuple[tuple[str, ...], list[tuple]]:
+    """The keys, and each run's labels."""
+    configs = [run.config for run in runs]
+    labels = differences(configs) if by is None else shown_by(configs, by)
+    if not labels:  # one choice, of one or more seeds
+        labels = shown_by(configs, ["attention" if at(configs[0], "attention") else "model"])
+    return tuple(labels), list(zip(*labels.values(), strict=True))
+
+
+def _comparison(
+    runs: list[Run],
+    by: Sequence[str] | None,
+    columns: Sequence[str] | None,
+    baseline: str,
+    test: str | None,
+    samples: int | None,
+    level: float,
+) -> Comparison:
+    keys, labels = _rows(runs, by)
+    rows: dict[tuple, Row] = {}
+    for label, run in zip(labels, runs, strict=True):
+        rows.setdefault(label, Row(label, [])).runs.append(run)
+    wanted = columns or [*runs[0].scores, *STATISTICS]
+    measures = [name for name in wanted if any(run.measure(name) is not None for run in runs)]
+    for row in rows.values():
+        for name in measures:
+            values = [v for run in row.runs if (v := run.measure(name)) is not None]
+            if values:
+                deviation = statistics.stdev(values) if len(values) > 1 else None
+                row.cells[name] = Cell(statistics.fmean(values), deviation)
+    notes = [*_groups_note(list(rows.values()), by)]
+    scores = [name for name in measures if name in runs[0].scores]
+    if test is not None and len(rows) > 1:
+        notes += BaselineTests(keys, list(rows.values()), baseline, test, samples, level).run(
+            scores
+        )
+    notes += _signature_notes(runs[0], scores)
+    if any(name.startswith("seconds") for name in measures):
+        notes.append("Seconds are wall clock of training alone, without validations.")
+    return Comparison(_about(runs), keys, tuple(measures), list(rows.values()), notes, level)
+
+
+def _about(runs: Sequence[Run]) -> str:
+    config = runs[0].config
+    task = at(config, "task._target_") or "translation"
+    corpus = at(config, "data.corpus") or {}
+    languages = [corpus.get(f"{side}_language") for side in ("source", "target")]
+    pair = f" {'→'.join(map(str, languages))}" if all(languages) else ""
+    number = len(runs[0].hypotheses() or ())
+    size = f", {number:,} examples" if number else ""
+    return f"{show({'_target_': task})}, {show(corpus)}{pair}, {runs[0].split} split{size}"
+
+
+def _groups_note(rows: Sequence[Row], by: Sequence[str] | None) -> Iterable[str]:
+    numbers = sorted({len(row.runs) for row in rows})
+    if numbers[-1] > 1:
+        many = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
+        yield f"Mean ± sample standard deviation over {many} runs."
+    if by is not None:
+        hidden = {key for row in rows for key in differences([run.config for run in row.runs])}
+        if hidden:
+            yield f"Runs of a row also differ in {', '.join(sorted(hidden))}."
+    for row, ids in zip(rows, pairing(rows), strict=True):
+        for twins in ids.values():
+            if len(twins) > 1:
+                names = " and ".join(str(run.folder) for run in twins)
+                yield f"Of the same configuration and seed, all in row {row.labels[0]}: {names}."
+
+
+def _signature_notes(run: Run, scores: Iterable[str]) -> Iterable[str]:
+    """Each signature once, with the scores it is of."""
+    names: dict[str, list[str]] = {}
+    for score in scores:
+        if run.signatures[score]:
+            names.setdefault(run.signatures[score], []).append(heading(score))
+    for signature, of in names.items():
+        yield f"{', '.join(of)}: {signature}."

@@ -1,0 +1,150 @@
+"""Comparisons for a terminal, and as Markdown, LaTeX (booktabs) and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from seq2seq.evaluation.comparison_table import Comparison, Row, heading, text
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "|": r"\textbar{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "†": r"$^{\dagger}$",
+    "→": r"$\rightarrow$",
+    "–": "--",
+    "…": r"\dots{}",
+    "⌈": r"$\lceil$",
+    "⌉": r"$\rceil$",
+}
+
+
+def _header(table: Comparison) -> list[str]:
+    return [*table.keys, "runs", *map(heading, table.measures)]
+
+
+def _cells(table: Comparison, row: Row) -> list[str]:
+    values = (text(name, row.cells.get(name), table.level) for name in table.measures)
+    return [*row.labels, str(len(row.runs)), *values]
+
+
+def terminal(table: Comparison) -> Table:
+    """For rich's console, without the notes."""
+    shown = Table(title=Text(table.about, "bold"), title_justify="left")
+    for number, name in enumerate(_header(table)):
+        shown.add_column(Text(name), justify="right" if number >= len(table.keys) else "left")
+    for row in table.rows:
+        shown.add_row(*map(Text, _cells(table, row)))
+    return shown
+
+
+def markdown(tables: Sequence[Comparison]) -> str:
+    """A title, a table and its notes for each."""
+    parts = []
+    for table in tables:
+        marks = [
+            "---" if number < len(table.keys) else "--:" for number in range(len(_header(table)))
+        ]
+        rows = [_header(table), marks, *(_cells(table, row) for row in table.rows)]
+        lines = [f"| {' | '.join(map(_unmarked, row))} |" for row in rows]
+        notes = _unmarked(" ".join(table.notes))
+        parts.append(f"**{_unmarked(table.about)}**\n\n" + "\n".join(lines) + f"\n\n{notes}\n")
+    return "\n".join(parts)
+
+
+def _unmarked(words: str) -> str:
+    """Text in which nothing is Markdown."""
+    return "".join(f"\\{character}" if character in "\\|*_`<" else character for character in words)
+
+
+def latex(tables: Sequence[Comparison]) -> str:
+    r"""A ``table`` environment for each; needs ``\usepackage{booktabs}``."""
+    parts = []
+    for table in tables:
+        columns = "l" * len(table.keys) + "r" * (1 + len(table.measures))
+        body = [" & ".join(map(escape, _cells(table, row))) + r" \\" for row in table.rows]
+        caption = escape(f"{table.about}. {' '.join(table.notes)}")
+        lines = [
+            r"\begin{table}",
+            r"\centering",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            " & ".join(map(escape, _header(table))) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            rf"\caption{{{caption}}}",
+            r"\end{table}",
+        ]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def escape(words: str) -> str:
+    """Text as LaTeX prints it."""
+    return "".join(_LATEX.get(character, character) for character in words)
+
+
+def comma_separated(tables: Sequence[Comparison]) -> str:
+    """A line a row, unrounded; columns that a table lacks are empty.
+
+    A measure is three columns: ``bleu`` (mean), ``bleu_deviation`` and ``bleu_p``; ``zero_share``
+    is a share, not in percent. Column ``table`` numbers the tables, ``about`` says what each is.
+    """
+    keys = dict.fromkeys(key for table in tables for key in table.keys)
+    measures = dict.fromkeys(name for table in tables for name in table.measures)
+    parts = [f"{name}{part}" for name in measures for part in ("", "_deviation", "_p")]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, ["table", "about", *keys, "runs", *parts], lineterminator="\n")
+    writer.writeheader()
+    for number, table in enumerate(tables, start=1):
+        for row in table.rows:
+            line: dict[str, object] = {"table": number, "about": table.about}
+            line |= {"runs": len(row.runs), **dict(zip(table.keys, row.labels, strict=True))}
+            for name, cell in row.cells.items():
+                line |= {name: cell.mean, f"{name}_deviation": cell.deviation, f"{name}_p": cell.p}
+            writer.writerow(line)
+    return file.getvalue()
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Comparison]], str]] = {
+    ".md": markdown,
+    ".tex": latex,
+    ".csv": comma_separated,
+}
+"""What a file of each suffix is written by."""
+
+
+def check_outputs(paths: Sequence[Path]) -> None:
+    """Refuse files whose suffix names no format.
+
+    Raises:
+        ValueError: naming those there are.
+    """
+    for path in paths:
+        if path.suffix not in FORMATS:
+            raise ValueError(f"output={path}: the suffix tells the format: {', '.join(FORMATS)}")
+
+
+def write_comparison(path: Path, tables: Sequence[Comparison]) -> None:
+    """Write all tables to one file, in the format of its suffix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(FORMATS[path.suffix](tables), encoding="utf-8")

@@ -1,0 +1,112 @@
+"""Statistics of one attention distribution, and of the coverage of one sentence."""
+
+import torch
+from torch import Tensor
+
+TOKEN_STATISTICS = (
+    "support_size",
+    "support_fraction",
+    "entropy",
+    "entropy_ratio",
+    "top_mass",
+    "gini",
+    "run_count",
+    "run_length",
+    "group_count",
+    "group_size",
+)
+"""Averaged over target tokens; defined in ``token_statistics``."""
+
+SENTENCE_STATISTICS = ("coverage_mean", "coverage_deviation", "uncovered_share")
+"""Averaged over sentences; defined in ``coverage_statistics``."""
+
+
+def token_statistics(weights: Tensor, lengths: Tensor, tolerance: float = 0.0) -> Tensor:
+    """Statistics of each distribution y ∈ Δⁿ over the n valid source positions.
+
+    With y₍₁₎ ≥ … ≥ y₍ₙ₎ the entries in decreasing order, in the order of ``TOKEN_STATISTICS``:
+
+        support_size      k = |{i : yᵢ ≠ 0}|                 exactly non-zero
+        support_fraction  k / n
+        entropy           H = −Σᵢ yᵢ log yᵢ                  nats, 0 log 0 = 0
+        entropy_ratio     H / log n                          0 for n = 1
+        top_mass          y₍₁₎
+        gini              Σᵣ (n + 1 − 2r) y₍ᵣ₎ / n            0 uniform, (n − 1)/n one-hot
+        run_count         number of fused runs: maximal stretches i … j of consecutive valid
+                          positions with yᵢ = yᵢ₊₁ = … = yⱼ ≠ 0
+        run_length        k / run_count                      mean length of the row's runs
+        group_count       number of distinct non-zero values, wherever they stand
+        group_size        k / group_count                    mean size of the row's groups
+
+    Equality is exact; with ``tolerance`` > 0, neighbours (in position for runs, in order of value
+    for groups) are equal when they differ by at most ``tolerance``. Zero is always exactly zero.
+
+    Args:
+        weights: [..., length] float64, valid positions first, zeros behind them.
+        lengths: [...] int64, n, broadcastable to the leading dimensions; at least 1.
+        tolerance: absolute.
+
+    Returns:
+        [statistic, ...] float64; a row of zeros has all statistics 0.
+    """
+    nonzero = weights > 0
+    ordered = weights.sort(dim=-1, descending=True).values
+    n = lengths.to(weights.dtype)
+    rank = torch.arange(1, weights.shape[-1] + 1, device=weights.device, dtype=weights.dtype)
+
+    support = nonzero.sum(-1).to(weights.dtype)
+    entropy = torch.special.entr(weights).sum(-1)
+    gini = ((n + 1) * ordered.sum(-1) - 2 * (ordered @ rank)) / n
+    runs = _stretches(weights, nonzero, tolerance)
+    groups = _stretches(ordered, ordered > 0, tolerance)
+    return torch.stack(
+        (
+            support,
+            support / n,
+            entropy,
+            entropy / torch.where(n > 1, n, torch.e).log() * (n > 1),
+            ordered[..., 0],
+            gini,
+            runs,
+            support / runs.clamp(min=1),
+            groups,
+            support / groups.clamp(min=1),
+        )
+    )
+
+
+def _stretches(values: Tensor, nonzero: Tensor, tolerance: float) -> Tensor:
+    """Number of maximal stretches of equal non-zero neighbours: [..., length] → [...]."""
+    differs = (values[..., 1:] - values[..., :-1]).abs() > tolerance
+    starts = nonzero[..., 1:] & (differs | ~nonzero[..., :-1])
+    return (starts.sum(-1) + nonzero[..., 0]).to(values.dtype)
+
+
+def coverage_statistics(
+    weights: Tensor, source_mask: Tensor, target_mask: Tensor, uncovered_below: float
+) -> Tensor:
+    """How evenly the target tokens of a sentence look at its source.
+
+    Coverage of source position i is its column sum cᵢ = Σₜ yₜᵢ over the target tokens t. In the
+    order of ``SENTENCE_STATISTICS``, over the n valid positions of one sentence:
+
+        coverage_mean       c̄ = Σᵢ cᵢ / n            (target tokens / n, if rows sum to 1)
+        coverage_deviation  √(Σᵢ (cᵢ − c̄)² / n)
+        uncovered_share     |{i : cᵢ < uncovered_below}| / n    positions as good as never looked at
+
+    Args:
+        weights: [batch, layer, head, target_length, source_length] float64.
+        source_mask: [batch, source_length] bool.
+        target_mask: [batch, target_length] bool.
+        uncovered_below: the least coverage that counts as being looked at.
+
+    Returns:
+        [statistic, batch, layer, head] float64.
+    """
+    valid = source_mask[:, None, None, :].to(weights.dtype)
+    n = valid.sum(-1).clamp(min=1)
+    coverage = torch.einsum("blhts,bt->blhs", weights, target_mask.to(weights.dtype))
+    mean = (coverage * valid).sum(-1) / n
+    deviation = (((coverage - mean[..., None]) * valid).square().sum(-1) / n).sqrt()
+    uncovered = ((coverage < uncovered_below) * valid).sum(-1) / n
+    return torch.stack((mean, deviation, uncovered))

@@ -1,0 +1,93 @@
+"""What training took: ``training.json`` in the run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+
+from seq2seq.evaluation.report import write_metrics
+
+
+class Stopwatch(lightning.Callback):
+    """Times training without its validations, across interruptions, and writes it down at the end.
+
+    The first batch of a process, in which kernels are compiled, is not timed. ``training.json`` has
+
+        parameters          numbers in the model
+        updates, epochs     that were timed: updates of the weights; passes over the training split
+        seconds             wall clock of these, reading batches and saving included
+        seconds_per_update  and seconds_per_epoch; null where nothing was timed
+        device              on which the model was
+
+    Args:
+        path: where to write.
+        pauses: the seconds spent so far on other things than training.
+    """
+
+    def __init__(self, path: Path, pauses: Callable[[], float]) -> None:
+        self.path = path
+        self.pauses = pauses
+        self.seconds = 0.0
+        self.updates = 0
+        self.batches = 0
+        self._since: float | None = None
+        self._step = 0
+
+    def _clock(self) -> float:
+        return time.perf_counter() - self.pauses()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_index: int,
+    ) -> None:
+        """Count; the clock runs from the end of the first batch on."""
+        if self._since is None:
+            self._since = self._clock()
+        else:
+            self.batches += 1
+            self.updates += trainer.global_step - self._step
+        self._step = trainer.global_step
+
+    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Stop, when the device has done all it was asked to, and write."""
+        name = "cpu"
+        if module.device.type == "cuda":
+            torch.cuda.synchronize(module.device)
+            name = torch.cuda.get_device_name(module.device)
+        self._stop()
+        epochs = self.batches / trainer.num_training_batches
+        record = {
+            "parameters": sum(parameter.numel() for parameter in module.parameters()),
+            "updates": self.updates,
+            "epochs": epochs,
+            "seconds": self.seconds,
+            "seconds_per_update": self.seconds / self.updates if self.updates else None,
+            "seconds_per_epoch": self.seconds / epochs if epochs else None,
+            "device": name,
+        }
+        write_metrics(self.path, record)
+
+    def _stop(self) -> None:
+        if self._since is not None:
+            now = self._clock()
+            self.seconds += now - self._since
+            self._since = now
+
+    def state_dict(self) -> dict[str, Any]:
+        """For resuming."""
+        self._stop()
+        return {"seconds": self.seconds, "updates": self.updates, "batches": self.batches}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.seconds, self.updates = state["seconds"], state["updates"]
+        self.batches = state["batches"]

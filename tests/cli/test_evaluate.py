@@ -1,0 +1,90 @@
+"""Ready-made hypotheses, scored as the command ``sacrebleu`` scores them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seq2seq.cli.evaluate import without_choices_of_task
+from seq2seq.data.corpora.toy import Toy
+
+LINES = {
+    "hypotheses": ["the cat sat on a mat today .", "two dogs run ; quickly", "", "Grüße , Welt !"],
+    "a": ["the cat sat on the mat today .", "two dogs run quickly", "so it is", "Grüße, Welt!"],
+    "b": ["a cat was on the mat .", "two dogs ran", "it is so", "Hallo Welt"],
+}
+
+
+def evaluate(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "seq2seq.cli.evaluate", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8", timeout=120)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for name, lines in LINES.items():
+        text = "".join(f"{line}\n" for line in lines)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_scores_are_those_of_the_sacrebleu_command_to_the_last_digit(files: Path) -> None:
+    result = evaluate(files, "hypotheses=hypotheses", "references=[a,b]", "output=scored")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((files / "scored" / "metrics.json").read_text())["references"]
+    command = [sys.executable, "-m", "sacrebleu", "a", "b", "-i", "hypotheses", "-w", "13"]
+    for options, names in (
+        (["-m", "bleu", "chrf", "ter"], ["bleu", "chrf", "ter"]),
+        (["-m", "chrf", "--chrf-word-order", "2"], ["chrf++"]),
+    ):
+        output = subprocess.run(
+            [*command, *options, "-f", "json"], cwd=files, check=True, capture_output=True
+        ).stdout
+        expected = json.loads(output)
+        expected = expected if isinstance(expected, list) else [expected]
+        for name, theirs in zip(names, expected, strict=True):
+            assert f"{found[name]['score']:.13f}" == f"{theirs['score']:.13f}"
+            assert found[name]["signature"] == theirs["signature"]
+            assert theirs["signature"].startswith("nrefs:2")
+    assert "BLEU" in result.stdout.upper()
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_hypotheses_are_scored_on_a_split_of_a_corpus(files: Path) -> None:
+    corpus = Toy(train_size=20, validation_size=5, test_size=5).load()
+    perfect = "".join(f"{line}\n" for line in corpus["validation"]["target"])
+    (files / "perfect").write_text(perfect)
+    sizes = [
+        f"data.corpus.{n}_size={s}" for n, s in (("train", 20), ("validation", 5), ("test", 5))
+    ]
+    given = ["hypotheses=perfect", "task=translation", "task.tokenizer=intl", "data=toy", *sizes]
+    result = evaluate(files, *given, "data.split=validation", "output=.")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((files / "metrics.json").read_text())["validation"]
+    assert found["bleu"]["score"] == pytest.approx(100)
+    assert "tok:intl" in found["bleu"]["signature"]
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_mistakes_are_told(files: Path) -> None:
+    (files / "short").write_text("one line\n")
+    result = evaluate(files, "hypotheses=hypotheses", "references=[a,short]")
+    assert result.returncode == 1
+    assert "references[1] holds 1 lines, hypotheses 4" in result.stderr
+    result = evaluate(files, "hypotheses=hypotheses", "task=translation")
+    assert result.returncode == 1
+    assert "references=[FILE,…], or against a split of a corpus" in result.stderr
+
+
+def test_a_task_brings_no_corpus_of_its_own_to_an_evaluation() -> None:
+    assert without_choices_of_task(["checkpoint=x"]) == ["checkpoint=x"]
+    assert without_choices_of_task(["task=t", "x=1"]) == ["task=t", "x=1", "~data", "~model"]
+    assert without_choices_of_task(["task=t", "data=toy"]) == ["task=t", "data=toy", "~model"]

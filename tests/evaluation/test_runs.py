@@ -1,0 +1,78 @@
+import shutil
+
+import pytest
+from run_folders import REFERENCES, WriteRun, spoiled
+
+from seq2seq.evaluation.runs import find_runs
+
+
+def names(entries) -> list[str]:
+    return [entry.folder.name for entry in entries]
+
+
+def test_runs_are_found_in_folders_below_and_by_patterns_each_once(
+    write_run: WriteRun, tmp_path
+) -> None:
+    for name in ("sweep/0", "sweep/2", "sweep/10", "other/a"):
+        write_run(name)
+    (tmp_path / "sweep" / "multirun.yaml").write_text("hydra: {}\n")
+    assert names(find_runs([tmp_path])[0]) == ["a", "0", "2", "10"]
+    assert names(find_runs([tmp_path / "sweep"])[0]) == ["0", "2", "10"]
+    assert names(find_runs([f"{tmp_path}/*/[0-9]*", tmp_path / "sweep" / "2"])[0]) == [
+        "0",
+        "2",
+        "10",
+    ]
+    with pytest.raises(ValueError, match="nothing: there is no run folder"):
+        find_runs([tmp_path / "nothing"])
+
+
+def test_a_checkpoint_in_a_run_folder_is_no_run_of_its_own(write_run: WriteRun, tmp_path) -> None:
+    folder = write_run("run")
+    best = folder / "checkpoints" / "best"
+    best.mkdir(parents=True)
+    shutil.copy(folder / "config.yaml", best)
+    assert names(find_runs([tmp_path])[0]) == ["run"]
+
+
+def test_a_run_gives_its_measures_and_texts(write_run: WriteRun) -> None:
+    run = find_runs([write_run("run", rate=5)])[0][0]
+    assert run.hypotheses() == spoiled(5)
+    assert run.references() == [REFERENCES]
+    assert run.values("bleu") is None
+    assert 0 < run.scores["bleu"] == run.measure("bleu") < 100
+    assert run.measure("support_size") == 3.0
+    assert run.measure("parameters") == 1234567
+    assert run.measure("loss") == 2.0
+    assert run.measure("nothing") is None
+
+
+def test_incomplete_runs_say_what_they_lack(write_run: WriteRun, tmp_path) -> None:
+    stopped, failed, broken, other = (
+        write_run(n) for n in ("stopped", "failed", "broken", "other")
+    )
+    (stopped / "metrics.json").unlink()
+    (stopped / "resume.ckpt").touch()
+    for path in list(failed.iterdir()):
+        path.unlink()
+    (failed / "train.log").touch()
+    (broken / "metrics.json").write_text("{")
+    (other / "metrics.json").write_text('{"dev": {"bleu": {"score": 1.0}}}')
+    runs, left_out = find_runs([tmp_path])
+    assert runs == []
+    reasons = {entry.folder.name: entry.reason for entry in left_out}
+    assert "training has not ended; go on with seq2seq-train resume=" in reasons["stopped"]
+    assert "ended before training began" in reasons["failed"]
+    assert "is no JSON" in reasons["broken"]
+    assert "no results of test, only of dev; make them with seq2seq-evaluate" in reasons["other"]
+
+
+def test_another_split_is_read_where_evaluation_wrote_it(write_run: WriteRun) -> None:
+    folder = write_run("run")
+    best = folder / "checkpoints" / "best"
+    best.mkdir(parents=True)
+    (best / "metrics.json").write_text('{"newstest": {"bleu": {"score": 7.0}, "search": {"k": 1}}}')
+    run = find_runs([folder], "newstest")[0][0]
+    assert (run.split, run.place, run.scores) == ("newstest", best, {"bleu": 7.0})
+    assert run.config["test"] == {"search": {"k": 1}}, "the search that made the hypotheses"
+    assert run.hypotheses() is None
