@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,8 @@ from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.report import statistics_lines, value_lines
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
-from seq2seq.tasks.looking import Outcome, ids, look_of, pairs
+from seq2seq.tasks.looking import Outcome
+from seq2seq.tasks.pair_reading import class_probabilities, look_at_pairs, pair_maps, read
 from seq2seq.tasks.reading import evaluating
 from seq2seq.tasks.task import Progress, Task, silent
 
@@ -161,7 +161,7 @@ class Entailment(Task):
                 batch = batch.to(device)
                 found = read(model, batch, return_attention=attention)
                 total += float(_loss(criterion, model, found, batch).loss_sum)
-                probabilities[batch.indices.cpu()] = _probabilities(model, found).cpu()
+                probabilities[batch.indices.cpu()] = class_probabilities(model, found).cpu()
                 _update(statistics, found, batch)
         numbers = data.encoded(split).labels
         assert numbers is not None
@@ -209,23 +209,7 @@ class Entailment(Task):
         device: torch.device | str = "cpu",
     ) -> Iterator[AttentionMap]:
         """From the words of the hypothesis, or from all of it as one, to those of the premise."""
-        maps: dict[int, AttentionMap] = {}
-        texts = data.split(split)
-        with evaluating(model):
-            for batch in data.loader(split, sentences=number):
-                weights = read(model, batch.to(device), return_attention=True).attention
-                assert weights is not None
-                for row, index in enumerate(batch.indices.tolist()):
-                    premise = batch.source[row, : int(batch.source_lengths[row])].tolist()
-                    hypothesis = batch.target[row, 1 : int(batch.target_lengths[row])].tolist()
-                    words = data.subwords.target.pieces(hypothesis)
-                    looking = words if weights.size(3) > 1 else [texts[index]["target"]]
-                    maps[index] = AttentionMap(
-                        data.subwords.source.pieces(premise),
-                        looking,
-                        weights[row, :, :, : len(looking), : len(premise)].float().cpu(),
-                    )
-        yield from (maps[index] for index in sorted(maps))
+        return pair_maps(model, data, split, number, device)
 
     def look(
         self,
@@ -242,30 +226,19 @@ class Entailment(Task):
         """See the base class; references are hypotheses, and answers labels."""
         if references is None:
             raise ValueError("an answer needs both sentences: give a hypothesis too")
-        found: dict[int, Outcome] = {}
-        with evaluating(model):
-            for batch in pairs(model, subwords, sources, references, batch_tokens, max_length):
-                result = read(model, batch.to(device), return_attention=True)
-                assert result.attention is not None
-                probabilities = _probabilities(model, result)
-                for row, index in enumerate(batch.indices.tolist()):
-                    look = look_of(
-                        subwords, sources[index], *ids(batch, row), result.attention[row]
-                    )
-                    if look.weights.size(2) == 1:  # of the hypothesis as a whole
-                        look = replace(look, target=["hypothesis"], target_words=[-1])
-                    best = probabilities[row].argmax()
-                    found[index] = Outcome(
-                        self.labels[int(best)],
-                        float(probabilities[row, best].log()),
-                        {"reading": look},
-                    )
-        return [found[index] for index in range(len(sources))]
+        return look_at_pairs(
+            model,
+            subwords,
+            sources,
+            references,
+            batch_tokens=batch_tokens,
+            max_length=max_length,
+            device=device,
+        )
 
     def right_answers(self, texts: Dataset) -> list[list[str]]:
         """The labels, as the task writes them."""
-        names = {label.lower(): label for label in self.labels}
-        return [[names[label.lower()] for label in texts["label"]]]
+        return [[self.labels[i] for i in label_ids(texts, self.labels, "shown")]]
 
     def answer_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
         """100 for a right answer, 0 for a wrong one."""
@@ -300,19 +273,8 @@ class Entailment(Task):
             with torch.inference_mode():
                 for batch in EvaluationLoader(encoded, batch_tokens):
                     found = read(model, batch.to(device))
-                    probabilities[batch.indices] = _probabilities(model, found).cpu()
+                    probabilities[batch.indices] = class_probabilities(model, found).cpu()
         return probabilities
-
-
-def read(model: PairClassifier, batch: Batch, *, return_attention: bool = False) -> Classification:
-    """The model's view of a batch: premises, and hypotheses without their bos."""
-    return model(
-        batch.source,
-        batch.source_lengths,
-        batch.target_output,
-        batch.target_lengths - 1,
-        return_attention=return_attention,
-    )
 
 
 def _loss(
@@ -320,10 +282,6 @@ def _loss(
 ) -> SequenceLossOutput:
     assert batch.labels is not None
     return criterion(found.logits[:, None], batch.labels[:, None], model.output_mapping)
-
-
-def _probabilities(model: PairClassifier, found: Classification) -> Tensor:
-    return model.output_mapping(found.logits.float())
 
 
 def _update(

@@ -217,6 +217,8 @@ def test_it_works_by_keyboard_alone(opened: Open, address: str) -> None:
     assert page.evaluate(active) == "1"
     assert page.evaluate("document.activeElement.dataset.column") == "4"
     assert page.locator("#tip").is_visible()
+    keyboard.press("Escape")
+    assert page.locator("#tip").is_hidden()
     page.focus("#tab-sentences")
     keyboard.press("ArrowRight")
     assert page.evaluate(active) == "tab-corpus"

@@ -103,4 +103,5 @@ function choose(index) {
   state.chosen = index;
   try { history.replaceState(null, "", `#${index + 1}`); } catch { /* some browsers refuse it for files */ }
   changed();
+  find("detail").scrollTop = 0;
 }

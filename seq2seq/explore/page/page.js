@@ -73,6 +73,7 @@ function start() {
   makeList();
   makePlots();
   makeLive();
+  addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
   let resized = null;
   addEventListener("resize", () => {
     clearTimeout(resized);

@@ -1,0 +1,99 @@
+"""A classifier reads pairs of sentences: what it takes them for, and where it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from seq2seq.data.batch import Batch
+from seq2seq.data.parallel import ParallelData
+from seq2seq.data.subwords import SubwordPair
+from seq2seq.evaluation.evaluation import AttentionMap
+from seq2seq.models.pair_classifier import Classification, PairClassifier
+from seq2seq.tasks.looking import Outcome, ids, look_of, pairs
+from seq2seq.tasks.reading import evaluating
+
+
+def read(model: PairClassifier, batch: Batch, *, return_attention: bool = False) -> Classification:
+    """The model's view of a batch: premises, and hypotheses without their bos."""
+    return model(
+        batch.source,
+        batch.source_lengths,
+        batch.target_output,
+        batch.target_lengths - 1,
+        return_attention=return_attention,
+    )
+
+
+def class_probabilities(model: PairClassifier, found: Classification) -> Tensor:
+    """``[batch, class]``, in the order of the model's labels."""
+    return model.output_mapping(found.logits.float())
+
+
+def pair_maps(
+    model: PairClassifier,
+    data: ParallelData,
+    split: str,
+    number: int,
+    device: torch.device | str = "cpu",
+) -> Iterator[AttentionMap]:
+    """Attention over the premises of the first ``number`` pairs of a split.
+
+    From the words of the hypothesis, or from all of it as one.
+    """
+    maps: dict[int, AttentionMap] = {}
+    texts = data.split(split)
+    with evaluating(model):
+        for batch in data.loader(split, sentences=number):
+            weights = read(model, batch.to(device), return_attention=True).attention
+            assert weights is not None
+            for row, index in enumerate(batch.indices.tolist()):
+                premise, hypothesis = ids(batch, row)
+                words = data.subwords.target.pieces(hypothesis)
+                looking = words if weights.size(3) > 1 else [texts[index]["target"]]
+                maps[index] = AttentionMap(
+                    data.subwords.source.pieces(premise),
+                    looking,
+                    weights[row, :, :, : len(looking), : len(premise)].float().cpu(),
+                )
+    yield from (maps[index] for index in sorted(maps))
+
+
+def look_at_pairs(
+    model: PairClassifier,
+    subwords: SubwordPair,
+    premises: Sequence[str],
+    hypotheses: Sequence[str],
+    *,
+    batch_tokens: int = 4096,
+    max_length: int = 512,
+    device: torch.device | str = "cpu",
+) -> list[Outcome]:
+    """The likeliest label of each pair, and where the hypothesis looks in the premise.
+
+    Args:
+        model: left in the mode in which it came.
+        subwords: the vocabulary.
+        premises: one text each.
+        hypotheses: as many.
+        batch_tokens: padded subwords in a batch.
+        max_length: texts are cut after so many subwords.
+        device: where ``model`` is.
+    """
+    found: dict[int, Outcome] = {}
+    with evaluating(model):
+        for batch in pairs(model, subwords, premises, hypotheses, batch_tokens, max_length):
+            result = read(model, batch.to(device), return_attention=True)
+            assert result.attention is not None
+            probabilities = class_probabilities(model, result)
+            for row, index in enumerate(batch.indices.tolist()):
+                look = look_of(subwords, premises[index], *ids(batch, row), result.attention[row])
+                if look.weights.size(2) == 1:  # of the hypothesis as a whole
+                    look = replace(look, target=["hypothesis"], target_words=[-1])
+                best = int(probabilities[row].argmax())
+                log_probability = float(probabilities[row, best].log())
+                found[index] = Outcome(model.labels[best], log_probability, {"reading": look})
+    return [found[index] for index in range(len(premises))]
