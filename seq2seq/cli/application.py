@@ -53,6 +53,8 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
 
     Exits with 0 on success, 1 when the configuration or the input is at fault or the job failed.
     """
+    if not sys.stderr.isatty():  # no progress bars where nobody watches
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     composed = False
 
     def guarded(config: DictConfig) -> None:

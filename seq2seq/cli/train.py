@@ -136,14 +136,10 @@ def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None
 
 
 def _quiet() -> None:
-    """Leave out what other libraries say of themselves, and bars where nobody watches."""
-    import datasets
-
+    """Leave out what other libraries say of themselves."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
 
 
 def _plain(config: DictConfig, *keys: str) -> dict[str, Any]:

@@ -49,7 +49,11 @@ def folder(tmp_path_factory):
 
 def test_the_run_folder_has_scores_predictions_and_the_labels(folder):
     metrics = json.loads((folder / "run" / "metrics.json").read_text())["test"]
-    assert metrics["accuracy"]["signature"].startswith("n:30|unlabeled:0|classes:3|wilson95:")
+    assert metrics["accuracy"]["signature"].startswith(
+        "n:30|unlabeled:0|classes:3|interval:wilson95|"
+    )
+    low, high = metrics["accuracy"]["interval"]
+    assert low < metrics["accuracy"]["score"] < high
     assert sum(sum(x["predicted"].values()) for x in metrics["f1"].values()) == 30
     assert metrics["attention"]["overall"]["sentences"] == 30
     assert "search" not in metrics
