@@ -29,7 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.models.attending import AttendingModel
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.ensemble import Ensemble
@@ -62,14 +62,14 @@ class Checkpoint:
         folder: where it was loaded from.
         task: what the model does.
         model: in evaluation mode, on the CPU.
-        subwords: the SentencePiece models of both sides.
+        subwords: the vocabularies of both sides.
         config: the plain dictionary of ``config.yaml``.
     """
 
     folder: Path
     task: Task
     model: AttendingModel
-    subwords: SubwordPair
+    subwords: VocabularyPair
     config: dict[str, Any]
 
 
@@ -133,7 +133,7 @@ def _check_target(target: Any, where: str) -> None:
 def save_checkpoint(
     folder: str | Path,
     model: AttendingModel,
-    subwords: SubwordPair,
+    subwords: VocabularyPair,
     config: dict[str, Any],
 ) -> Path:
     """Write a checkpoint directory; it appears whole or not at all.
@@ -215,7 +215,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
     """
     folder = checkpoint_folder(path)
     config = load_config(folder)
-    subwords = SubwordPair.load(folder)
+    subwords = VocabularyPair.load(folder)
     task = checkpoint_task(config)
     for name, given in task.model_arguments(subwords).items():
         if (expected := config["model"].get(name)) != given:

@@ -22,8 +22,8 @@ from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.mixing import MixedRows, Mixing
 from seq2seq.data.plan import Rows
-from seq2seq.data.subwords import SubwordPair
 from seq2seq.data.vocabulary_building import build_subwords
+from seq2seq.data.vocabulary_pair import VocabularyPair
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class ParallelData:
     def __init__(
         self,
         corpus: Corpus | DatasetDict,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         *,
         max_source_length: int | None = 256,
         max_target_length: int | None = 256,

@@ -18,7 +18,7 @@ from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader
 from seq2seq.data.parallel import ParallelData, prepare
 from seq2seq.data.sequences import Sequences
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_vectors import word_vectors
 from seq2seq.data.words import Words
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
@@ -87,12 +87,12 @@ class Entailment(Task):
         return data
 
     def open(
-        self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
+        self, corpus: Corpus, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> ParallelData:
         """See the base class; labels are checked when a split is read."""
         return ParallelData(corpus, subwords, labels=self.labels, cache=cache)
 
-    def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
+    def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
         """The size of the vocabulary, which both sentences share, and the classes."""
         return {
             "source_vocabulary_size": subwords.source.size,
@@ -101,7 +101,7 @@ class Entailment(Task):
         }
 
     def initialize(
-        self, model: PairClassifier, subwords: SubwordPair, *, cache: str | Path | None = None
+        self, model: PairClassifier, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> None:
         """Pretrained vectors, where there are, into the embeddings.
 
@@ -214,7 +214,7 @@ class Entailment(Task):
     def look(
         self,
         model: PairClassifier,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         sources: Sequence[str],
         references: Sequence[str] | None,
         *,
@@ -248,7 +248,7 @@ class Entailment(Task):
     def predict(
         self,
         model: PairClassifier,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         pairs: Sequence[tuple[str, str]],
         *,
         batch_tokens: int = 4096,

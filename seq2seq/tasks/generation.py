@@ -12,8 +12,8 @@ import torch
 from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
 from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.parallel import ParallelData
-from seq2seq.data.subwords import SubwordPair
 from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.report import reference_lines, value_lines
@@ -69,14 +69,14 @@ class Generation(Task):
         return data
 
     def open(
-        self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
+        self, corpus: Corpus, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> ParallelData:
         """See the base class; gold alignments are checked."""
         data = super().open(corpus, subwords, cache=cache)
         check_alignments(data.texts)
         return data
 
-    def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
+    def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
         """Both vocabulary sizes."""
         return {
             "source_vocabulary_size": subwords.source.size,
@@ -167,7 +167,7 @@ class Generation(Task):
     def look(
         self,
         model: EncoderDecoder,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         sources: Sequence[str],
         references: Sequence[str] | None,
         *,
@@ -192,7 +192,7 @@ class Generation(Task):
     def generate(
         self,
         model: EncoderDecoder,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         sentences: Sequence[str],
         search: Search,
         *,

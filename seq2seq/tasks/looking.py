@@ -13,7 +13,7 @@ from seq2seq.data.batch import EOS_ID, Batch
 from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.loaders import Encoded, EvaluationLoader
 from seq2seq.data.sequences import Sequences
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.models.attending import AttendingModel
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.search import Search
@@ -57,7 +57,7 @@ class Outcome:
 
 def look(
     model: EncoderDecoder,
-    subwords: SubwordPair,
+    subwords: VocabularyPair,
     sources: Sequence[str],
     references: Sequence[str] | None,
     search: Search,
@@ -112,7 +112,7 @@ def look(
 
 def pairs(
     model: AttendingModel,
-    subwords: SubwordPair,
+    subwords: VocabularyPair,
     sources: Sequence[str],
     targets: Sequence[str] | None,
     batch_tokens: int,
@@ -150,7 +150,7 @@ def ids(batch: Batch, row: int) -> tuple[list[int], list[int]]:
 
 
 def look_of(
-    subwords: SubwordPair, text: str, source: list[int], target: list[int], weights: Tensor
+    subwords: VocabularyPair, text: str, source: list[int], target: list[int], weights: Tensor
 ) -> Look:
     """The look of one row.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.parallel import ParallelData
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.tasks.looking import Outcome, ids, look_of, pairs
@@ -64,7 +64,7 @@ def pair_maps(
 
 def look_at_pairs(
     model: PairClassifier,
-    subwords: SubwordPair,
+    subwords: VocabularyPair,
     premises: Sequence[str],
     hypotheses: Sequence[str],
     *,

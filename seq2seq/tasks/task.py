@@ -14,7 +14,7 @@ from torch import nn
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.parallel import ParallelData, prepare
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.tasks.looking import Outcome
@@ -79,13 +79,13 @@ class Task(ABC):
         )
 
     def open(
-        self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
+        self, corpus: Corpus, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> ParallelData:
         """A corpus as a trained model reads it, with the vocabularies of its checkpoint."""
         return ParallelData(corpus, subwords, cache=cache)
 
     @abstractmethod
-    def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
+    def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
         """Arguments of the model's class that the data decides, such as vocabulary sizes."""
 
     def check_model(self, model: type[nn.Module]) -> None:
@@ -101,7 +101,7 @@ class Task(ABC):
             )
 
     def initialize(  # noqa: B027
-        self, model: Any, subwords: SubwordPair, *, cache: str | Path | None = None
+        self, model: Any, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> None:
         """Give a new model first weights that come from elsewhere; by default there are none.
 
@@ -165,7 +165,7 @@ class Task(ABC):
     def look(
         self,
         model: Any,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         sources: Sequence[str],
         references: Sequence[str] | None,
         *,

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seq2seq.checkpoint import WEIGHTS, replace_folder, save_checkpoint
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.report import write_metrics
 from seq2seq.models.attending import AttendingModel
 
@@ -33,7 +33,7 @@ class CheckpointKeeper:
     def __init__(
         self,
         folder: Path,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         config: dict[str, Any],
         keep: int = 3,
         higher_is_better: bool = True,
