@@ -17,9 +17,9 @@ from matplotlib.ticker import MaxNLocator
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.data.corpora.corpus import references
 from seq2seq.evaluation.alignment import Link, parse_pharaoh
+from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.evaluation.figures import attention_heat_map
 from seq2seq.explore.exploration import Exploration
-from seq2seq.tasks.looking import Look
 
 FORMATS = ("pdf", "svg", "png")
 #: Fonts are embedded as TrueType in PDF, as outlines in SVG.
@@ -143,7 +143,7 @@ def _dots(panel: Axes, number: int, points: Sequence[tuple[float, float]], style
     panel.scatter(x, y, marker=MARKERS[number % 6], s=10, alpha=0.5, linewidths=0, **style)
 
 
-def _piece_links(look: Look, gold: Any) -> list[Link]:
+def _piece_links(look: AttentionMap, gold: Any) -> list[Link]:
     """Gold links between words as links between all their pieces."""
     links = set(gold)
     return [

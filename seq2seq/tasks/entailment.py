@@ -27,11 +27,11 @@ from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.figures import confusion_heat_map
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.report import statistics_lines, value_lines
+from seq2seq.models.attending import evaluating
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.tasks.looking import Outcome
 from seq2seq.tasks.pair_reading import class_probabilities, look_at_pairs, pair_maps, read
-from seq2seq.tasks.reading import evaluating
 from seq2seq.tasks.task import Progress, Task, silent
 
 LABELS = ("entailment", "neutral", "contradiction")

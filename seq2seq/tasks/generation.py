@@ -17,11 +17,12 @@ from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.report import reference_lines, value_lines
+from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome, look
-from seq2seq.tasks.reading import ReferenceReader, check_alignments, evaluating, reference_maps
+from seq2seq.tasks.reading import ReferenceReader, check_alignments, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.wording import hypothesis_text
 
