@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 
 from seq2seq.cli.application import run
+from seq2seq.cli.corpus import chosen_corpus
 
 
 def explore(config: DictConfig) -> None:
@@ -35,12 +35,11 @@ def explore(config: DictConfig) -> None:
     if not paths:
         raise ValueError("checkpoint=[] names none; give one or more")
     checkpoints = [load_checkpoint(path, device) for path in paths]
-    corpus = _corpus(config, checkpoints[0])
+    corpus = chosen_corpus(config.data, checkpoints[0])
     search = instantiate(config.search)
     split = config.data.split
     data = checkpoints[0].task.open(corpus, checkpoints[0].subwords, cache=config.data.get("cache"))
-    texts = data.split(split)
-    texts = texts.select(range(min(len(texts), config.sentences)))
+    texts = data.split(split, config.sentences)
     with Console(stderr=True).status(f"{len(texts):,} sentences of {split}"):
         exploration = collect(
             checkpoints,
@@ -53,8 +52,7 @@ def explore(config: DictConfig) -> None:
             device=device,
         )
     if config.format != "html":
-        folder = Path(config.output or "explore")
-        numbers = list(config.draw)
+        folder, numbers = Path(config.output or "explore"), list(config.draw)
         for path in (
             *write_heat_maps(
                 checkpoints, texts, numbers, search, folder, config.format, device=device
@@ -70,18 +68,6 @@ def explore(config: DictConfig) -> None:
     if config.serve:
         page = build_page(exploration, live={"max_characters": MAX_CHARACTERS})
         serve(page, Live(checkpoints, search, device=device), config.port)
-
-
-def _corpus(config: DictConfig, checkpoint: Any) -> Any:
-    """The corpus that ``data=`` names, or the first checkpoint's own."""
-    from hydra.utils import instantiate
-
-    from seq2seq.cli.evaluate import own_corpus
-
-    given: Any = OmegaConf.to_container(config.data, resolve=True)
-    if "corpus" in given:
-        return instantiate(config.data.corpus)
-    return own_corpus(checkpoint, {k: v for k, v in given.items() if k != "split"})
 
 
 def main() -> None:

@@ -128,11 +128,12 @@ class ParallelData:
         """The names of the splits."""
         return list(self.texts)
 
-    def split(self, name: str) -> Dataset:
-        """The texts of a split."""
+    def split(self, name: str, sentences: int | None = None) -> Dataset:
+        """The texts of a split, or the first so many of them."""
         if name not in self.texts:
             raise DataError(f"there is no split {name!r}; there are: {', '.join(self.texts)}")
-        return self.texts[name]
+        texts = self.texts[name]
+        return texts if sentences is None else texts.select(range(min(sentences, len(texts))))
 
     def encoded(self, name: str) -> Encoded:
         """Both sides of a split as ids, without bos and eos."""

@@ -150,9 +150,7 @@ class Entailment(Task):
         progress: Progress = silent,
     ) -> Evaluation:
         """See the base class; there is nothing to search, and all scores are always computed."""
-        texts = data.split(split)
-        if sentences is not None:
-            texts = texts.select(range(min(sentences, len(texts))))
+        texts = data.split(split, sentences)
         probabilities = torch.zeros(len(texts), len(self.labels))
         statistics: dict[str, AttentionStatistics] = {}
         criterion, total = SequenceLoss(ignore_index=NO_CLASS), 0.0

@@ -121,10 +121,8 @@ class Generation(Task):
         if search is None:
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
         search = search.with_vocabulary(data.subwords.target.written_ids)
-        texts = data.split(split)
-        number = len(texts) if sentences is None else min(sentences, len(texts))
-        texts = texts.select(range(number))
-        sources, hypotheses = list(texts["source"]), [""] * number
+        texts = data.split(split, sentences)
+        sources, hypotheses = list(texts["source"]), [""] * len(texts)
         reader = ReferenceReader(model, data, texts, attention, alignments)
         loader = data.loader(split, tokens=batch_tokens, sentences=sentences, copying=model.copying)
         with evaluating(model):
