@@ -14,9 +14,10 @@ plain YAML, and the only ``_target_`` it may name are classes of this package.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -145,20 +146,21 @@ def save_checkpoint(
         config: resolved; must hold the key ``model`` from which the model can be built again.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    save_model(model, str(temporary / WEIGHTS))
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    (temporary / CONFIG).write_text(text, encoding="utf-8")
-    subwords.save(temporary)
-    replace_folder(temporary, folder)
+    with replacing_folder(folder) as temporary:
+        save_model(model, str(temporary / WEIGHTS))
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        (temporary / CONFIG).write_text(text, encoding="utf-8")
+        subwords.save(temporary)
     return folder
 
 
-def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``, syncing it to disk first."""
+@contextlib.contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """A new folder; takes the place of ``folder``, synced to disk, when the block ends well."""
+    new = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    yield new
     for path in new.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())

@@ -14,6 +14,8 @@ import lightning
 import numpy
 import torch
 
+from seq2seq.data.cache import replacing
+
 log = logging.getLogger(__name__)
 
 
@@ -100,11 +102,8 @@ class Survival(lightning.Callback):
 
     def save(self, trainer: lightning.Trainer) -> None:
         """Write the state of training: whole, or not at all."""
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.writing")
-        trainer.save_checkpoint(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        with replacing(self.path, lasting=True) as temporary:
+            trainer.save_checkpoint(temporary)
 
     def state_dict(self) -> dict[str, Any]:
         """The random states of Python, NumPy and torch."""

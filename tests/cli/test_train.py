@@ -85,7 +85,7 @@ def test_a_run_folder_holds_all_that_the_run_was(work: Path) -> None:
     assert {path.name for path in best.iterdir()} == expected
     assert len(list((run / "checkpoints").glob("step-*"))) == 3
     assert (run / "checkpoints" / "last" / "model.safetensors").is_file()
-    assert not list(run.rglob("*.writing"))
+    assert [path.name for path in run.rglob(".*")] == [".hydra"], "no file half written"
 
 
 def test_metrics_have_scores_with_signatures_statistics_and_alignment(work: Path) -> None:
