@@ -50,7 +50,7 @@ def prepare(
         filters: arguments of `Filters`, which training pairs must pass.
         processes: that turn texts into ids; None for one a core.
         labels: names of the classes, of a corpus that has a column `label`.
-        cache: folder to keep subword models and ids in; None for the default place.
+        cache: folder to keep vocabularies and ids in; None for the default place.
     """
     texts = corpus.load()
     if "train" not in texts:
@@ -78,11 +78,11 @@ def prepare(
 class ParallelData:
     """The splits of a corpus as texts and as batches of subword ids.
 
-    Ids are made once per text and subword model and then memory-mapped from the cache.
+    Ids are made once per text and vocabulary and then memory-mapped from the cache.
 
     Args:
         corpus: the corpus, or its splits as `corpus.load()` returned them.
-        subwords: the models of both sides.
+        subwords: the vocabularies of both sides.
         max_source_length: longer training sentences are left out (subwords without eos); None
             keeps all. Evaluation always keeps all.
         max_target_length: the same for the target side.

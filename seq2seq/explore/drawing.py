@@ -20,6 +20,7 @@ from seq2seq.evaluation.alignment import Link, parse_pharaoh
 from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.evaluation.figures import attention_heat_map
 from seq2seq.explore.exploration import Exploration
+from seq2seq.search import Search
 
 FORMATS = ("pdf", "svg", "png")
 #: Fonts are embedded as TrueType in PDF, as outlines in SVG.
@@ -32,7 +33,7 @@ def write_heat_maps(
     checkpoints: Sequence[Checkpoint],
     texts: Dataset,
     numbers: Sequence[int],
-    search: Any,
+    search: Search,
     folder: Path,
     kind: str,
     **options: Any,

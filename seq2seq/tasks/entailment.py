@@ -15,9 +15,7 @@ from seq2seq.data.batch import Batch
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.errors import DataError
 from seq2seq.data.labels import label_ids
-from seq2seq.data.loaders import Encoded, EvaluationLoader
 from seq2seq.data.parallel import ParallelData, prepare
-from seq2seq.data.sequences import Sequences
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_vectors import word_vectors
 from seq2seq.data.words import Words
@@ -30,7 +28,8 @@ from seq2seq.evaluation.report import statistics_lines, value_lines
 from seq2seq.models.attending import evaluating
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
-from seq2seq.tasks.looking import Outcome
+from seq2seq.search import Search
+from seq2seq.tasks.looking import Outcome, batches
 from seq2seq.tasks.pair_reading import class_probabilities, look_at_pairs, pair_maps, read
 from seq2seq.tasks.task import Progress, Task, silent
 
@@ -141,7 +140,7 @@ class Entailment(Task):
         data: ParallelData,
         split: str,
         *,
-        search: Any = None,
+        search: Search | None = None,
         sentences: int | None = None,
         batch_tokens: int = 4096,
         attention: bool = True,
@@ -216,7 +215,7 @@ class Entailment(Task):
         sources: Sequence[str],
         references: Sequence[str] | None,
         *,
-        search: Any = None,
+        search: Search | None = None,
         batch_tokens: int = 4096,
         max_length: int = 512,
         device: torch.device | str = "cpu",
@@ -261,15 +260,11 @@ class Entailment(Task):
             batch_tokens: padded subwords in a batch.
             device: where ``model`` is.
         """
-        premises, hypotheses = zip(*pairs, strict=True) if pairs else ((), ())
-        encoded = Encoded(
-            Sequences.from_arrays(subwords.source.encode_batch(list(premises))),
-            Sequences.from_arrays(subwords.target.encode_batch(list(hypotheses))),
-        )
         probabilities = torch.zeros(len(pairs), len(self.labels))
         if pairs:
+            premises, hypotheses = zip(*pairs, strict=True)
             with torch.inference_mode():
-                for batch in EvaluationLoader(encoded, batch_tokens):
+                for batch in batches(model, subwords, premises, hypotheses, batch_tokens):
                     found = read(model, batch.to(device))
                     probabilities[batch.indices] = class_probabilities(model, found).cpu()
         return probabilities

@@ -64,7 +64,7 @@ def look(
     search = search.with_vocabulary(subwords.target.written_ids)
     found: dict[int, Outcome] = {}
     with evaluating(model):
-        for batch in pairs(model, subwords, sources, references, batch_tokens, max_length):
+        for batch in batches(model, subwords, sources, references, batch_tokens, max_length):
             batch = batch.to(device)
             hypotheses = search(model, batch.source, batch.source_lengths, return_attention=True)
             read = None
@@ -88,13 +88,13 @@ def look(
     return [found[index] for index in range(len(sources))]
 
 
-def pairs(
+def batches(
     model: AttendingModel,
     subwords: VocabularyPair,
     sources: Sequence[str],
     targets: Sequence[str] | None,
     batch_tokens: int,
-    max_length: int,
+    max_length: int | None = None,
 ) -> EvaluationLoader:
     """Batches of texts, cut to what the model can number.
 
@@ -104,10 +104,10 @@ def pairs(
         sources: one text each.
         targets: as many texts; None: empty ones.
         batch_tokens: padded subwords in a batch.
-        max_length: texts are cut after so many subwords.
+        max_length: texts are cut after so many subwords; None: after what the model numbers.
     """
     if model.max_length is not None:
-        max_length = min(max_length, model.max_length - 1)
+        max_length = min(max_length or model.max_length, model.max_length - 1)
     texts = {"source": list(sources), "target": list(targets or [""] * len(sources))}
     source, target = (
         Sequences.from_arrays(

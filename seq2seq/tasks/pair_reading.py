@@ -15,7 +15,7 @@ from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.models.attending import evaluating
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.tasks.attention_map import attention_map
-from seq2seq.tasks.looking import Outcome, pairs
+from seq2seq.tasks.looking import Outcome, batches
 
 
 def read(model: PairClassifier, batch: Batch, *, return_attention: bool = False) -> Classification:
@@ -86,7 +86,7 @@ def look_at_pairs(
     """
     found: dict[int, Outcome] = {}
     with evaluating(model):
-        for batch in pairs(model, subwords, premises, hypotheses, batch_tokens, max_length):
+        for batch in batches(model, subwords, premises, hypotheses, batch_tokens, max_length):
             result = read(model, batch.to(device), return_attention=True)
             assert result.attention is not None
             probabilities = class_probabilities(model, result)

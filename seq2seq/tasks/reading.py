@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
@@ -47,7 +47,7 @@ class ReferenceReader:
         self,
         model: EncoderDecoder,
         data: ParallelData,
-        texts: Any,
+        texts: Dataset,
         attention: bool,
         align: bool = False,
     ) -> None:

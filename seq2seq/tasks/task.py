@@ -17,6 +17,7 @@ from seq2seq.data.parallel import ParallelData, prepare
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
+from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome
 
 Progress = Callable[[Iterable[Batch]], Iterable[Batch]]
@@ -122,7 +123,7 @@ class Task(ABC):
         data: ParallelData,
         split: str,
         *,
-        search: Any = None,
+        search: Search | None = None,
         sentences: int | None = None,
         batch_tokens: int = 4096,
         attention: bool = True,
@@ -169,7 +170,7 @@ class Task(ABC):
         sources: Sequence[str],
         references: Sequence[str] | None,
         *,
-        search: Any = None,
+        search: Search | None = None,
         batch_tokens: int = 4096,
         max_length: int = 512,
         device: torch.device | str = "cpu",

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import cold
+from commands import cold, forked
 
 from seq2seq.cli.application import config_folder, suggestions
 
@@ -102,7 +102,7 @@ def test_tab_completion_offers_the_options_of_a_group(tmp_path: Path) -> None:
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", ["evaluate", "translate", "explore"])
 def test_a_missing_checkpoint_is_told_in_one_message(name: str, tmp_path: Path) -> None:
-    result = cold(name, "checkpoint=nowhere", cwd=tmp_path)
+    result = forked(name, "checkpoint=nowhere", cwd=tmp_path)
     assert result.returncode == 1
     assert "checkpoint=nowhere: there is no such folder" in result.stderr
     assert "Traceback" not in result.stderr
