@@ -24,7 +24,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,19 +34,19 @@ import torch
 from bench_training import MODELS
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from marian_peers import System, ctranslate2, hugging_face, marian
+from omegaconf import OmegaConf
 from plain_search import beam_search
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
 from seq2seq.cli.application import config_folder
-from seq2seq.data.batch import EOS_ID, PAD_ID, UNK_ID
+from seq2seq.data.batch import EOS_ID, PAD_ID
 from seq2seq.data.parallel import ParallelData, prepare
 from seq2seq.search import Beam, Greedy
 
 Sources = tuple[Tensor, Tensor]
-System = Callable[[Tensor, Tensor], list[int]]  # the lengths of what it found
 
 
 @dataclass(frozen=True)
@@ -114,88 +114,6 @@ def ours(model: Any, beam: int, args: argparse.Namespace, attention: bool = Fals
     return decode
 
 
-def marian(size: int, model: DictConfig) -> Any:
-    """A Marian model of the size of our Transformer."""
-    from transformers import MarianConfig, MarianMTModel
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    torch.manual_seed(1)
-    config = MarianConfig(
-        vocab_size=size + 1,
-        pad_token_id=size,  # Marian's is the last
-        decoder_start_token_id=size,
-        eos_token_id=EOS_ID,
-        forced_eos_token_id=EOS_ID,
-        d_model=model.size,
-        encoder_layers=model.encoder_layers,
-        decoder_layers=model.decoder_layers,
-        encoder_attention_heads=model.heads,
-        decoder_attention_heads=model.heads,
-        encoder_ffn_dim=model.feedforward_size,
-        decoder_ffn_dim=model.feedforward_size,
-        activation_function="relu",
-        max_position_embeddings=512,
-        scale_embedding=True,
-    )
-    return MarianMTModel(config).eval()
-
-
-def hugging_face(model: Any, beam: int, args: argparse.Namespace) -> System:
-    options = {"num_beams": beam, "do_sample": False, "use_cache": True}
-    lengths = {"min_new_tokens": args.tokens, "max_new_tokens": args.tokens, "max_length": None}
-
-    @torch.inference_mode()
-    def decode(source: Tensor, _: Tensor) -> list[int]:
-        found = model.generate(
-            input_ids=source, attention_mask=(source != PAD_ID).long(), **options, **lengths
-        )
-        return [found.size(1) - 1] * found.size(0)  # its first token begins all of them
-
-    return decode
-
-
-def ctranslate2(model: Any, beam: int, args: argparse.Namespace, folder: Path) -> System:
-    """The Marian model, converted, with pieces named by their ids."""
-    import ctranslate2 as library
-
-    path = folder / "ctranslate2"
-    if not path.exists():
-        convert(model, path)
-    translator = library.Translator(
-        str(path), device="cpu", inter_threads=1, intra_threads=args.threads, compute_type="float32"
-    )
-
-    def decode(source: Tensor, lengths: Tensor) -> list[int]:
-        rows = zip(source.tolist(), lengths.tolist(), strict=True)
-        tokens = [[str(token) for token in row[:length]] for row, length in rows]
-        found = translator.translate_batch(
-            tokens,
-            beam_size=beam,
-            max_batch_size=len(tokens),
-            min_decoding_length=args.tokens,
-            max_decoding_length=args.tokens,
-        )
-        return [len(translation.hypotheses[0]) for translation in found]
-
-    return decode
-
-
-def convert(model: Any, path: Path) -> None:
-    from ctranslate2.converters.transformers import MarianMTLoader
-
-    spec = MarianMTLoader().get_model_spec(model)
-    tokens = [str(i) for i in range(model.config.vocab_size - 1)]  # all but Marian's padding
-    spec.register_source_vocabulary(tokens)
-    spec.register_target_vocabulary(tokens)
-    spec.config.eos_token = spec.config.decoder_start_token = str(EOS_ID)
-    spec.config.unk_token = str(UNK_ID)
-    spec.validate()
-    spec.optimize()
-    path.mkdir()
-    spec.save(str(path))
-
-
 def systems(args: argparse.Namespace, size: int, folder: Path) -> dict[str, dict[str, System]]:
     """All that race, by name of the race."""
     found: dict[str, dict[str, System]] = {}
@@ -216,9 +134,11 @@ def systems(args: argparse.Namespace, size: int, folder: Path) -> dict[str, dict
             model = marian(size, config.model)
             for name, beam in (("beam 5", 5), ("greedy", 1)):
                 race = found[f"transformer {name}"]
-                race["HF"] = hugging_face(model, beam, args)
+                race["HF"] = hugging_face(model, beam, args.tokens)
                 if present("ctranslate2"):
-                    race["CTranslate2"] = ctranslate2(model, beam, args, folder)
+                    race["CTranslate2"] = ctranslate2(
+                        model, beam, args.tokens, args.threads, folder
+                    )
         if "recurrent" in args.models:
             config = compose("train", [*MODELS["recurrent"][1], *args.overrides])
             sizes = {"source_vocabulary_size": size, "target_vocabulary_size": size}

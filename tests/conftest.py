@@ -18,7 +18,7 @@ import torch
 from datasets import Dataset
 
 from seq2seq.data.subword_training import train_subwords
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 
 torch.set_num_threads(1)
 
@@ -45,7 +45,7 @@ def external_corpora() -> Path:
 
 
 @pytest.fixture(scope="session")
-def subwords(tmp_path_factory: pytest.TempPathFactory) -> SubwordPair:
+def subwords(tmp_path_factory: pytest.TempPathFactory) -> VocabularyPair:
     """A small joint model of real SentencePiece."""
     lines = [f"a small sentence number {n} with words" for n in range(200)]
     split = Dataset.from_dict({"source": lines, "target": lines})

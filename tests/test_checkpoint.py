@@ -19,7 +19,7 @@ from seq2seq.checkpoint import (
     save_checkpoint,
 )
 from seq2seq.data.errors import DataError
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.words import Words
 from seq2seq.models.ensemble import Ensemble
 from seq2seq.models.recurrent import Recurrent
@@ -34,7 +34,7 @@ MODEL: dict[str, Any] = {
 
 
 @pytest.fixture
-def saved(subwords: SubwordPair, tmp_path: Path) -> tuple[Path, Recurrent]:
+def saved(subwords: VocabularyPair, tmp_path: Path) -> tuple[Path, Recurrent]:
     sizes = {
         "source_vocabulary_size": subwords.source.size,
         "target_vocabulary_size": subwords.target.size,
@@ -51,7 +51,7 @@ def rewrite(folder: Path, change: dict[str, Any]) -> None:
 
 
 def test_a_moved_checkpoint_computes_the_same(
-    saved: tuple[Path, Recurrent], subwords: SubwordPair, tmp_path: Path
+    saved: tuple[Path, Recurrent], subwords: VocabularyPair, tmp_path: Path
 ) -> None:
     folder, model = saved
     shutil.move(folder, tmp_path / "moved")
@@ -72,7 +72,7 @@ def test_a_copying_model_with_its_words_computes_the_same(tmp_path: Path) -> Non
     options = {"copying": True, "coverage": True, "tie_embeddings": "all"}
     config = {"model": {**MODEL, **options, **sizes}}
     model = build(config["model"]).eval()
-    folder = save_checkpoint(tmp_path / "checkpoint", model, SubwordPair(words, words), config)
+    folder = save_checkpoint(tmp_path / "checkpoint", model, VocabularyPair(words, words), config)
     checkpoint = load_checkpoint(folder)
     assert checkpoint.subwords.joint
     assert checkpoint.subwords.source == words
@@ -176,7 +176,7 @@ def test_a_folder_without_a_checkpoint_says_what_was_looked_for(tmp_path: Path) 
 
 
 def test_saving_replaces_the_whole_directory(
-    saved: tuple[Path, Recurrent], subwords: SubwordPair
+    saved: tuple[Path, Recurrent], subwords: VocabularyPair
 ) -> None:
     folder, model = saved
     (folder / "stale.txt").write_text("from the checkpoint before")
@@ -191,7 +191,7 @@ def learning(learn: list[str]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def learned(subwords: SubwordPair, tmp_path: Path) -> tuple[Path, Recurrent]:
+def learned(subwords: VocabularyPair, tmp_path: Path) -> tuple[Path, Recurrent]:
     sizes = {
         "source_vocabulary_size": subwords.source.size,
         "target_vocabulary_size": subwords.target.size,
@@ -238,7 +238,7 @@ def test_a_gamma_of_many_numbers_is_refused(saved: tuple[Path, Recurrent]) -> No
 
 
 def test_an_ensemble_is_of_one_vocabulary(
-    saved: tuple[Path, Recurrent], subwords: SubwordPair, tmp_path: Path
+    saved: tuple[Path, Recurrent], subwords: VocabularyPair, tmp_path: Path
 ) -> None:
     folder, model = saved
     both = load_checkpoints([folder, str(folder)])
@@ -251,7 +251,7 @@ def test_an_ensemble_is_of_one_vocabulary(
     assert isinstance(load_checkpoints([folder]).model, Recurrent)
     words = Words.of(f"word{n}" for n in range(subwords.source.size - 4))  # as many, but others
     config = load_checkpoint(folder).config
-    other = save_checkpoint(tmp_path / "other", model, SubwordPair(words, words), config)
+    other = save_checkpoint(tmp_path / "other", model, VocabularyPair(words, words), config)
     with pytest.raises(CheckpointError, match="have different source subwords"):
         load_checkpoints([folder, other])
     with pytest.raises(CheckpointError, match="names none"):

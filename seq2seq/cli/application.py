@@ -97,6 +97,12 @@ def mendable(error: Exception) -> bool:
     return isinstance(error, MENDABLE) or type(error).__name__ == "MisconfigurationException"
 
 
+def plain(config: DictConfig, *keys: str) -> dict[str, Any]:
+    """The configuration, or some of its keys as far as they are there, as plain resolved data."""
+    found: Any = OmegaConf.to_container(config, resolve=True)
+    return {key: found[key] for key in keys if key in found} if keys else found
+
+
 def suggestions(config_name: str, arguments: list[str], config_dir: str | None = None) -> list[str]:
     """For every override that cannot be applied, a line with the nearest valid names.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.cli.application import run
+from seq2seq.cli.application import plain, run
 
 
 def compare_runs(config: DictConfig) -> None:
@@ -19,7 +19,7 @@ def compare_runs(config: DictConfig) -> None:
     from seq2seq.evaluation.comparison_formats import check_outputs, terminal, write_comparison
     from seq2seq.evaluation.runs import find_runs
 
-    given: Any = OmegaConf.to_container(config, resolve=True)
+    given = plain(config)
     outputs = [Path(name) for name in _listed(given["output"])]
     check_outputs(outputs)
     if OmegaConf.is_missing(config, "runs"):

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from seq2seq.cli.application import run
+from seq2seq.cli.application import plain, run
+from seq2seq.cli.corpus import chosen_corpus
 
 if TYPE_CHECKING:
-    from seq2seq.checkpoint import Checkpoint
+    from seq2seq.data.batch import Batch
+    from seq2seq.evaluation.evaluation import AttentionMap
 
 
 def evaluate(config: DictConfig) -> None:
@@ -24,15 +26,13 @@ def evaluate(config: DictConfig) -> None:
 
 
 def evaluate_checkpoint(config: DictConfig) -> None:
-    """Evaluate, print one table, write ``metrics.json`` and the hypotheses."""
+    """Evaluate, print one table, write ``metrics.json``, the hypotheses and heat maps."""
     from hydra.utils import instantiate
     from rich.console import Console
-    from rich.progress import track
 
     from seq2seq.checkpoint import checkpoint_task, load_checkpoints
     from seq2seq.cli.device import choose_device
     from seq2seq.data.corpora.corpus import content_of
-    from seq2seq.evaluation.figures import attention_heat_map
     from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
     from seq2seq.tasks.generation import Generation
 
@@ -42,26 +42,14 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     checkpoint = load_checkpoints(config.checkpoint, device)
     if not isinstance(config.checkpoint, str) and len(config.checkpoint) > 1 and not config.output:
         raise ValueError("output: an ensemble has no folder of its own; give one, output=FOLDER")
-    given = _plain(config.data)
-    if "corpus" in given:
-        corpus = instantiate(config.data.corpus)
-    else:
-        corpus = own_corpus(checkpoint, {k: v for k, v in given.items() if k != "split"})
-    task = checkpoint_task(checkpoint.config, _plain(config.task))
+    corpus = chosen_corpus(config.data, checkpoint)
+    task = checkpoint_task(checkpoint.config, plain(config.task))
     task.check_model(type(checkpoint.model))
     if config.alignments and not isinstance(task, Generation):
         raise ValueError(f"alignments=true: {type(task).__name__} reads no target to align")
     aligned: dict[str, Any] = {"alignments": True} if config.alignments else {}
-    data = task.open(corpus, checkpoint.subwords, cache=given.get("cache"))
-
-    def progress(batches: Iterable[Any]) -> Iterable[Any]:
-        console = Console(stderr=True)
-        return track(
-            batches, "evaluating", console=console, transient=True, disable=not console.is_terminal
-        )
-
+    data = task.open(corpus, checkpoint.subwords, cache=config.data.get("cache"))
     split = config.data.split
-    search = {"search": _plain(config.search)} if task.searches else {}
     evaluation = task.evaluate(
         checkpoint.model,
         data,
@@ -71,27 +59,43 @@ def evaluate_checkpoint(config: DictConfig) -> None:
         batch_tokens=config.batch_tokens,
         attention=config.statistics,
         device=device,
-        progress=progress,
+        progress=_progress,
         **aligned,
     )
     output = Path(config.output) if config.output else checkpoint.folder
     output.mkdir(parents=True, exist_ok=True)
     # A part of a split must not pass for the whole.
     name = split if config.sentences is None else f"{split}-first-{config.sentences}"
-    texts = data.split(split)
-    texts = texts.select(range(min(len(texts), config.sentences or len(texts))))
-    metrics = {**evaluation.metrics, **search, "texts": content_of(texts)}
-    write_metrics(output / "metrics.json", {name: metrics})
+    search = {"search": plain(config.search)} if task.searches else {}
+    texts = content_of(data.split(split, config.sentences))
+    write_metrics(output / "metrics.json", {name: {**evaluation.metrics, **search, "texts": texts}})
     written = [output / "metrics.json", *write_outputs(output, name, evaluation.outputs)]
     Console().print(metrics_table(evaluation.metrics, title=f"{checkpoint.folder} on {name}"))
     print(f"\nwritten: {', '.join(map(str, written))}")
     if config.heat_maps > 0:
         maps = task.attention_maps(checkpoint.model, data, split, config.heat_maps, device)
-        for number, attention in enumerate(maps, start=1):
-            path = output / f"attention.{split}.{number}.png"
-            figure = attention_heat_map(attention.weights, attention.source, attention.target)
-            figure.savefig(path, dpi=150, bbox_inches="tight")
-            print(f"written: {path}")
+        _write_heat_maps(maps, output, split)
+
+
+def _progress(batches: Iterable[Batch]) -> Iterable[Batch]:
+    """The batches, with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(
+        batches, "evaluating", console=console, transient=True, disable=not console.is_terminal
+    )
+
+
+def _write_heat_maps(maps: Iterable[AttentionMap], output: Path, split: str) -> None:
+    from seq2seq.evaluation.figures import attention_heat_map
+
+    for number, attention in enumerate(maps, start=1):
+        path = output / f"attention.{split}.{number}.png"
+        figure = attention_heat_map(attention.weights, attention.source, attention.target)
+        figure.savefig(path, dpi=150, bbox_inches="tight")
+        print(f"written: {path}")
 
 
 def evaluate_hypotheses(config: DictConfig) -> None:
@@ -104,18 +108,17 @@ def evaluate_hypotheses(config: DictConfig) -> None:
     from seq2seq.evaluation.report import metrics_table, read_texts, write_metrics
     from seq2seq.tasks.generation import Generation
 
-    given = _plain(config.data)
-    if (config.references is None) == ("corpus" not in given):
+    if (config.references is None) == ("corpus" not in config.data):
         raise ValueError(
             "hypotheses=FILE is scored against references=[FILE,…], or against a split of a corpus "
             "such as data=multi30k data.split=test_2017_flickr: give one of them"
         )
-    task = checkpoint_task({}, _plain(config.task))
+    task = checkpoint_task({}, plain(config.task))
     if not isinstance(task, Generation):
         raise ValueError(f"{type(task).__name__} writes no text, so it scores no hypotheses")
     hypotheses = read_texts(config.hypotheses)
     if config.references is not None:
-        files = _plain(config)["references"]
+        files = plain(config)["references"]
         name = "references"
         known = [read_texts(path) for path in ([files] if isinstance(files, str) else files)]
     else:
@@ -132,52 +135,12 @@ def evaluate_hypotheses(config: DictConfig) -> None:
         print(f"\nwritten: {path}")
 
 
-def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Any:
-    """The corpus that a checkpoint was trained on, with changes to its arguments.
-
-    A stranger's checkpoint may name local files to read, but neither a place to write nor anything
-    to fetch.
-
-    Raises:
-        ValueError: if there is none, it would be fetched, or a change names no argument of it.
-    """
-    corpus = checkpoint.config.get("data", {}).get("corpus")
-    if not isinstance(corpus, dict):
-        raise ValueError(f"{checkpoint.folder}: its config.yaml has no data.corpus; give data=…")
-    unknown = sorted(set(changes) - set(corpus))
-    if unknown:
-        raise ValueError(f"data.{unknown[0]} is not one of: {', '.join(sorted(set(corpus)))}")
-    from seq2seq.checkpoint import build
-
-    built = build({**_without_places(corpus), **changes})
-    if place := getattr(built, "fetched", None):
-        raise ValueError(
-            f"the checkpoint's corpus is fetched from {place!r}; allow it by choosing the corpus "
-            f"yourself, such as: data=hub data.path={place} …"
-        )
-    return built
-
-
-def _without_places(node: Any) -> Any:
-    """The same without the folders to write to, at any depth."""
-    if isinstance(node, list):
-        return [_without_places(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    return {key: _without_places(node[key]) for key in node if key != "cache_folder"}
-
-
 def without_choices_of_task(arguments: list[str]) -> list[str]:
     """``task=NAME`` as evaluation means it: without the corpus and the model of its training."""
     groups = {argument.partition("=")[0] for argument in arguments}
     if "task" not in groups:
         return arguments
     return [*arguments, *(f"~{group}" for group in ("data", "model") if group not in groups)]
-
-
-def _plain(config: DictConfig) -> dict[str, Any]:
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    return plain
 
 
 def main() -> None:

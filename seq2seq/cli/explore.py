@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 
 from seq2seq.cli.application import run
+from seq2seq.cli.corpus import chosen_corpus
+
+if TYPE_CHECKING:
+    import torch
+
+    from seq2seq.checkpoint import Checkpoint
+    from seq2seq.explore.exploration import Exploration
+    from seq2seq.explore.live import Live
 
 
 def explore(config: DictConfig) -> None:
@@ -15,32 +23,19 @@ def explore(config: DictConfig) -> None:
     from hydra.utils import instantiate
     from rich.console import Console
 
-    from seq2seq.checkpoint import load_checkpoint
     from seq2seq.cli.device import choose_device
-    from seq2seq.explore.building import build_page, plotly_script
     from seq2seq.explore.collecting import collect
-    from seq2seq.explore.drawing import FORMATS, write_corpus_plots, write_heat_maps
+    from seq2seq.explore.drawing import write_corpus_plots, write_heat_maps
     from seq2seq.explore.live import Live
-    from seq2seq.explore.server import MAX_CHARACTERS, serve
 
-    if config.format not in ("html", *FORMATS):
-        raise ValueError(f"format={config.format}: choose html, {', '.join(FORMATS)}")
-    if config.serve and config.format != "html":
-        raise ValueError(f"serve=true serves the page, and format={config.format} writes none")
-    if config.format == "html":
-        plotly_script()  # now rather than after the models have run
+    _check(config)
     device = choose_device(config.device)
-    given = config.checkpoint
-    paths = list(given) if isinstance(given, ListConfig) else [given]
-    if not paths:
-        raise ValueError("checkpoint=[] names none; give one or more")
-    checkpoints = [load_checkpoint(path, device) for path in paths]
-    corpus = _corpus(config, checkpoints[0])
+    checkpoints = _checkpoints(config.checkpoint, device)
+    corpus = chosen_corpus(config.data, checkpoints[0])
     search = instantiate(config.search)
     split = config.data.split
     data = checkpoints[0].task.open(corpus, checkpoints[0].subwords, cache=config.data.get("cache"))
-    texts = data.split(split)
-    texts = texts.select(range(min(len(texts), config.sentences)))
+    texts = data.split(split, config.sentences)
     with Console(stderr=True).status(f"{len(texts):,} sentences of {split}"):
         exploration = collect(
             checkpoints,
@@ -52,36 +47,55 @@ def explore(config: DictConfig) -> None:
             batch_tokens=config.batch_tokens,
             device=device,
         )
-    if config.format != "html":
-        folder = Path(config.output or "explore")
-        numbers = list(config.draw)
-        for path in (
-            *write_heat_maps(
-                checkpoints, texts, numbers, search, folder, config.format, device=device
-            ),
-            *write_corpus_plots(exploration, folder, config.format),
-        ):
-            print(f"written: {path}")
+    if config.format == "html":
+        _show_page(config, exploration, Live(checkpoints, search, device=device))
         return
+    folder, numbers = Path(config.output or "explore"), list(config.draw)
+    for path in (
+        *write_heat_maps(checkpoints, texts, numbers, search, folder, config.format, device=device),
+        *write_corpus_plots(exploration, folder, config.format),
+    ):
+        print(f"written: {path}")
+
+
+def _check(config: DictConfig) -> None:
+    """Refuse what would fail after the models have run.
+
+    Raises:
+        ValueError: naming the keys, or what is to be installed.
+    """
+    from seq2seq.explore.building import plotly_script
+    from seq2seq.explore.drawing import FORMATS
+
+    if config.format not in ("html", *FORMATS):
+        raise ValueError(f"format={config.format}: choose html, {', '.join(FORMATS)}")
+    if config.serve and config.format != "html":
+        raise ValueError(f"serve=true serves the page, and format={config.format} writes none")
+    if config.format == "html":
+        plotly_script()
+
+
+def _checkpoints(given: str | ListConfig, device: torch.device) -> list[Checkpoint]:
+    from seq2seq.checkpoint import load_checkpoint
+
+    paths = list(given) if isinstance(given, ListConfig) else [given]
+    if not paths:
+        raise ValueError("checkpoint=[] names none; give one or more")
+    return [load_checkpoint(path, device) for path in paths]
+
+
+def _show_page(config: DictConfig, exploration: Exploration, live: Live) -> None:
+    """Write the page, and serve it with ``live`` behind it if asked to."""
+    from seq2seq.explore.building import build_page
+    from seq2seq.explore.server import MAX_CHARACTERS, serve
+
     path = Path(config.output or "explore.html")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(build_page(exploration), encoding="utf-8")
     print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
     if config.serve:
         page = build_page(exploration, live={"max_characters": MAX_CHARACTERS})
-        serve(page, Live(checkpoints, search, device=device), config.port)
-
-
-def _corpus(config: DictConfig, checkpoint: Any) -> Any:
-    """The corpus that ``data=`` names, or the first checkpoint's own."""
-    from hydra.utils import instantiate
-
-    from seq2seq.cli.evaluate import own_corpus
-
-    given: Any = OmegaConf.to_container(config.data, resolve=True)
-    if "corpus" in given:
-        return instantiate(config.data.corpus)
-    return own_corpus(checkpoint, {k: v for k, v in given.items() if k != "split"})
+        serve(page, live, config.port)
 
 
 def main() -> None:

@@ -10,12 +10,11 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from seq2seq.cli.application import run
+from seq2seq.cli.application import plain, run
 from seq2seq.cli.resume import resume_arguments, resumed_config, run_configuration, split_resume
 
 log = logging.getLogger(__name__)
@@ -44,16 +43,16 @@ def train(config: DictConfig) -> None:
     task.check_model(get_class(config.model["_target_"]))
     corpus = instantiate(config.data.corpus)
     settings = ("subwords", "filters", "limits", "processes", "cache")
-    data = task.prepare(corpus, **_plain(config.data, *settings))
-    batch = _plain(config.data, "batch")["batch"]
+    data = task.prepare(corpus, **plain(config.data, *settings))
+    batch = plain(config.data, "batch")["batch"]
     copying = config.model.get("copying", False)
     loader = data.train_loader(seed=config.seed, copying=copying, **batch)
     arguments = task.model_arguments(data.subwords)
     model = instantiate(config.model, **arguments, _convert_="all")
     if config.resume is None:
         task.initialize(model, data.subwords, cache=config.data.cache)
-    check_lengths(model.max_length, _plain(config.data, "limits")["limits"])
-    resolved = _plain(config)
+    check_lengths(model.max_length, plain(config.data, "limits")["limits"])
+    resolved = plain(config)
     resolved["model"].update(arguments)
     (folder / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
     parameters = sum(p.numel() for p in model.parameters())
@@ -140,12 +139,6 @@ def _quiet() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-
-
-def _plain(config: DictConfig, *keys: str) -> dict[str, Any]:
-    """The configuration, or some of its keys, as plain resolved data."""
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    return {key: plain[key] for key in keys if key in plain} if keys else plain
 
 
 def _shown(folder: Path) -> str:

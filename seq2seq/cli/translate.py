@@ -49,16 +49,8 @@ def translate_lines(config: DictConfig) -> None:
         pairs = _paired(decoded(lines, config.input), beginnings, config)
         for chunk in chunks(pairs, config.buffer):
             sentences, prefixes = zip(*chunk, strict=True)
-            for offset, line in enumerate(sentences):
-                length = len(subwords.source.encode(line))
-                if length > longest:
-                    log.warning(
-                        "line %s has %s subwords; the part after the first %s is left out "
-                        "(max_source_length)",
-                        f"{number + offset + 1:,}",
-                        f"{length:,}",
-                        f"{longest:,}",
-                    )
+            for place, line in enumerate(sentences, start=number + 1):
+                _warn_if_cut(place, len(subwords.source.encode(line)), longest)
             for hypotheses in task.generate(
                 model,
                 subwords,
@@ -74,6 +66,16 @@ def translate_lines(config: DictConfig) -> None:
                     text = " ".join(text.splitlines())  # one line in, one line out
                     out.write(f"{number} ||| {text} ||| {score:.6f}\n" if numbered else f"{text}\n")
             out.flush()
+
+
+def _warn_if_cut(number: int, length: int, longest: int) -> None:
+    if length > longest:
+        log.warning(
+            "line %s has %s subwords; the part after the first %s is left out (max_source_length)",
+            f"{number:,}",
+            f"{length:,}",
+            f"{longest:,}",
+        )
 
 
 def _paired(

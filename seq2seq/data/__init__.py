@@ -7,9 +7,10 @@ from seq2seq.data.loaders import EvaluationLoader, TrainLoader
 from seq2seq.data.own_model import adopt_subwords
 from seq2seq.data.parallel import ParallelData, prepare
 from seq2seq.data.subword_training import train_subwords
-from seq2seq.data.subwords import SubwordPair, Subwords, seed_sampling
+from seq2seq.data.subwords import Subwords, seed_sampling
 from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.data.vocabulary_building import build_subwords
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_counts import count_words
 from seq2seq.data.words import Words
 
@@ -23,10 +24,10 @@ __all__ = [
     "DataError",
     "EvaluationLoader",
     "ParallelData",
-    "SubwordPair",
     "Subwords",
     "TrainLoader",
     "Vocabulary",
+    "VocabularyPair",
     "Words",
     "adopt_subwords",
     "build_subwords",

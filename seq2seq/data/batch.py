@@ -70,6 +70,11 @@ class Batch:
         """Source and target output positions, with padding: what the model computes on."""
         return len(self) * (self.source.shape[1] + self.target.shape[1] - 1)
 
+    def ids(self, row: int) -> tuple[list[int], list[int]]:
+        """Source and target of a row, both with eos, without bos and padding."""
+        source = self.source[row, : int(self.source_lengths[row])].tolist()
+        return source, self.target[row, 1 : int(self.target_lengths[row])].tolist()
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The same batch on another device."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))

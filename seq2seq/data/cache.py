@@ -114,17 +114,26 @@ def _remembered(folder: Path, name: str, compute: Callable[[], str]) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`; takes its place when the block ends well, else vanishes."""
+def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
+    """A temporary name beside `path`; takes its place when the block ends well, else vanishes.
+
+    Args:
+        path: of the file.
+        lasting: for what is not of the cache: it is on the disk before it takes its place, and
+            what another process wrote there does not do instead.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         yield temporary
+        if lasting:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         try:
             os.replace(temporary, path)
         except PermissionError:
             # Windows keeps a file that another run has mapped; that one has the same content.
-            if not path.exists():
+            if lasting or not path.exists():
                 raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Encoded:
-    """Both sides of a split as ids; row i of one translates row i of the other.
+    """Both sides of a split as ids; row i of one belongs to row i of the other.
 
     `labels` has the class of each row, of corpora that have classes. With `extended_ids`, batches
     tell unknown words of a source apart.

@@ -22,8 +22,8 @@ from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.mixing import MixedRows, Mixing
 from seq2seq.data.plan import Rows
-from seq2seq.data.subwords import SubwordPair
 from seq2seq.data.vocabulary_building import build_subwords
+from seq2seq.data.vocabulary_pair import VocabularyPair
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def prepare(
         filters: arguments of `Filters`, which training pairs must pass.
         processes: that turn texts into ids; None for one a core.
         labels: names of the classes, of a corpus that has a column `label`.
-        cache: folder to keep subword models and ids in; None for the default place.
+        cache: folder to keep vocabularies and ids in; None for the default place.
     """
     texts = corpus.load()
     if "train" not in texts:
@@ -78,11 +78,11 @@ def prepare(
 class ParallelData:
     """The splits of a corpus as texts and as batches of subword ids.
 
-    Ids are made once per text and subword model and then memory-mapped from the cache.
+    Ids are made once per text and vocabulary and then memory-mapped from the cache.
 
     Args:
         corpus: the corpus, or its splits as `corpus.load()` returned them.
-        subwords: the models of both sides.
+        subwords: the vocabularies of both sides.
         max_source_length: longer training sentences are left out (subwords without eos); None
             keeps all. Evaluation always keeps all.
         max_target_length: the same for the target side.
@@ -103,7 +103,7 @@ class ParallelData:
     def __init__(
         self,
         corpus: Corpus | DatasetDict,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         *,
         max_source_length: int | None = 256,
         max_target_length: int | None = 256,
@@ -128,11 +128,12 @@ class ParallelData:
         """The names of the splits."""
         return list(self.texts)
 
-    def split(self, name: str) -> Dataset:
-        """The texts of a split."""
+    def split(self, name: str, sentences: int | None = None) -> Dataset:
+        """The texts of a split, or the first so many of them."""
         if name not in self.texts:
             raise DataError(f"there is no split {name!r}; there are: {', '.join(self.texts)}")
-        return self.texts[name]
+        texts = self.texts[name]
+        return texts if sentences is None else texts.select(range(min(sentences, len(texts))))
 
     def encoded(self, name: str) -> Encoded:
         """Both sides of a split as ids, without bos and eos."""

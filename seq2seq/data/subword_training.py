@@ -17,7 +17,8 @@ from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, texts_key
 from seq2seq.data.errors import DataError
-from seq2seq.data.subwords import SubwordPair, Subwords
+from seq2seq.data.subwords import Subwords
+from seq2seq.data.vocabulary_pair import VocabularyPair
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def train_subwords(
     most_sentences: int = 500_000,
     seed: int = 0,
     cache_folder: str | Path | None = None,
-) -> SubwordPair:
+) -> VocabularyPair:
     """Train SentencePiece on the `source` and `target` texts of a (training) split.
 
     The same texts and settings give the same model, byte for byte; the second time it comes from
@@ -70,7 +71,7 @@ def train_subwords(
     }
     sides = [["source", "target"]] if joint else [["source"], ["target"]]
     models = [_cached_model(split, side, settings, seed, cache_folder) for side in sides]
-    return SubwordPair(models[0], models[-1])
+    return VocabularyPair(models[0], models[-1])
 
 
 def among(setting: str, value: str, allowed: tuple[str, ...]) -> str:

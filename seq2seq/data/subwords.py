@@ -1,10 +1,8 @@
-"""Subwords: a SentencePiece model behind the few calls the rest needs; the pair of both sides."""
+"""Subwords: a SentencePiece model behind the few calls the rest needs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ from numpy.typing import NDArray
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.errors import DataError
 from seq2seq.data.vocabulary import Vocabulary
-from seq2seq.data.words import Words
 
 SPACE = "▁"  # how SentencePiece writes a blank inside a piece
 
@@ -142,55 +139,3 @@ class Subwords(Vocabulary):
             if not 0 <= i < self.size:
                 raise DataError(f"there is no piece {i}: the subword model holds {self.size}")
         return ids
-
-
-@dataclass(frozen=True)
-class SubwordPair:
-    """The vocabularies of both sides, subwords or words; one object when they share one."""
-
-    source: Vocabulary
-    target: Vocabulary
-
-    @property
-    def joint(self) -> bool:
-        """Whether both sides share one vocabulary."""
-        return self.source is self.target
-
-    def save(self, folder: str | Path) -> None:
-        """Write `subwords.model`, or `subwords.source.model` and `subwords.target.model`.
-
-        Those of words are `words.json`, or `words.source.json` and `words.target.json`.
-        """
-        folder = Path(folder)
-        if self.joint:
-            self.source.save(folder / self.source.file_name.format(""))
-        else:
-            self.source.save(folder / self.source.file_name.format(".source"))
-            self.target.save(folder / self.target.file_name.format(".target"))
-
-    @classmethod
-    def load(cls, folder: str | Path) -> SubwordPair:
-        """Read what `save` wrote."""
-        folder = Path(folder)
-        if joint := _load(folder, ""):
-            return cls(joint, joint)
-        sides = [_load(folder, f".{side}") for side in ("source", "target")]
-        if sides[0] is None or sides[1] is None:
-            raise DataError(f"there is no subword model or word vocabulary in {folder.absolute()}")
-        return cls(sides[0], sides[1])
-
-    def __reduce__(self) -> tuple[Any, tuple[Vocabulary, Vocabulary | None]]:
-        return _pair, (self.source, None if self.joint else self.target)
-
-
-def _load(folder: Path, side: str) -> Vocabulary | None:
-    """The vocabulary in a folder, None if there is none."""
-    for kind in (Subwords, Words):
-        path = folder / kind.file_name.format(side)
-        if path.exists():
-            return kind.load(path)
-    return None
-
-
-def _pair(source: Vocabulary, target: Vocabulary | None) -> SubwordPair:
-    return SubwordPair(source, source if target is None else target)

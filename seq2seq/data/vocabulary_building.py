@@ -12,8 +12,8 @@ from datasets import Dataset
 from seq2seq.data.errors import DataError
 from seq2seq.data.own_model import adopt_subwords
 from seq2seq.data.subword_training import among, train_subwords
-from seq2seq.data.subwords import SubwordPair
 from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_counts import count_words
 from seq2seq.data.words import Words
 
@@ -22,7 +22,7 @@ from seq2seq.data.words import Words
 class Kind:
     """How a kind of vocabulary is made and read, and the settings that mean nothing to it."""
 
-    make: Callable[..., SubwordPair]
+    make: Callable[..., VocabularyPair]
     read: Callable[[bytes], Vocabulary]
     without: tuple[str, ...]
 
@@ -47,7 +47,7 @@ def build_subwords(
     target_model: str | Path | None = None,
     joint: bool = True,
     **settings: Any,
-) -> SubwordPair:
+) -> VocabularyPair:
     """The user's own vocabularies where given, otherwise those of a training split.
 
     Args:
@@ -64,14 +64,14 @@ def build_subwords(
     if joint and (own[0] or own[1]):
         own = [own[0] or own[1], own[1] or own[0]]
     if own[0] is not None and own[0] == own[1]:
-        return SubwordPair(own[0], own[0])
+        return VocabularyPair(own[0], own[0])
     if own[0] is not None and own[1] is not None:
-        return SubwordPair(own[0], own[1])
+        return VocabularyPair(own[0], own[1])
     used = {"kind": kind, **settings}
     found = made.make(
         split, joint=joint, **{name: used[name] for name in used if name not in made.without}
     )
-    return SubwordPair(own[0] or found.source, own[1] or found.target)
+    return VocabularyPair(own[0] or found.source, own[1] or found.target)
 
 
 def _own(path: str | Path, read: Callable[[bytes], Vocabulary]) -> Vocabulary:

@@ -12,8 +12,8 @@ from datasets import Dataset
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, texts_key
 from seq2seq.data.errors import DataError
-from seq2seq.data.subwords import SubwordPair
 from seq2seq.data.tokenizers import TOKENIZERS, WHITESPACE
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.words import SPECIALS, Words
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def count_words(
     lowercase: bool = False,
     tokenizer: str = WHITESPACE,
     cache_folder: str | Path | None = None,
-) -> SubwordPair:
+) -> VocabularyPair:
     """The most frequent words of the `source` and `target` texts of a (training) split.
 
     Of words as frequent, those that come first in code-point order are taken, so that the same
@@ -57,7 +57,7 @@ def count_words(
     settings = (size, min_frequency, lowercase, tokenizer)
     sides = [["source", "target"]] if joint else [["source"], ["target"]]
     found = [_cached(split, side, settings, cache_folder) for side in sides]
-    return SubwordPair(found[0], found[-1])
+    return VocabularyPair(found[0], found[-1])
 
 
 def _cached(

@@ -230,36 +230,3 @@ def _averages(totals: Tensor) -> dict[str, Any]:
     if "sentences" in sums:
         averages |= {name: sums[name] / sums["sentences"] for name in SENTENCE_STATISTICS}
     return averages
-
-
-def stack_attention(
-    attentions: Sequence[Tensor], source_lengths: Sequence[int]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Pad the attention of single sentences (of search, say) to a batch for ``update``.
-
-    Args:
-        attentions: each [layer, head, target_length, source_length]; lengths may differ, and
-            columns from the sentence's source length on are padding.
-        source_lengths: valid source positions of each, from the first.
-
-    Returns:
-        ``attention`` [batch, layer, head, target_length, source_length], ``source_mask``
-        [batch, source_length], ``target_mask`` [batch, target_length].
-    """
-    if not attentions or len(attentions) != len(source_lengths):
-        raise ValueError(
-            f"{len(attentions)} attentions and {len(source_lengths)} source lengths: "
-            "give as many of one as of the other, at least one"
-        )
-    first = attentions[0]
-    target_length = max(attention.shape[-2] for attention in attentions)
-    shape = (len(attentions), *first.shape[:2], target_length, max(source_lengths))
-    stacked = first.new_zeros(shape)
-    source_mask = torch.zeros(shape[0], shape[-1], dtype=torch.bool, device=first.device)
-    target_mask = torch.zeros(shape[0], shape[-2], dtype=torch.bool, device=first.device)
-    for row, (attention, length) in enumerate(zip(attentions, source_lengths, strict=True)):
-        rows = attention.shape[-2]
-        stacked[row, :, :, :rows, :length] = attention[..., :length]
-        source_mask[row, :length] = True
-        target_mask[row, :rows] = True
-    return stacked, source_mask, target_mask

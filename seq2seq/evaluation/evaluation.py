@@ -31,14 +31,19 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """Where a model looked while it read one example.
+    """Where a model looked while it read or wrote one example.
 
     Attributes:
-        source: the pieces that are looked at.
-        target: the pieces that look, such as those of the reference, end of sentence included.
-        weights: ``[layer, head, target_length, source_length]``.
+        source: the pieces that were looked at.
+        target: the pieces from which it looked, such as those of the reference, end of sentence
+            included.
+        source_words: for each source piece its word, from 0; −1 for the end of the sentence.
+        target_words: likewise.
+        weights: ``[layer, head, target_length, source_length]`` float32, on the CPU.
     """
 
     source: list[str]
     target: list[str]
+    source_words: list[int]
+    target_words: list[int]
     weights: Tensor

@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from seq2seq.data.cache import replacing
 from seq2seq.data.corpora.readers import read_lines
 
 
@@ -93,16 +94,8 @@ def write_metrics(path: str | Path, metrics: Mapping[str, Any]) -> None:
     path = Path(path)
     merged = read_metrics(path) | {split: _plain(part) for split, part in metrics.items()}
     text = json.dumps(merged, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replacing(path, lasting=True) as draft:
+        draft.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def _plain(value: Any) -> Any:
@@ -174,9 +167,8 @@ def write_outputs(
     for name, lines in outputs.items():
         stem, suffix = os.path.splitext(name)
         path = Path(folder) / f"{stem}.{split}{suffix}"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
         text = "".join(f"{' '.join(line.splitlines())}\n" for line in lines)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        with replacing(path, lasting=True) as draft:
+            draft.write_text(text, encoding="utf-8")
         paths.append(path)
     return paths

@@ -46,6 +46,8 @@ from numpy.typing import NDArray
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer, Tokenizer
 
+from seq2seq.evaluation.reference_sets import check_references
+
 ORDERS = {"rouge_1": ("rouge1", 1), "rouge_2": ("rouge2", 2), "rouge_l": ("rougeL", 1)}
 """Our names of the scores: rouge-score's, and how many words the counted unit has."""
 
@@ -218,7 +220,7 @@ def sentence_rouge(
 ) -> NDArray[np.float64]:
     """ROUGE-1, ROUGE-2 and ROUGE-L of each example, from 0 to 1, ``[examples, 3]``."""
     named = _protocol(protocol)
-    _check(hypotheses, references)
+    check_references(hypotheses, references)
     tokenizer = _Remembering(TOKENIZERS[named.tokenizer](named.stem))
     scorer = RougeScorer([kind for kind, _ in ORDERS.values()], tokenizer=tokenizer)
     measure, combine = MEASURES[named.measure], REFERENCES[named.references]
@@ -290,18 +292,3 @@ def _protocol(protocol: str | Protocol) -> Protocol:
     if protocol not in PROTOCOLS:
         raise ValueError(f"rouge: there is no protocol {protocol}; choose {', '.join(PROTOCOLS)}")
     return PROTOCOLS[protocol]
-
-
-def _check(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
-    if not hypotheses:
-        raise ValueError("hypotheses: empty, there is nothing to score")
-    if not references:
-        raise ValueError("references: no reference set; give at least one list of references")
-    for number, lines in enumerate(references):
-        if isinstance(lines, str):
-            raise TypeError("references is a list of lists: wrap a single set as [references]")
-        if len(lines) != len(hypotheses):
-            raise ValueError(
-                f"references[{number}] holds {len(lines):,} lines, hypotheses {len(hypotheses):,}; "
-                "they must be parallel, one reference a hypothesis"
-            )

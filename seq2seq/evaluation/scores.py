@@ -1,12 +1,14 @@
 """BLEU, chrF, chrF++ and TER by sacreBLEU, each with the signature that makes it reproducible."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
+
+from seq2seq.evaluation.reference_sets import check_references, without_lacking
 
 
 class Score(TypedDict):
@@ -51,7 +53,7 @@ def translation_scores(
     Returns:
         ``{"bleu": {"score": …, "signature": …}, "chrf": …, …}``, scores unrounded.
     """
-    _check(hypotheses, references)
+    check_references(hypotheses, references)
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
         raise ValueError(f"metrics: unknown {unknown}; choose from {sorted(METRICS)}")
@@ -75,32 +77,3 @@ def check_tokenizer(name: str) -> None:
         raise ValueError(
             f"tokenizer={name} is none of sacreBLEU's; choose {', '.join(sorted(BLEU.TOKENIZERS))}"
         )
-
-
-def without_lacking(references: Sequence[Sequence[str]]) -> Sequence[Sequence[Any]]:
-    """Several reference sets with None, which sacreBLEU passes over, where one lacks a line."""
-    if len(references) == 1:
-        return references
-    rows = [
-        [line if line.strip() else None for line in row] if any(map(str.strip, row)) else row
-        for row in zip(*references, strict=True)
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _check(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
-    if isinstance(hypotheses, str) or any(isinstance(lines, str) for lines in references):
-        raise TypeError(
-            "translation_scores takes a list of hypotheses and a list of reference lists; "
-            "wrap a single reference set in a list: translation_scores(hypotheses, [references])"
-        )
-    if not hypotheses:
-        raise ValueError("hypotheses: empty, there is nothing to score")
-    if not references:
-        raise ValueError("references: no reference set; give at least one list of references")
-    for number, lines in enumerate(references):
-        if len(lines) != len(hypotheses):
-            raise ValueError(
-                f"references[{number}] holds {len(lines):,} lines, hypotheses {len(hypotheses):,}; "
-                "they must be parallel, one reference a hypothesis"
-            )

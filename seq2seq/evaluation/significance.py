@@ -11,7 +11,8 @@ import numpy as np
 from sacrebleu.metrics.base import Metric, Score
 from sacrebleu.significance import PairedTest
 
-from seq2seq.evaluation.scores import METRICS, without_lacking
+from seq2seq.evaluation.reference_sets import without_lacking
+from seq2seq.evaluation.scores import METRICS
 
 TESTS: Mapping[str, tuple[str, str]] = {
     "bootstrap": ("bs", "paired bootstrap resampling (Koehn 2004)"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from datasets import Dataset
@@ -15,13 +14,14 @@ from seq2seq.evaluation.alignment import parse_pharaoh
 from seq2seq.explore.exploration import Answer, Example, Exploration, Model, Parameter
 from seq2seq.explore.packing import run_lengths
 from seq2seq.mappings import Mapping
+from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome
 
 
 def collect(
     checkpoints: Sequence[Checkpoint],
     texts: Dataset,
-    search: Any,
+    search: Search,
     *,
     corpus: str,
     split: str,

@@ -17,9 +17,10 @@ from matplotlib.ticker import MaxNLocator
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.data.corpora.corpus import references
 from seq2seq.evaluation.alignment import Link, parse_pharaoh
+from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.evaluation.figures import attention_heat_map
 from seq2seq.explore.exploration import Exploration
-from seq2seq.tasks.looking import Look
+from seq2seq.search import Search
 
 FORMATS = ("pdf", "svg", "png")
 #: Fonts are embedded as TrueType in PDF, as outlines in SVG.
@@ -32,7 +33,7 @@ def write_heat_maps(
     checkpoints: Sequence[Checkpoint],
     texts: Dataset,
     numbers: Sequence[int],
-    search: Any,
+    search: Search,
     folder: Path,
     kind: str,
     **options: Any,
@@ -143,7 +144,7 @@ def _dots(panel: Axes, number: int, points: Sequence[tuple[float, float]], style
     panel.scatter(x, y, marker=MARKERS[number % 6], s=10, alpha=0.5, linewidths=0, **style)
 
 
-def _piece_links(look: Look, gold: Any) -> list[Link]:
+def _piece_links(look: AttentionMap, gold: Any) -> list[Link]:
     """Gold links between words as links between all their pieces."""
     links = set(gold)
     return [

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from seq2seq.evaluation.alignment import Link
+from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.explore.packing import pack
-from seq2seq.tasks.looking import Look, Outcome
+from seq2seq.tasks.looking import Outcome
 
 
 @dataclass(frozen=True)
@@ -125,13 +126,14 @@ class Exploration:
         return asdict(self)
 
 
-def packed_look(look: Look) -> dict[str, Any]:
+def packed_look(look: AttentionMap) -> dict[str, Any]:
     """A look, ready for JSON.
 
     Returns:
-        ``source``, ``target``, ``source_words``, ``target_words`` as in `Look`; ``weights``, packed
-        ``[layer, head, target_length, source_length]``; ``support``, the mean number of weights
-        above 0 of a distribution; ``zeros``, the share of weights that are exactly 0.
+        ``source``, ``target``, ``source_words``, ``target_words`` as in `AttentionMap`;
+        ``weights``, packed ``[layer, head, target_length, source_length]``; ``support``, the mean
+        number of weights above 0 of a distribution; ``zeros``, the share of weights that are
+        exactly 0.
     """
     above = (look.weights > 0).double()
     return {

@@ -12,6 +12,7 @@ import torch
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.explore.exploration import Answer
 from seq2seq.mappings.setting import parameters_set
+from seq2seq.search import Search
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Live:
     def __init__(
         self,
         checkpoints: Sequence[Checkpoint],
-        search: Any,
+        search: Search,
         *,
         max_length: int = 256,
         device: torch.device | str = "cpu",

@@ -1,4 +1,4 @@
-"""What every translation model offers: one pass for training, steps for search."""
+"""What every encoder–decoder offers: one pass for training, steps for search."""
 
 from abc import abstractmethod
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Search for translations, over any model that has ``start`` and ``step``."""
+"""Search for outputs, over any model that has ``start`` and ``step``."""
 
 from seq2seq.search.beam import Beam
 from seq2seq.search.greedy import Greedy

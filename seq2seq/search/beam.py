@@ -19,7 +19,7 @@ from seq2seq.search.stopping import STOPPING
 
 
 class Beam(Search):
-    """Keeps the ``beam_size`` best beginnings of a translation, a token longer at every step.
+    """Keeps the ``beam_size`` best beginnings of an output, a token longer at every step.
 
     A hypothesis that ends keeps its place in the beam: with k finished, the search goes on with
     ``beam_size − k`` live ones. (So ``beam_size=1`` is greedy search.) A sentence that is done
@@ -173,7 +173,7 @@ class Beam(Search):
         return Candidates(*(torch.cat(parts, dim=1) for parts in zip(*found, strict=True)))
 
     def _ends(self, beams: Beams, candidates: Candidates) -> Tensor:
-        """Candidates that are finished translations: eos, among as many as there are places."""
+        """Candidates that are finished outputs: eos, among as many as there are places."""
         rank = torch.arange(candidates.total.size(2), device=candidates.total.device)
         ends = (candidates.token == self.eos_id) & (rank < beams.places)
         return ends & candidates.total.isfinite()

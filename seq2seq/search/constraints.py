@@ -1,7 +1,7 @@
-"""What a translation may not be: each constraint takes the tokens that would break it.
+"""What an output may not be: each constraint takes the tokens that would break it.
 
 A constraint filters. It gives tokens the probability zero and leaves that of the others as it is,
-so that the score of a translation is the model's, whatever it is constrained to. (Ids forbidden
+so that the score of an output is the model's, whatever it is constrained to. (Ids forbidden
 everywhere are no constraint in this sense: they leave the vocabulary, see ``log_probabilities``.)
 """
 

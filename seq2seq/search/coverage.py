@@ -1,4 +1,4 @@
-"""Whether a translation looked at all of its source."""
+"""Whether an output looked at all of its source."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ def coverage_penalty(coverage: Tensor, beta: float) -> Tensor:
     """``β Σ_i log min(max(Σ_j a_ij, 0.01), 1)``, to be added to a score (Wu et al. 2016, eq. 14).
 
     Wu et al. have no 0.01; without, a word with a weight of exactly zero costs −∞. It is never
-    above 0, and rises as a translation goes on.
+    above 0, and rises as an output goes on.
 
     Args:
         coverage: ``[…, source_length]`` the sum over target positions of the attention to source

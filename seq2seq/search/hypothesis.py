@@ -7,7 +7,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A translation of one sentence.
+    """What a search found for one sentence.
 
     Attributes:
         tokens: the target ids, a given prefix among them, without bos and eos. Where the model, of
@@ -17,7 +17,7 @@ class Hypothesis:
         log_probability: of the tokens and the end of the sentence, given the prefix.
         attention: ``[layer, head, len(tokens) + 1, source_length]``, the last row that of eos,
             the source without padding; None unless it was asked for.
-        complete: the search has proved that no translation that the options allow, other than
+        complete: the search has proved that no output that the options allow, other than
             those returned, scores higher. Only beam search proves it: of all that fell out of the
             beam, none had a beginning probable enough.
     """

@@ -1,9 +1,8 @@
-"""How long a translation has to be and may get, and how it has to begin."""
+"""How long an output has to be and may get, and how it has to begin."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,7 @@ FREE = -1  # in place of an id where a prefix has ended
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a translation of each sentence has to keep to.
+    """What an output of each sentence has to keep to.
 
     Attributes:
         minimum: ``[sentences]``, fewest tokens, eos not counted.
@@ -46,7 +45,7 @@ class LengthLimit:
     least are ``minimum`` and ``⌊min_ratio · source_length⌋``, the larger of them, but no more than
     the most.
 
-    Eos is not counted in a translation, but it is in a source. A prefix counts, and is kept even
+    Eos is not counted in an output, but it is in a source. A prefix counts, and is kept even
     where it is longer than the limit. At the limit only the end of the sentence is possible, and
     its probability counts.
     """
@@ -108,15 +107,3 @@ def _padded(prefixes: Sequence[Sequence[int]] | None, source_lengths: Tensor) ->
     rows = [torch.tensor(prefix, dtype=torch.long) for prefix in prefixes]
     padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=FREE)
     return padded.to(source_lengths.device)
-
-
-@contextmanager
-def searching(model: EncoderDecoder) -> Iterator[None]:
-    """No gradients, no dropout; afterwards the model is in the mode it was in."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.train(training)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.models import EncoderDecoder
+from seq2seq.models.attending import evaluating
 from seq2seq.search.constraints import (
     Constraint,
     Ends,
@@ -19,7 +20,7 @@ from seq2seq.search.constraints import (
     Prefix,
 )
 from seq2seq.search.hypothesis import Hypothesis
-from seq2seq.search.limits import Bounds, LengthLimit, searching
+from seq2seq.search.limits import Bounds, LengthLimit
 from seq2seq.search.vocabulary import log_probabilities
 
 
@@ -40,7 +41,7 @@ class Options(TypedDict, total=False):
 
 
 class Search(ABC):
-    """Finds translations of a batch. Each depends on its own sentence, not on its batch.
+    """Finds outputs for a batch. Each depends on its own sentence, not on its batch.
 
     Args:
         min_length: at least so many tokens.
@@ -117,13 +118,13 @@ class Search(ABC):
         prefixes: Sequence[Sequence[int]] | None = None,
         return_attention: bool = False,
     ) -> list[list[Hypothesis]]:
-        """Translate.
+        """Search.
 
         Args:
             model: left in the mode (training or evaluation) in which it came.
             source: ``[batch, source_length]`` ids.
             source_lengths: ``[batch]``.
-            prefixes: for each sentence the ids that its translation has to begin with.
+            prefixes: for each sentence the ids that its output has to begin with.
             return_attention: whether hypotheses come with their attention.
 
         Returns:
@@ -144,7 +145,7 @@ class Search(ABC):
                 raise ValueError(f"the prefix of sentence {row} holds the id {wrong[0]}; remove it")
         if not source.size(0):
             return []
-        with searching(model):
+        with evaluating(model):
             bounds = self.limit.bounds(model, source_lengths, prefixes)
             return self.search(model, source, source_lengths, bounds, return_attention)
 
@@ -157,7 +158,7 @@ class Search(ABC):
         bounds: Bounds,
         attend: bool,
     ) -> list[list[Hypothesis]]:
-        """Translate at least one sentence, ``attend`` meaning ``return_attention``."""
+        """Search for at least one sentence, ``attend`` meaning ``return_attention``."""
 
     def distribution(self, model: EncoderDecoder, device: torch.device) -> Distribution:
         """What the search reads of the model's logits."""

@@ -15,10 +15,8 @@ from seq2seq.data.batch import Batch
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.errors import DataError
 from seq2seq.data.labels import label_ids
-from seq2seq.data.loaders import Encoded, EvaluationLoader
 from seq2seq.data.parallel import ParallelData, prepare
-from seq2seq.data.sequences import Sequences
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_vectors import word_vectors
 from seq2seq.data.words import Words
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
@@ -27,11 +25,12 @@ from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.figures import confusion_heat_map
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.report import statistics_lines, value_lines
+from seq2seq.models.attending import evaluating
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
-from seq2seq.tasks.looking import Outcome
+from seq2seq.search import Search
+from seq2seq.tasks.looking import Outcome, batches
 from seq2seq.tasks.pair_reading import class_probabilities, look_at_pairs, pair_maps, read
-from seq2seq.tasks.reading import evaluating
 from seq2seq.tasks.task import Progress, Task, silent
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -87,12 +86,12 @@ class Entailment(Task):
         return data
 
     def open(
-        self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
+        self, corpus: Corpus, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> ParallelData:
         """See the base class; labels are checked when a split is read."""
         return ParallelData(corpus, subwords, labels=self.labels, cache=cache)
 
-    def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
+    def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
         """The size of the vocabulary, which both sentences share, and the classes."""
         return {
             "source_vocabulary_size": subwords.source.size,
@@ -101,7 +100,7 @@ class Entailment(Task):
         }
 
     def initialize(
-        self, model: PairClassifier, subwords: SubwordPair, *, cache: str | Path | None = None
+        self, model: PairClassifier, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> None:
         """Pretrained vectors, where there are, into the embeddings.
 
@@ -141,7 +140,7 @@ class Entailment(Task):
         data: ParallelData,
         split: str,
         *,
-        search: Any = None,
+        search: Search | None = None,
         sentences: int | None = None,
         batch_tokens: int = 4096,
         attention: bool = True,
@@ -150,9 +149,7 @@ class Entailment(Task):
         progress: Progress = silent,
     ) -> Evaluation:
         """See the base class; there is nothing to search, and all scores are always computed."""
-        texts = data.split(split)
-        if sentences is not None:
-            texts = texts.select(range(min(sentences, len(texts))))
+        texts = data.split(split, sentences)
         probabilities = torch.zeros(len(texts), len(self.labels))
         statistics: dict[str, AttentionStatistics] = {}
         criterion, total = SequenceLoss(ignore_index=NO_CLASS), 0.0
@@ -214,11 +211,11 @@ class Entailment(Task):
     def look(
         self,
         model: PairClassifier,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         sources: Sequence[str],
         references: Sequence[str] | None,
         *,
-        search: Any = None,
+        search: Search | None = None,
         batch_tokens: int = 4096,
         max_length: int = 512,
         device: torch.device | str = "cpu",
@@ -248,7 +245,7 @@ class Entailment(Task):
     def predict(
         self,
         model: PairClassifier,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         pairs: Sequence[tuple[str, str]],
         *,
         batch_tokens: int = 4096,
@@ -263,15 +260,11 @@ class Entailment(Task):
             batch_tokens: padded subwords in a batch.
             device: where ``model`` is.
         """
-        premises, hypotheses = zip(*pairs, strict=True) if pairs else ((), ())
-        encoded = Encoded(
-            Sequences.from_arrays(subwords.source.encode_batch(list(premises))),
-            Sequences.from_arrays(subwords.target.encode_batch(list(hypotheses))),
-        )
         probabilities = torch.zeros(len(pairs), len(self.labels))
         if pairs:
+            premises, hypotheses = zip(*pairs, strict=True)
             with torch.inference_mode():
-                for batch in EvaluationLoader(encoded, batch_tokens):
+                for batch in batches(model, subwords, premises, hypotheses, batch_tokens):
                     found = read(model, batch.to(device))
                     probabilities[batch.indices] = class_probabilities(model, found).cpu()
         return probabilities

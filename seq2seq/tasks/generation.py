@@ -12,16 +12,17 @@ import torch
 from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
 from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.parallel import ParallelData
-from seq2seq.data.subwords import SubwordPair
 from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.report import reference_lines, value_lines
+from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome, look
-from seq2seq.tasks.reading import ReferenceReader, check_alignments, evaluating, reference_maps
+from seq2seq.tasks.reading import ReferenceReader, check_alignments, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.wording import hypothesis_text
 
@@ -69,14 +70,14 @@ class Generation(Task):
         return data
 
     def open(
-        self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
+        self, corpus: Corpus, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> ParallelData:
         """See the base class; gold alignments are checked."""
         data = super().open(corpus, subwords, cache=cache)
         check_alignments(data.texts)
         return data
 
-    def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
+    def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
         """Both vocabulary sizes."""
         return {
             "source_vocabulary_size": subwords.source.size,
@@ -120,10 +121,8 @@ class Generation(Task):
         if search is None:
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
         search = search.with_vocabulary(data.subwords.target.written_ids)
-        texts = data.split(split)
-        number = len(texts) if sentences is None else min(sentences, len(texts))
-        texts = texts.select(range(number))
-        sources, hypotheses = list(texts["source"]), [""] * number
+        texts = data.split(split, sentences)
+        sources, hypotheses = list(texts["source"]), [""] * len(texts)
         reader = ReferenceReader(model, data, texts, attention, alignments)
         loader = data.loader(split, tokens=batch_tokens, sentences=sentences, copying=model.copying)
         with evaluating(model):
@@ -167,7 +166,7 @@ class Generation(Task):
     def look(
         self,
         model: EncoderDecoder,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         sources: Sequence[str],
         references: Sequence[str] | None,
         *,
@@ -192,7 +191,7 @@ class Generation(Task):
     def generate(
         self,
         model: EncoderDecoder,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         sentences: Sequence[str],
         search: Search,
         *,

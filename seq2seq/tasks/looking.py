@@ -7,37 +7,18 @@ from dataclasses import dataclass
 
 import torch
 from datasets import Dataset
-from torch import Tensor
 
-from seq2seq.data.batch import EOS_ID, Batch
+from seq2seq.data.batch import EOS_ID
 from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.loaders import Encoded, EvaluationLoader
 from seq2seq.data.sequences import Sequences
-from seq2seq.data.subwords import SubwordPair
-from seq2seq.models.attending import AttendingModel
+from seq2seq.data.vocabulary_pair import VocabularyPair
+from seq2seq.evaluation.evaluation import AttentionMap
+from seq2seq.models.attending import AttendingModel, evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.search import Search
-from seq2seq.tasks.reading import evaluating
+from seq2seq.tasks.attention_map import attention_map
 from seq2seq.tasks.wording import hypothesis_text
-
-
-@dataclass(frozen=True)
-class Look:
-    """Where a model looked.
-
-    Attributes:
-        source: the pieces that were looked at.
-        target: the pieces from which it looked, end of sentence included.
-        source_words: for each source piece its word, from 0; −1 for the end of the sentence.
-        target_words: likewise.
-        weights: ``[layer, head, target_length, source_length]`` float32.
-    """
-
-    source: list[str]
-    target: list[str]
-    source_words: list[int]
-    target_words: list[int]
-    weights: Tensor
 
 
 @dataclass(frozen=True)
@@ -52,12 +33,12 @@ class Outcome:
 
     text: str
     log_probability: float | None
-    looks: dict[str, Look]
+    looks: dict[str, AttentionMap]
 
 
 def look(
     model: EncoderDecoder,
-    subwords: SubwordPair,
+    subwords: VocabularyPair,
     sources: Sequence[str],
     references: Sequence[str] | None,
     search: Search,
@@ -83,7 +64,7 @@ def look(
     search = search.with_vocabulary(subwords.target.written_ids)
     found: dict[int, Outcome] = {}
     with evaluating(model):
-        for batch in pairs(model, subwords, sources, references, batch_tokens, max_length):
+        for batch in batches(model, subwords, sources, references, batch_tokens, max_length):
             batch = batch.to(device)
             hypotheses = search(model, batch.source, batch.source_lengths, return_attention=True)
             read = None
@@ -94,14 +75,11 @@ def look(
             for row, index in enumerate(batch.indices.tolist()):
                 best, text = hypotheses[row][0], sources[index]
                 assert best.attention is not None
-                source, target = ids(batch, row)
-                looks = {
-                    "writing": look_of(
-                        subwords, text, source, [*best.tokens, EOS_ID], best.attention
-                    )
-                }
+                source, target = batch.ids(row)
+                tokens = [*best.tokens, EOS_ID]
+                looks = {"writing": attention_map(subwords, text, source, tokens, best.attention)}
                 if read is not None:
-                    looks["reading"] = look_of(subwords, text, source, target, read[row])
+                    looks["reading"] = attention_map(subwords, text, source, target, read[row])
                 if search.replace_unknown:
                     written = hypothesis_text(best, text, source, subwords)
                 else:
@@ -110,13 +88,13 @@ def look(
     return [found[index] for index in range(len(sources))]
 
 
-def pairs(
+def batches(
     model: AttendingModel,
-    subwords: SubwordPair,
+    subwords: VocabularyPair,
     sources: Sequence[str],
     targets: Sequence[str] | None,
     batch_tokens: int,
-    max_length: int,
+    max_length: int | None = None,
 ) -> EvaluationLoader:
     """Batches of texts, cut to what the model can number.
 
@@ -126,10 +104,10 @@ def pairs(
         sources: one text each.
         targets: as many texts; None: empty ones.
         batch_tokens: padded subwords in a batch.
-        max_length: texts are cut after so many subwords.
+        max_length: texts are cut after so many subwords; None: after what the model numbers.
     """
     if model.max_length is not None:
-        max_length = min(max_length, model.max_length - 1)
+        max_length = min(max_length or model.max_length, model.max_length - 1)
     texts = {"source": list(sources), "target": list(targets or [""] * len(sources))}
     source, target = (
         Sequences.from_arrays(
@@ -141,30 +119,3 @@ def pairs(
     if getattr(model, "copying", False):
         extended = ExtendedIds(Dataset.from_dict(texts), subwords.source)
     return EvaluationLoader(Encoded(source, target, extended_ids=extended), batch_tokens)
-
-
-def ids(batch: Batch, row: int) -> tuple[list[int], list[int]]:
-    """Source and target of a row, both with their end of sentence and without padding."""
-    source = batch.source[row, : int(batch.source_lengths[row])].tolist()
-    return source, batch.target[row, 1 : int(batch.target_lengths[row])].tolist()
-
-
-def look_of(
-    subwords: SubwordPair, text: str, source: list[int], target: list[int], weights: Tensor
-) -> Look:
-    """The look of one row.
-
-    Args:
-        subwords: the vocabularies of both sides.
-        text: of the source, which words may be copied from.
-        source: ids.
-        target: ids.
-        weights: ``[layer, head, …, …]`` that begin with those of the ids.
-    """
-    return Look(
-        subwords.source.pieces(source, text),
-        subwords.target.pieces(target, text),
-        subwords.source.words(source),
-        subwords.target.words(target),
-        weights[:, :, : len(target), : len(source)].float().cpu(),
-    )

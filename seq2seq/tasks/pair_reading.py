@@ -10,11 +10,12 @@ from torch import Tensor
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.parallel import ParallelData
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap
+from seq2seq.models.attending import evaluating
 from seq2seq.models.pair_classifier import Classification, PairClassifier
-from seq2seq.tasks.looking import Outcome, ids, look_of, pairs
-from seq2seq.tasks.reading import evaluating
+from seq2seq.tasks.attention_map import attention_map
+from seq2seq.tasks.looking import Outcome, batches
 
 
 def read(model: PairClassifier, batch: Batch, *, return_attention: bool = False) -> Classification:
@@ -51,20 +52,20 @@ def pair_maps(
             weights = read(model, batch.to(device), return_attention=True).attention
             assert weights is not None
             for row, index in enumerate(batch.indices.tolist()):
-                premise, hypothesis = ids(batch, row)
-                words = data.subwords.target.pieces(hypothesis)
-                looking = words if weights.size(3) > 1 else [texts[index]["target"]]
-                maps[index] = AttentionMap(
-                    data.subwords.source.pieces(premise),
-                    looking,
-                    weights[row, :, :, : len(looking), : len(premise)].float().cpu(),
+                maps[index] = _pair_map(
+                    data.subwords,
+                    texts[index]["source"],
+                    batch,
+                    row,
+                    weights,
+                    texts[index]["target"],
                 )
     yield from (maps[index] for index in sorted(maps))
 
 
 def look_at_pairs(
     model: PairClassifier,
-    subwords: SubwordPair,
+    subwords: VocabularyPair,
     premises: Sequence[str],
     hypotheses: Sequence[str],
     *,
@@ -85,15 +86,25 @@ def look_at_pairs(
     """
     found: dict[int, Outcome] = {}
     with evaluating(model):
-        for batch in pairs(model, subwords, premises, hypotheses, batch_tokens, max_length):
+        for batch in batches(model, subwords, premises, hypotheses, batch_tokens, max_length):
             result = read(model, batch.to(device), return_attention=True)
             assert result.attention is not None
             probabilities = class_probabilities(model, result)
             for row, index in enumerate(batch.indices.tolist()):
-                look = look_of(subwords, premises[index], *ids(batch, row), result.attention[row])
-                if look.weights.size(2) == 1:  # of the hypothesis as a whole
-                    look = replace(look, target=["hypothesis"], target_words=[-1])
+                look = _pair_map(
+                    subwords, premises[index], batch, row, result.attention, "hypothesis"
+                )
                 best = int(probabilities[row].argmax())
                 log_probability = float(probabilities[row, best].log())
                 found[index] = Outcome(model.labels[best], log_probability, {"reading": look})
     return [found[index] for index in range(len(premises))]
+
+
+def _pair_map(
+    subwords: VocabularyPair, premise: str, batch: Batch, row: int, weights: Tensor, whole: str
+) -> AttentionMap:
+    """Where row ``row`` looks in its premise; ``whole`` names a hypothesis that looks as one."""
+    found = attention_map(subwords, premise, *batch.ids(row), weights[row])
+    if weights.size(3) > 1:
+        return found
+    return replace(found, target=[whole], target_words=[-1])

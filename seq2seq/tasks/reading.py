@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from datasets import DatasetDict
-from torch import Tensor, nn
+from datasets import Dataset, DatasetDict
+from torch import Tensor
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.errors import DataError
@@ -24,20 +23,10 @@ from seq2seq.evaluation.alignment_score import AlignmentScore
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
 from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.evaluation.report import statistics_lines
+from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """``model`` in evaluation mode, without gradients; afterwards in the mode in which it came."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.train(training)
+from seq2seq.tasks.attention_map import attention_map
 
 
 class ReferenceReader:
@@ -58,7 +47,7 @@ class ReferenceReader:
         self,
         model: EncoderDecoder,
         data: ParallelData,
-        texts: Any,
+        texts: Dataset,
         attention: bool,
         align: bool = False,
     ) -> None:
@@ -100,7 +89,7 @@ class ReferenceReader:
         source_words = self.data.subwords.source.words
         target_words = self.data.subwords.target.words
         for row, index in enumerate(batch.indices.tolist()):
-            source, target = _ids(batch, row)
+            source, target = batch.ids(row)
             weights = attention[row, :, :, : len(target), : len(source)]
             words = source_words(source), target_words(target)
             example = self.texts[index]
@@ -174,16 +163,7 @@ def reference_maps(
             ).attention
             assert weights is not None
             for row, index in enumerate(batch.indices.tolist()):
-                source, target = _ids(batch, row)
-                maps[index] = AttentionMap(
-                    data.subwords.source.pieces(source, texts[index]),
-                    data.subwords.target.pieces(target, texts[index]),
-                    weights[row, :, :, : len(target), : len(source)].float().cpu(),
+                maps[index] = attention_map(
+                    data.subwords, texts[index], *batch.ids(row), weights[row]
                 )
     yield from (maps[index] for index in sorted(maps))
-
-
-def _ids(batch: Batch, row: int) -> tuple[list[int], list[int]]:
-    """The source of a row, and the target that the decoder predicts, eos included."""
-    source = batch.source[row, : int(batch.source_lengths[row])].tolist()
-    return source, batch.target[row, 1 : int(batch.target_lengths[row])].tolist()

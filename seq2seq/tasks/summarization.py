@@ -75,7 +75,7 @@ class Summarization(Generation):
         )
         metrics = dict(evaluation.metrics)
         if scores is None:
-            sets = references(data.split(split).select(range(len(sources))))
+            sets = references(data.split(split, len(sources)))
             cut = self.rouge.max_bytes
             name = f"lead-{self.lead_words}" if cut is None else f"lead-{cut}-bytes"
             metrics[name] = self.scores([self.lead(source) for source in sources], sets)

@@ -14,9 +14,10 @@ from torch import nn
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.parallel import ParallelData, prepare
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
+from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome
 
 Progress = Callable[[Iterable[Batch]], Iterable[Batch]]
@@ -79,13 +80,13 @@ class Task(ABC):
         )
 
     def open(
-        self, corpus: Corpus, subwords: SubwordPair, *, cache: str | Path | None = None
+        self, corpus: Corpus, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> ParallelData:
         """A corpus as a trained model reads it, with the vocabularies of its checkpoint."""
         return ParallelData(corpus, subwords, cache=cache)
 
     @abstractmethod
-    def model_arguments(self, subwords: SubwordPair) -> dict[str, Any]:
+    def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
         """Arguments of the model's class that the data decides, such as vocabulary sizes."""
 
     def check_model(self, model: type[nn.Module]) -> None:
@@ -101,7 +102,7 @@ class Task(ABC):
             )
 
     def initialize(  # noqa: B027
-        self, model: Any, subwords: SubwordPair, *, cache: str | Path | None = None
+        self, model: Any, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> None:
         """Give a new model first weights that come from elsewhere; by default there are none.
 
@@ -122,7 +123,7 @@ class Task(ABC):
         data: ParallelData,
         split: str,
         *,
-        search: Any = None,
+        search: Search | None = None,
         sentences: int | None = None,
         batch_tokens: int = 4096,
         attention: bool = True,
@@ -165,11 +166,11 @@ class Task(ABC):
     def look(
         self,
         model: Any,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         sources: Sequence[str],
         references: Sequence[str] | None,
         *,
-        search: Any = None,
+        search: Search | None = None,
         batch_tokens: int = 4096,
         max_length: int = 512,
         device: torch.device | str = "cpu",

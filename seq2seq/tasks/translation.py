@@ -34,6 +34,4 @@ class Translation(Generation):
     ) -> dict[str, Any]:
         """See the base class; the texts are detokenized."""
         wanted = tuple(names or METRICS)
-        return {
-            **translation_scores(hypotheses, references, wanted, tokenizer=self.tokenizer),
-        }
+        return {**translation_scores(hypotheses, references, wanted, tokenizer=self.tokenizer)}

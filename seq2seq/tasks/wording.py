@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seq2seq.data.batch import UNK_ID
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.search import Hypothesis
 
 
 def hypothesis_text(
-    hypothesis: Hypothesis, sentence: str, source: Sequence[int], subwords: SubwordPair
+    hypothesis: Hypothesis, sentence: str, source: Sequence[int], subwords: VocabularyPair
 ) -> str:
     """The text of a hypothesis; with its attention, unknown words are replaced.
 

@@ -19,6 +19,7 @@ from seq2seq.data.parallel import ParallelData, TrainLoader
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.evaluation.report import write_metrics, write_outputs
 from seq2seq.models.attending import AttendingModel
+from seq2seq.search import Search
 from seq2seq.tasks import Task
 from seq2seq.training import tensorboard
 from seq2seq.training.annealing import Annealer, Annealing
@@ -40,7 +41,7 @@ class ValidationSettings:
     """How a run validates and what it keeps; see ``configs/train.yaml``."""
 
     every_n_steps: int
-    search: Any = None
+    search: Search | None = None
     sentences: int | None = None
     monitor: str | None = None
     patience: int | None = None
@@ -53,7 +54,7 @@ class ValidationSettings:
 class TestSettings:
     """On which split the best checkpoint is evaluated at the end, and with which search."""
 
-    search: Any = None
+    search: Search | None = None
     split: str | None = "test"
 
 

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seq2seq.checkpoint import WEIGHTS, replace_folder, save_checkpoint
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.checkpoint import WEIGHTS, replacing_folder, save_checkpoint
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.report import write_metrics
 from seq2seq.models.attending import AttendingModel
 
@@ -33,7 +33,7 @@ class CheckpointKeeper:
     def __init__(
         self,
         folder: Path,
-        subwords: SubwordPair,
+        subwords: VocabularyPair,
         config: dict[str, Any],
         keep: int = 3,
         higher_is_better: bool = True,
@@ -85,10 +85,9 @@ class CheckpointKeeper:
 
     def _copy(self, checkpoint: Path, folder: Path) -> None:
         """Put a copy of ``checkpoint`` in the place of ``folder``: hard links where they work."""
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.copytree(checkpoint, temporary, copy_function=_link_or_copy)
-        replace_folder(temporary, folder)
+        with replacing_folder(folder) as new:
+            for path in checkpoint.iterdir():
+                _link_or_copy(path, new / path.name)
 
     def average(
         self, model: AttendingModel, evaluate: Callable[[AttendingModel], tuple[float, dict]]
@@ -144,7 +143,7 @@ class CheckpointKeeper:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:

@@ -69,6 +69,8 @@ class Seq2SeqModule(lightning.LightningModule):
         self.schedule = schedule
         #: The plateau schedule, if that is the one in use: validation steps it.
         self.plateau: Plateau | None = None
+        #: Its state in a resumed run, until it exists.
+        self._plateau_state: dict[str, Any] | None = None
         #: Loss, negative log-likelihood and tokens of the batches since the last logged update.
         self._totals: list[Tensor] = []
 
@@ -140,6 +142,5 @@ class Seq2SeqModule(lightning.LightningModule):
                     strict=True,
                 ):
                     group["lr"] = base * factor(schedule.last_epoch)
-        state = getattr(self, "_plateau_state", None)
-        if self.plateau is not None and state is not None:
-            self.plateau.load_state_dict(state)
+        if self.plateau is not None and self._plateau_state is not None:
+            self.plateau.load_state_dict(self._plateau_state)

@@ -14,6 +14,8 @@ import lightning
 import numpy
 import torch
 
+from seq2seq.data.cache import replacing
+
 log = logging.getLogger(__name__)
 
 
@@ -48,15 +50,15 @@ class Survival(lightning.Callback):
         self.asked: int | None = None
         self._previous: dict[int, Any] = {}
         self._seen = -1
+        self._random_states: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Listen to signals; restore the random states of a resumed run last of all."""
         self._seen = trainer.global_step
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._ask)
-        state = getattr(self, "_random_states", None)
-        if state is not None:
-            restore_random_states(state)
+        if self._random_states is not None:
+            restore_random_states(self._random_states)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked is not None:
@@ -100,11 +102,8 @@ class Survival(lightning.Callback):
 
     def save(self, trainer: lightning.Trainer) -> None:
         """Write the state of training: whole, or not at all."""
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.writing")
-        trainer.save_checkpoint(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        with replacing(self.path, lasting=True) as temporary:
+            trainer.save_checkpoint(temporary)
 
     def state_dict(self) -> dict[str, Any]:
         """The random states of Python, NumPy and torch."""

@@ -8,20 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import cold, forked
 
 from seq2seq.cli.application import config_folder, suggestions
 
 COMMANDS = ("train", "evaluate", "translate", "explore")
-
-
-def command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", f"seq2seq.cli.{name}", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +52,7 @@ def test_sweeps_and_a_users_own_configuration_are_known(tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_the_command_prints_the_suggestion_and_starts_nothing(tmp_path: Path) -> None:
-    result = command("train", "model.hiden_size=3", cwd=tmp_path)
+    result = cold("train", "model.hiden_size=3", cwd=tmp_path)
     assert result.returncode == 1
     assert "model.hidden_size" in result.stderr
     assert "Traceback" not in result.stderr
@@ -71,7 +62,7 @@ def test_the_command_prints_the_suggestion_and_starts_nothing(tmp_path: Path) ->
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_shows_choices_examples_and_configuration(name: str, tmp_path: Path) -> None:
-    result = command(name, "--help", cwd=tmp_path)
+    result = cold(name, "--help", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert f"seq2seq-{name}" in result.stdout
     assert "search" in result.stdout
@@ -81,9 +72,7 @@ def test_help_shows_choices_examples_and_configuration(name: str, tmp_path: Path
 
 @pytest.mark.e2e
 def test_cfg_job_prints_the_configuration_in_force(tmp_path: Path) -> None:
-    result = command(
-        "train", "--cfg", "job", "attention=fusedmax", "attention.lam=0.25", cwd=tmp_path
-    )
+    result = cold("train", "--cfg", "job", "attention=fusedmax", "attention.lam=0.25", cwd=tmp_path)
     assert "lam: 0.25" in result.stdout
     assert "seq2seq.mappings.Fusedmax" in result.stdout
 
@@ -93,9 +82,7 @@ def test_a_users_own_configuration_joins_by_config_dir(tmp_path: Path) -> None:
     own = tmp_path / "own" / "attention"
     own.mkdir(parents=True)
     (own / "sharp.yaml").write_text("_target_: seq2seq.mappings.Sparsemax\ngamma: 0.125\n")
-    result = command(
-        "train", "--config-dir", "own", "attention=sharp", "--cfg", "job", cwd=tmp_path
-    )
+    result = cold("train", "--config-dir", "own", "attention=sharp", "--cfg", "job", cwd=tmp_path)
     assert "gamma: 0.125" in result.stdout, result.stderr
 
 
@@ -115,7 +102,7 @@ def test_tab_completion_offers_the_options_of_a_group(tmp_path: Path) -> None:
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", ["evaluate", "translate", "explore"])
 def test_a_missing_checkpoint_is_told_in_one_message(name: str, tmp_path: Path) -> None:
-    result = command(name, "checkpoint=nowhere", cwd=tmp_path)
+    result = forked(name, "checkpoint=nowhere", cwd=tmp_path)
     assert result.returncode == 1
     assert "checkpoint=nowhere: there is no such folder" in result.stderr
     assert "Traceback" not in result.stderr

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import cold, forked
 
 from seq2seq.cli.compare import folders_as_key
 
@@ -27,18 +26,13 @@ TINY = [
 ]
 
 
-def command(name: str, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", f"seq2seq.cli.{name}", *arguments]
-    return subprocess.run(line, cwd=cwd, capture_output=True, encoding="utf-8", timeout=280)
-
-
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_a_sweep_is_compared(tmp_path: Path) -> None:
-    # The third run is refused before training: a mapping cannot have a negative strength.
+    # Every other run is refused before training: a mapping cannot have a negative strength.
     sweep = ["-m", "attention=softmax,sparsemax", "attention.gamma=1.0,-1.0", *TINY]
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep"]
-    result = command("train", tmp_path, *sweep, *launcher)
+    result = cold("train", *sweep, *launcher, cwd=tmp_path)
     assert result.returncode != 0, "a run failed"
     assert result.stderr.count("error: ") >= 1
     assert "gamma" in result.stderr
@@ -58,7 +52,7 @@ def test_a_sweep_is_compared(tmp_path: Path) -> None:
     assert timed["seconds_per_update"] > 0
 
     outputs = "output=[table.md,table.tex,table.csv]"
-    result = command("compare", tmp_path, "sweep", "samples=50", outputs)
+    result = cold("compare", "sweep", "samples=50", outputs, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     for number in (1, 3):
         assert f"left out: sweep/{number}: no config.yaml" in result.stderr
@@ -75,7 +69,7 @@ def test_a_sweep_is_compared(tmp_path: Path) -> None:
     assert r"\toprule" in (tmp_path / "table.tex").read_text(encoding="utf-8")
     assert "| softmax | 1 |" in (tmp_path / "table.md").read_text(encoding="utf-8")
 
-    result = command("compare", tmp_path)
+    result = forked("compare", cwd=tmp_path)
     assert result.returncode == 1
     assert "name run folders" in result.stderr
 

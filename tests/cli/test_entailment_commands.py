@@ -1,11 +1,10 @@
 """Entailment as users run it: train, interrupt and resume, evaluate on other files, predict."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import yaml
+from commands import cold, forked
 
 pytestmark = pytest.mark.e2e
 
@@ -25,22 +24,10 @@ SMALL = [
 ]
 
 
-def command(name, *arguments, folder, text=None):
-    return subprocess.run(
-        [sys.executable, "-m", f"seq2seq.cli.{name}", *arguments],
-        cwd=folder,
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("entailment")
-    found = command("train", *SMALL, "hydra.run.dir=run", folder=folder)
+    found = cold("train", *SMALL, "hydra.run.dir=run", cwd=folder)
     assert found.returncode == 0, found.stderr
     assert "accuracy" in found.stdout
     assert "seq2seq-predict checkpoint=run" in found.stdout
@@ -75,8 +62,8 @@ def test_tensorboard_has_accuracy_attention_and_confusion(folder):
 
 def test_evaluation_takes_other_files_than_those_of_the_run(folder):
     (folder / "own.tsv").write_text("neutral\ta b\tc\n-\ta\tb\nentailment\td\te\n")
-    found = command(
-        "evaluate", "checkpoint=run", "data=nli", "data.test=own.tsv", "output=own", folder=folder
+    found = forked(
+        "evaluate", "checkpoint=run", "data=nli", "data.test=own.tsv", "output=own", cwd=folder
     )
     assert found.returncode == 0, found.stderr
     scores = json.loads((folder / "own" / "metrics.json").read_text())["test"]
@@ -89,7 +76,7 @@ def test_predictions_are_those_of_the_evaluation(folder):
         for line in (folder / "run" / "predictions.test.tsv").read_text().splitlines()[1:]
     ]
     text = "".join(f"{premise}\t{hypothesis}\n" for *_, premise, hypothesis in rows)
-    found = command("predict", "checkpoint=run", "buffer=7", folder=folder, text=text)
+    found = cold("predict", "checkpoint=run", "buffer=7", cwd=folder, stdin=text)
     assert found.returncode == 0, found.stderr
     lines = [line.split("\t") for line in found.stdout.splitlines()]
     assert [line[0] for line in lines] == [row[0] for row in rows]
@@ -98,18 +85,18 @@ def test_predictions_are_those_of_the_evaluation(folder):
 
 
 def test_lines_that_are_no_pair_and_the_wrong_command_are_refused(folder):
-    found = command("predict", "checkpoint=run", folder=folder, text="a\tb\nonly one\n")
+    found = forked("predict", "checkpoint=run", cwd=folder, stdin="a\tb\nonly one\n")
     assert found.returncode == 1
     assert "input line 2: expected a premise, a tab and a hypothesis" in found.stderr
-    found = command("translate", "checkpoint=run", folder=folder, text="a\n")
+    found = forked("translate", "checkpoint=run", cwd=folder, stdin="a\n")
     assert found.returncode == 1
     assert "seq2seq-predict checkpoint=run" in found.stderr
 
 
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(folder):
     stopped = [*SMALL, "hydra.run.dir=stopped", "trainer.max_steps=3", "test.split=null"]
-    assert command("train", *stopped, folder=folder).returncode == 0
-    found = command("train", "resume=stopped", "trainer.max_steps=6", folder=folder)
+    assert forked("train", *stopped, cwd=folder).returncode == 0
+    found = forked("train", "resume=stopped", "trainer.max_steps=6", cwd=folder)
     assert found.returncode == 0, found.stderr
     weights = [
         (folder / run / "checkpoints" / "last" / "model.safetensors").read_bytes()
@@ -119,6 +106,6 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(folder):
 
 
 def test_a_model_of_another_task_is_refused(folder):
-    found = command("train", "task=entailment", "model=recurrent", folder=folder)
+    found = forked("train", "task=entailment", "model=recurrent", cwd=folder)
     assert found.returncode == 1
     assert "Recurrent cannot do the task Entailment, which needs a PairClassifier" in found.stderr

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import cold, forked
 
 from seq2seq.cli.evaluate import without_choices_of_task
 from seq2seq.data.corpora.toy import Toy
@@ -17,11 +18,6 @@ LINES = {
     "a": ["the cat sat on the mat today .", "two dogs run quickly", "so it is", "Grüße, Welt!"],
     "b": ["a cat was on the mat .", "two dogs ran", "it is so", "Hallo Welt"],
 }
-
-
-def evaluate(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "seq2seq.cli.evaluate", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8", timeout=120)
 
 
 @pytest.fixture
@@ -35,7 +31,9 @@ def files(tmp_path: Path) -> Path:
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_scores_are_those_of_the_sacrebleu_command_to_the_last_digit(files: Path) -> None:
-    result = evaluate(files, "hypotheses=hypotheses", "references=[a,b]", "output=scored")
+    result = cold(
+        "evaluate", "hypotheses=hypotheses", "references=[a,b]", "output=scored", cwd=files
+    )
     assert result.returncode == 0, result.stderr
     found = json.loads((files / "scored" / "metrics.json").read_text())["references"]
     command = [sys.executable, "-m", "sacrebleu", "a", "b", "-i", "hypotheses", "-w", "13"]
@@ -65,7 +63,7 @@ def test_hypotheses_are_scored_on_a_split_of_a_corpus(files: Path) -> None:
         f"data.corpus.{n}_size={s}" for n, s in (("train", 20), ("validation", 5), ("test", 5))
     ]
     given = ["hypotheses=perfect", "task=translation", "task.tokenizer=intl", "data=toy", *sizes]
-    result = evaluate(files, *given, "data.split=validation", "output=.")
+    result = forked("evaluate", *given, "data.split=validation", "output=.", cwd=files)
     assert result.returncode == 0, result.stderr
     found = json.loads((files / "metrics.json").read_text())["validation"]
     assert found["bleu"]["score"] == pytest.approx(100)
@@ -76,10 +74,10 @@ def test_hypotheses_are_scored_on_a_split_of_a_corpus(files: Path) -> None:
 @pytest.mark.slow
 def test_mistakes_are_told(files: Path) -> None:
     (files / "short").write_text("one line\n")
-    result = evaluate(files, "hypotheses=hypotheses", "references=[a,short]")
+    result = forked("evaluate", "hypotheses=hypotheses", "references=[a,short]", cwd=files)
     assert result.returncode == 1
     assert "references[1] holds 1 lines, hypotheses 4" in result.stderr
-    result = evaluate(files, "hypotheses=hypotheses", "task=translation")
+    result = forked("evaluate", "hypotheses=hypotheses", "task=translation", cwd=files)
     assert result.returncode == 1
     assert "references=[FILE,…], or against a split of a corpus" in result.stderr
 

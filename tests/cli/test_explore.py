@@ -18,7 +18,7 @@ from hydra import compose, initialize_config_dir
 from seq2seq.checkpoint import build, save_checkpoint
 from seq2seq.cli.application import config_folder
 from seq2seq.cli.explore import explore
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 
 CORPUS = {
     "_target_": "seq2seq.data.corpora.toy.Toy",
@@ -30,7 +30,7 @@ CORPUS = {
 
 
 @pytest.fixture
-def runs(subwords: SubwordPair, tmp_path: Path) -> Path:
+def runs(subwords: VocabularyPair, tmp_path: Path) -> Path:
     """A folder of two checkpoints, ``softmax`` and ``fusedmax``."""
     torch.manual_seed(0)
     for name in ("Softmax", "Fusedmax"):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import cold, forked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -28,15 +27,9 @@ TINY = [
 ]
 
 
-def command(name: str, *arguments: str, cwd: Path) -> str:
-    result = subprocess.run(
-        [sys.executable, "-m", f"seq2seq.cli.{name}", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        env={**os.environ, "SEQ2SEQ_CACHE": str(cwd / "cache")},
-    )
+def command(name: str, *arguments: str, cwd: Path, run: Callable = forked) -> str:
+    cache = {"SEQ2SEQ_CACHE": str(cwd / "cache")}
+    result = run(name, *arguments, cwd=cwd, environment=cache)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -44,7 +37,7 @@ def command(name: str, *arguments: str, cwd: Path) -> str:
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("work")
-    (folder / "train.log").write_text(command("train", *TINY, cwd=folder))
+    (folder / "train.log").write_text(command("train", *TINY, cwd=folder, run=cold))
     return folder
 
 

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from commands import cold, forked
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -31,7 +32,7 @@ TINY = [
     "trainer.max_steps=12",
     "trainer.log_every_n_steps=3",
     "validation.every_n_steps=4",
-    "validation.heat_maps=2",
+    "validation.heat_maps=0",
     "trainer.accelerator=cpu",
 ]
 
@@ -47,22 +48,9 @@ def start(name: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
     )
 
 
-def command(
-    name: str, *arguments: str, cwd: Path, stdin: str | bytes | None = None
+def trained(
+    cwd: Path, name: str, *arguments: str, command: Callable = forked
 ) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [sys.executable, "-m", f"seq2seq.cli.{name}", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        timeout=280,
-    )
-    return subprocess.CompletedProcess(
-        result.args, result.returncode, result.stdout.decode(), result.stderr.decode()
-    )
-
-
-def trained(cwd: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     result = command("train", *TINY, f"hydra.run.dir={name}", *arguments, cwd=cwd)
     assert result.returncode == 0, result.stdout + result.stderr
     return result
@@ -73,7 +61,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("work")
     before = os.environ.get("SEQ2SEQ_CACHE")
     os.environ["SEQ2SEQ_CACHE"] = str(folder / "cache")
-    trained(folder, "run", "attention=fusedmax")
+    trained(folder, "run", "attention=fusedmax", "validation.heat_maps=2", command=cold)
     yield folder
     if before is None:
         os.environ.pop("SEQ2SEQ_CACHE")
@@ -97,7 +85,7 @@ def test_a_run_folder_holds_all_that_the_run_was(work: Path) -> None:
     assert {path.name for path in best.iterdir()} == expected
     assert len(list((run / "checkpoints").glob("step-*"))) == 3
     assert (run / "checkpoints" / "last" / "model.safetensors").is_file()
-    assert not list(run.rglob("*.writing"))
+    assert [path.name for path in run.rglob(".*")] == [".hydra"], "no file half written"
 
 
 def test_metrics_have_scores_with_signatures_statistics_and_alignment(work: Path) -> None:
@@ -110,7 +98,7 @@ def test_metrics_have_scores_with_signatures_statistics_and_alignment(work: Path
 
 
 def test_evaluate_finds_the_scores_with_which_training_ended(work: Path) -> None:
-    result = command("evaluate", "checkpoint=run", "output=evaluated", "heat_maps=1", cwd=work)
+    result = cold("evaluate", "checkpoint=run", "output=evaluated", "heat_maps=1", cwd=work)
     assert result.returncode == 0, result.stderr
     ours = json.loads((work / "evaluated" / "metrics.json").read_text())["test"]
     theirs = json.loads((work / "run" / "metrics.json").read_text())["test"]
@@ -154,7 +142,7 @@ def test_translate_answers_every_line_in_order(work: Path) -> None:
     sources = (work / "run" / "hypotheses.test.txt").read_text().splitlines()
     long = "word " * 700
     lines = [sources[0] or "x", "", sources[1] or "y", long, sources[0] or "x"]
-    result = command(
+    result = cold(
         "translate", "checkpoint=run", "buffer=2", cwd=work, stdin="\n".join(lines) + "\n"
     )
     assert result.returncode == 0, result.stderr
@@ -179,7 +167,7 @@ def test_translate_streams(work: Path) -> None:
 
 
 def test_translate_names_the_line_that_is_not_utf8(work: Path) -> None:
-    result = command("translate", "checkpoint=run", cwd=work, stdin=b"fine\n\xff\xfe\n")
+    result = forked("translate", "checkpoint=run", cwd=work, stdin=b"fine\n\xff\xfe\n")
     assert result.returncode == 1
     assert "line 2" in result.stderr
     assert "UTF-8" in result.stderr
@@ -209,7 +197,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(work: Path, number: int)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + number, errors
     assert f"resume={name}" in errors
-    resumed = command("train", f"resume={name}", cwd=work)
+    resumed = cold("train", f"resume={name}", cwd=work)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     straight, again = weights(work / "run", "step-000012"), weights(work / name, "step-000012")
     assert all(torch.equal(straight[key], again[key]) for key in straight)
@@ -221,7 +209,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(work: Path, number: int)
 def test_a_finished_run_trains_on_with_a_larger_limit(work: Path) -> None:
     trained(work, "straight", "schedule=constant")
     trained(work, "short", "schedule=constant", "trainer.max_steps=8")
-    result = command("train", "resume=short", "trainer.max_steps=12", cwd=work)
+    result = forked("train", "resume=short", "trainer.max_steps=12", cwd=work)
     assert result.returncode == 0, result.stderr
     straight, again = (weights(work / name, "step-000012") for name in ("straight", "short"))
     assert all(torch.equal(straight[key], again[key]) for key in straight)
@@ -229,7 +217,7 @@ def test_a_finished_run_trains_on_with_a_larger_limit(work: Path) -> None:
 
 def test_a_schedule_that_ends_with_training_follows_a_larger_limit(work: Path) -> None:
     trained(work, "ended", "trainer.max_steps=4", "trainer.log_every_n_steps=1")
-    result = command("train", "resume=ended", "trainer.max_steps=8", cwd=work)
+    result = forked("train", "resume=ended", "trainer.max_steps=8", cwd=work)
     assert result.returncode == 0, result.stderr
     events = EventAccumulator(str(work / "ended" / "tensorboard"))
     events.Reload()
@@ -238,7 +226,7 @@ def test_a_schedule_that_ends_with_training_follows_a_larger_limit(work: Path) -
 
 
 def test_resuming_nowhere_leaves_nothing_behind(work: Path) -> None:
-    result = command("train", "resume=nowhere", cwd=work)
+    result = forked("train", "resume=nowhere", cwd=work)
     assert result.returncode == 1
     assert "not a run folder" in result.stderr
     assert not (work / "nowhere").exists()
@@ -262,7 +250,7 @@ def test_resuming_nowhere_leaves_nothing_behind(work: Path) -> None:
     ],
 )
 def test_a_mistake_is_told_before_training(work: Path, override: str, message: str) -> None:
-    result = command("train", *TINY, *override.split(), "hydra.run.dir=mistake", cwd=work)
+    result = forked("train", *TINY, *override.split(), "hydra.run.dir=mistake", cwd=work)
     assert result.returncode == 1, result.stdout
     assert message in result.stderr
     assert "Traceback" not in result.stderr
@@ -270,13 +258,13 @@ def test_a_mistake_is_told_before_training(work: Path, override: str, message: s
 
 
 def test_a_part_of_a_split_does_not_pass_for_the_whole(work: Path) -> None:
-    result = command("evaluate", "checkpoint=run", "sentences=5", "output=part", cwd=work)
+    result = forked("evaluate", "checkpoint=run", "sentences=5", "output=part", cwd=work)
     assert result.returncode == 0, result.stderr
     assert list(json.loads((work / "part" / "metrics.json").read_text())) == ["test-first-5"]
 
 
 def test_n_best_lists_are_numbered(work: Path) -> None:
-    result = command(
+    result = forked(
         "translate", "checkpoint=run", "search.n_best=2", cwd=work, stdin="one line\nanother\n"
     )
     assert result.returncode == 0, result.stderr
@@ -290,7 +278,7 @@ def test_samples_go_on_from_prefixes(work: Path) -> None:
     (work / "prefixes.txt").write_text("kor ka\n\nonly this\n")
     options = ["search=sample", "search.n_best=3", "search.max_length=12", "search.top_p=0.9"]
     files = ["input=source.txt", "prefix=prefixes.txt"]
-    result = command("translate", "checkpoint=run", *files, *options, cwd=work)
+    result = forked("translate", "checkpoint=run", *files, *options, cwd=work)
     assert result.returncode == 0, result.stderr
     rows = [line.split(" ||| ") for line in result.stdout.splitlines()]
     assert [row[0] for row in rows] == ["1", "1", "1", "2", "2", "2", "3"]
@@ -301,7 +289,7 @@ def test_samples_go_on_from_prefixes(work: Path) -> None:
 
 def test_prefixes_are_as_many_as_lines(work: Path) -> None:
     (work / "one.txt").write_text("kor\n")
-    result = command(
+    result = forked(
         "translate", "checkpoint=run", "prefix=one.txt", cwd=work, stdin="a line\nanother\n"
     )
     assert result.returncode == 1
@@ -310,7 +298,7 @@ def test_prefixes_are_as_many_as_lines(work: Path) -> None:
 
 def test_an_ensemble_of_twins_translates_as_one_of_them(work: Path) -> None:
     twins = ["checkpoint=[run,run/checkpoints/best]", 'search.forbid=["<unk>"]']
-    result = command("evaluate", *twins, "search.replace_unknown=true", "output=twins", cwd=work)
+    result = forked("evaluate", *twins, "search.replace_unknown=true", "output=twins", cwd=work)
     assert result.returncode == 0, result.stderr
     assert (work / "twins" / "hypotheses.test.txt").read_bytes() == (
         work / "run" / "hypotheses.test.txt"
@@ -318,14 +306,14 @@ def test_an_ensemble_of_twins_translates_as_one_of_them(work: Path) -> None:
     ours = json.loads((work / "twins" / "metrics.json").read_text())["test"]
     theirs = json.loads((work / "run" / "metrics.json").read_text())["test"]
     assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
-    result = command("evaluate", twins[0], cwd=work)
+    result = forked("evaluate", twins[0], cwd=work)
     assert result.returncode == 1
     assert "output=FOLDER" in result.stderr
 
 
 def test_translate_does_not_overwrite_its_input(work: Path) -> None:
     (work / "lines.txt").write_text("one line\n")
-    result = command("translate", "checkpoint=run", "input=lines.txt", "output=lines.txt", cwd=work)
+    result = forked("translate", "checkpoint=run", "input=lines.txt", "output=lines.txt", cwd=work)
     assert result.returncode == 1
     assert (work / "lines.txt").read_text() == "one line\n"
 
@@ -349,7 +337,7 @@ def test_a_strangers_checkpoint_fetches_nothing_and_writes_nowhere(work: Path) -
     for corpus in (fetched, hidden):
         config["data"]["corpus"] = corpus
         path.write_text(yaml.safe_dump(config))
-        result = command("evaluate", "checkpoint=stranger", cwd=work)
+        result = forked("evaluate", "checkpoint=stranger", cwd=work)
         assert result.returncode == 1
         assert "is fetched from 'json'; allow it by choosing the corpus" in result.stderr
         assert not planted.exists()
@@ -378,8 +366,9 @@ def test_max_time_ends_with_a_tested_checkpoint(work: Path) -> None:
 )
 def test_choices_train(work: Path, overrides: list[str], tmp_path: Path) -> None:
     tiny = [o for o in TINY if not o.startswith("model.")]
+    short = ["trainer.max_steps=4", "validation.sentences=4"]
     run = tmp_path / "run"
-    result = command("train", *tiny, *overrides, f"hydra.run.dir={run}", cwd=work)
+    result = forked("train", *tiny, *short, *overrides, f"hydra.run.dir={run}", cwd=work)
     assert result.returncode == 0, result.stdout + result.stderr
     assert json.loads((run / "metrics.json").read_text())["test"]["loss"] > 0
 
@@ -419,7 +408,7 @@ def test_parameters_of_attention_are_learned(
     work: Path, overrides: list[str], learned: dict[str, float], tmp_path: Path
 ) -> None:
     tiny = [o for o in TINY if not o.startswith("model.")]
-    result = command("train", *tiny, *overrides, f"hydra.run.dir={tmp_path / 'run'}", cwd=work)
+    result = forked("train", *tiny, *overrides, f"hydra.run.dir={tmp_path / 'run'}", cwd=work)
     assert result.returncode == 0, result.stdout + result.stderr
     found = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
     assert set(found["mapping"]["overall"]) == set(learned)
@@ -437,7 +426,7 @@ def test_parameters_of_attention_are_learned(
         assert len(tags) == (1 if "attention=fusedmax" in overrides else 2)
 
     output = tmp_path / "evaluated"
-    evaluated = command("evaluate", f"checkpoint={tmp_path / 'run'}", f"output={output}", cwd=work)
+    evaluated = forked("evaluate", f"checkpoint={tmp_path / 'run'}", f"output={output}", cwd=work)
     assert evaluated.returncode == 0, evaluated.stdout + evaluated.stderr
     assert json.loads((output / "metrics.json").read_text())["test"] == found
 
@@ -446,7 +435,7 @@ def test_learning_goes_on_exactly_in_a_resumed_run(work: Path) -> None:
     arguments = ["attention=fusedmax", "attention.learn=[gamma,lam]", "schedule=constant"]
     trained(work, "learning", *arguments)
     trained(work, "learning-half", *arguments, "trainer.max_steps=8")
-    resumed = command("train", "resume=learning-half", "trainer.max_steps=12", cwd=work)
+    resumed = forked("train", "resume=learning-half", "trainer.max_steps=12", cwd=work)
     assert resumed.returncode == 0, resumed.stderr
     straight, again = (weights(work / n, "step-000012") for n in ("learning", "learning-half"))
     assert all(torch.equal(straight[key], again[key]) for key in straight)
@@ -468,7 +457,7 @@ def test_gamma_is_annealed_saved_and_resumed(work: Path) -> None:
     logged = {event.step: event.value for event in events.Scalars("mapping/cross/gamma")}
     assert logged == pytest.approx(expected)
     assert len(events.Scalars("train/gamma")) == 4
-    evaluated = command("evaluate", "checkpoint=annealed", "output=annealed-again", cwd=work)
+    evaluated = forked("evaluate", "checkpoint=annealed", "output=annealed-again", cwd=work)
     assert evaluated.returncode == 0, evaluated.stderr
     ours = json.loads((work / "annealed-again" / "metrics.json").read_text())["test"]
     theirs = json.loads((work / "annealed" / "metrics.json").read_text())["test"]
@@ -477,7 +466,7 @@ def test_gamma_is_annealed_saved_and_resumed(work: Path) -> None:
     assert ours["mapping"]["overall"]["cross/gamma"] == best
 
     trained(work, "annealed-half", *arguments, "trainer.max_steps=4")
-    resumed = command("train", "resume=annealed-half", "trainer.max_steps=12", cwd=work)
+    resumed = forked("train", "resume=annealed-half", "trainer.max_steps=12", cwd=work)
     assert resumed.returncode == 0, resumed.stderr
     straight, again = (weights(work / n, "step-000012") for n in ("annealed", "annealed-half"))
     assert all(torch.equal(straight[key], again[key]) for key in straight)

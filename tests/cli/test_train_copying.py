@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import forked
 from hydra import compose, initialize_config_dir
 
 from seq2seq.cli.application import config_folder
@@ -42,14 +41,7 @@ SETTINGS = [
 
 
 def run(name: str, *arguments: str, cwd: Path, stdin: str = "") -> str:
-    result = subprocess.run(
-        [sys.executable, "-m", f"seq2seq.cli.{name}", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        input=stdin,
-        text=True,
-        timeout=280,
-    )
+    result = forked(name, *arguments, cwd=cwd, stdin=stdin)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, DatasetDict
 
-from seq2seq.data import SubwordPair, train_subwords
+from seq2seq.data import VocabularyPair, train_subwords
 
 SOURCE = [
     "the",
@@ -78,6 +78,6 @@ def texts() -> DatasetDict:
 
 
 @pytest.fixture(scope="session")
-def subwords(texts: DatasetDict, tmp_path_factory: pytest.TempPathFactory) -> SubwordPair:
+def subwords(texts: DatasetDict, tmp_path_factory: pytest.TempPathFactory) -> VocabularyPair:
     folder = tmp_path_factory.mktemp("subwords")
     return train_subwords(texts["train"], size=350, cache_folder=folder)

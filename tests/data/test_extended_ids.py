@@ -1,7 +1,7 @@
 import pytest
 from datasets import Dataset, DatasetDict
 
-from seq2seq.data import UNK_ID, DataError, ParallelData, SubwordPair, Words
+from seq2seq.data import UNK_ID, DataError, ParallelData, VocabularyPair, Words
 
 WORDS = Words.of(["the", "dog", "sees", "der", "Hund", "sieht"])
 PAIRS = [
@@ -16,7 +16,7 @@ PAIRS = [
 def data():
     source, target = map(list, zip(*PAIRS, strict=True))
     split = Dataset.from_dict({"source": source, "target": target})
-    return ParallelData(DatasetDict(train=split, test=split), SubwordPair(WORDS, WORDS))
+    return ParallelData(DatasetDict(train=split, test=split), VocabularyPair(WORDS, WORDS))
 
 
 @pytest.fixture(params=["train", "test", "workers"])
@@ -57,7 +57,7 @@ def test_without_copying_they_are_all_one_unknown_word(data):
 
 
 def test_two_vocabularies_are_refused_with_the_keys(data):
-    two = ParallelData(data.texts, SubwordPair(WORDS, Words.of(["der"])))
+    two = ParallelData(data.texts, VocabularyPair(WORDS, Words.of(["der"])))
     for ask in (two.train_loader, lambda **copying: two.loader("test", **copying)):
         with pytest.raises(DataError, match=r"model\.copying=true .* data\.subwords\.joint=true"):
             ask(copying=True)

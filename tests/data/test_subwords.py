@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.data import BOS_ID, EOS_ID, PAD_ID, DataError, SubwordPair, Subwords, seed_sampling
+from seq2seq.data import BOS_ID, EOS_ID, PAD_ID, DataError, Subwords, VocabularyPair, seed_sampling
 from seq2seq.data import train_subwords as train
 
 WORDS = st.sampled_from(["the", "dog", "Katze", "sieht", "xyzzy", "grün", "漢字", "1,5", "a-b"])
@@ -71,11 +71,11 @@ def test_pickle_keeps_a_joint_pair_joint(subwords):
 def test_pair_is_saved_as_one_model_or_two(texts, subwords, tmp_path):
     subwords.save(tmp_path / "joint")
     assert [p.name for p in (tmp_path / "joint").iterdir()] == ["subwords.model"]
-    assert SubwordPair.load(tmp_path / "joint").joint
+    assert VocabularyPair.load(tmp_path / "joint").joint
     separate = train(texts["train"], size=300, joint=False)
     separate.save(tmp_path / "two")
-    assert SubwordPair.load(tmp_path / "two") == separate
-    assert not SubwordPair.load(tmp_path / "two").joint
+    assert VocabularyPair.load(tmp_path / "two") == separate
+    assert not VocabularyPair.load(tmp_path / "two").joint
     assert separate.source != separate.target
 
 
@@ -105,7 +105,7 @@ def test_lone_surrogates_are_refused_by_a_clear_message(subwords):
 def test_case_folding_is_recorded_in_the_model(texts, tmp_path):
     pair = train(texts["train"], size=300, lowercase=True)
     pair.save(tmp_path)
-    loaded = SubwordPair.load(tmp_path).source
+    loaded = VocabularyPair.load(tmp_path).source
     assert loaded.encode("THE Dog") == loaded.encode("the dog")
     plain = train(texts["train"], size=300).source
     assert plain.encode("THE Dog") != plain.encode("the dog")

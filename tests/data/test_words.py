@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, DataError, SubwordPair, Words
+from seq2seq.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, DataError, VocabularyPair, Words
 from seq2seq.data import vocabulary as vocabulary_module
 
 KNOWN = Words.of(["the", "dog", "Katze"])
@@ -62,22 +62,22 @@ def test_case_folding_is_recorded_in_the_file(tmp_path):
 
 
 def test_a_pair_is_saved_as_one_file_or_two(tmp_path):
-    SubwordPair(KNOWN, KNOWN).save(tmp_path / "joint")
+    VocabularyPair(KNOWN, KNOWN).save(tmp_path / "joint")
     assert [path.name for path in (tmp_path / "joint").iterdir()] == ["words.json"]
-    assert SubwordPair.load(tmp_path / "joint").joint
-    two = SubwordPair(KNOWN, Words.of(["der", "Hund"]))
+    assert VocabularyPair.load(tmp_path / "joint").joint
+    two = VocabularyPair(KNOWN, Words.of(["der", "Hund"]))
     two.save(tmp_path / "two")
-    assert SubwordPair.load(tmp_path / "two") == two
+    assert VocabularyPair.load(tmp_path / "two") == two
     assert pickle.loads(pickle.dumps(two)) == two
-    assert pickle.loads(pickle.dumps(SubwordPair(KNOWN, KNOWN))).joint
+    assert pickle.loads(pickle.dumps(VocabularyPair(KNOWN, KNOWN))).joint
     with pytest.raises(DataError, match="no subword model or word vocabulary in"):
-        SubwordPair.load(tmp_path)
+        VocabularyPair.load(tmp_path)
 
 
 def test_sides_may_be_of_different_kinds(subwords, tmp_path):
-    mixed = SubwordPair(subwords.source, KNOWN)
+    mixed = VocabularyPair(subwords.source, KNOWN)
     mixed.save(tmp_path)
-    assert SubwordPair.load(tmp_path) == mixed
+    assert VocabularyPair.load(tmp_path) == mixed
     assert subwords.source != KNOWN
 
 

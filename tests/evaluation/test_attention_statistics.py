@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from seq2seq.evaluation.attention_statistics import AttentionStatistics, stack_attention
+from seq2seq.evaluation.attention_statistics import AttentionStatistics
 from seq2seq.evaluation.distribution_statistics import TOKEN_STATISTICS
 
 
@@ -342,18 +342,6 @@ def test_nothing_seen_has_no_averages():
 def test_statistics_of_other_settings_do_not_merge():
     with pytest.raises(ValueError, match="cannot merge"):
         AttentionStatistics(1, 1).merge(AttentionStatistics(1, 1, tolerance=1e-6))
-
-
-def test_attention_of_single_sentences_is_stacked():
-    one, two = torch.rand(1, 2, 3, 9).softmax(-1), torch.rand(1, 2, 5, 4).softmax(-1)
-    stacked, source_mask, target_mask = stack_attention([one, two], [6, 4])
-    assert source_mask.sum(-1).tolist() == [6, 4]
-    assert target_mask.sum(-1).tolist() == [3, 5]
-    assert torch.equal(stacked[0, :, :, :3], one[..., :6])
-    assert torch.equal(stacked[1, :, :, :, :4], two)
-    assert stacked[0, :, :, 3:].eq(0).all()
-    with pytest.raises(ValueError, match="2 attentions and 1 source lengths"):
-        stack_attention([one, two], [6])
 
 
 @pytest.mark.gpu

@@ -81,7 +81,7 @@ def test_nothing_to_score_is_refused():
 
 
 def test_a_reference_set_that_was_not_wrapped_in_a_list_is_refused():
-    with pytest.raises(TypeError, match=r"translation_scores\(hypotheses, \[references\]\)"):
+    with pytest.raises(TypeError, match=r"wrap a single set in a list: \[references\]"):
         translation_scores(["a", "b"], ["a", "b"])
 
 

@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset
 
 from seq2seq.checkpoint import Checkpoint
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.mappings import Entmax, Fusedmax
 from seq2seq.models import Recurrent, Transformer
 from seq2seq.search import Beam
@@ -48,7 +48,7 @@ def texts() -> Dataset:
 
 
 @pytest.fixture
-def checkpoints(subwords: SubwordPair) -> list[Checkpoint]:
+def checkpoints(subwords: VocabularyPair) -> list[Checkpoint]:
     """A recurrent model with fusedmax, and a Transformer of two layers and heads with entmax."""
     torch.manual_seed(0)
     size = subwords.source.size

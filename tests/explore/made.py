@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.explore.exploration import Answer, Example, Exploration, Model, Parameter
 from seq2seq.explore.packing import run_lengths
-from seq2seq.tasks.looking import Look, Outcome
+from seq2seq.tasks.looking import Outcome
 
 ATTACK = '<script>document.title="run"</script><img src=x onerror="document.title=\'run\'">'
 TINY = 1e-6
@@ -24,7 +25,7 @@ SENTENCES = [
 ]
 
 
-def look(source: str, target: str, rows: list[list[float]], heads: int = 1) -> Look:
+def look(source: str, target: str, rows: list[list[float]], heads: int = 1) -> AttentionMap:
     """Each of the first four words of a source is a piece, and each of two of a target."""
     sources = [f"▁{word}" for word in source.split()][:4]
     targets = [f"▁{word}" for word in target.split()][:2]
@@ -32,7 +33,7 @@ def look(source: str, target: str, rows: list[list[float]], heads: int = 1) -> L
     if heads > 1:
         weights[1] = weights[1].flip(-1)
     pad = ["▁more"] * (4 - len(sources))
-    return Look(
+    return AttentionMap(
         [*sources, *pad, "</s>"],
         [*targets, *["▁more"] * (2 - len(targets)), "</s>"],
         [0, 1, 2, 3, -1],

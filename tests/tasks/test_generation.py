@@ -6,7 +6,7 @@ import pytest
 import torch
 from datasets import Dataset, DatasetDict
 
-from seq2seq.data import ParallelData, SubwordPair, Words
+from seq2seq.data import ParallelData, VocabularyPair, Words
 from seq2seq.mappings import Sparsemax
 from seq2seq.models import EncoderDecoder, Recurrent, Transformer
 from seq2seq.nn.coverage import coverage_loss
@@ -23,7 +23,7 @@ SIZES = (WORDS.size, WORDS.size)
 @pytest.fixture
 def data() -> ParallelData:
     split = Dataset.from_dict(PAIRS)
-    return ParallelData(DatasetDict(train=split, test=split), SubwordPair(WORDS, WORDS))
+    return ParallelData(DatasetDict(train=split, test=split), VocabularyPair(WORDS, WORDS))
 
 
 def recurrent(**options: bool) -> Recurrent:

@@ -12,7 +12,7 @@ from datasets import Dataset, DatasetDict
 
 from seq2seq.data.corpora.text import Text
 from seq2seq.data.errors import DataError
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.alignment import parse_pharaoh
 from seq2seq.mappings import Sparsemax
 from seq2seq.models import Recurrent
@@ -35,13 +35,13 @@ class InMemory:
 
 
 @pytest.fixture
-def model(subwords: SubwordPair) -> Recurrent:
+def model(subwords: VocabularyPair) -> Recurrent:
     torch.manual_seed(3)
     sizes = Translation().model_arguments(subwords)
     return Recurrent(**sizes, mapping=Sparsemax(0.01), embedding_size=16, hidden_size=16)
 
 
-def test_the_outputs_agree_with_the_metrics(model: Recurrent, subwords: SubwordPair) -> None:
+def test_the_outputs_agree_with_the_metrics(model: Recurrent, subwords: VocabularyPair) -> None:
     second = ["with a", "", "small", "words"]
     task = Translation()
     data = task.open(InMemory(target_2=second, alignment=GOLD), subwords)
@@ -71,7 +71,7 @@ def test_the_outputs_agree_with_the_metrics(model: Recurrent, subwords: SubwordP
     assert found.metrics["alignment"]["overall"]["precision"] == right / sum(map(len, predicted))
 
 
-def test_alignments_need_no_gold(model: Recurrent, subwords: SubwordPair) -> None:
+def test_alignments_need_no_gold(model: Recurrent, subwords: VocabularyPair) -> None:
     task = Translation()
     data = task.open(InMemory(), subwords)
     found = task.evaluate(
@@ -88,7 +88,7 @@ def test_alignments_need_no_gold(model: Recurrent, subwords: SubwordPair) -> Non
 
 
 def test_gold_alignments_come_from_the_users_own_files(
-    tmp_path: Path, subwords: SubwordPair
+    tmp_path: Path, subwords: VocabularyPair
 ) -> None:
     files = {}
     for name, lines in (("source", SOURCES), ("target", TARGETS), ("alignment", GOLD)):
@@ -103,7 +103,7 @@ def test_gold_alignments_come_from_the_users_own_files(
 
 
 def test_values_of_examples_are_handed_over_with_a_whole_evaluation_only(
-    model: Recurrent, subwords: SubwordPair
+    model: Recurrent, subwords: VocabularyPair
 ) -> None:
     class Lengths(Translation):
         def example_scores(

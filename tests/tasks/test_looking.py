@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.words import Words
 from seq2seq.mappings import Softmax
 from seq2seq.models import Recurrent, Transformer
@@ -17,12 +17,12 @@ TARGETS = ["Quux small", "of words and Quux", "Zanzibar"]
 
 
 @pytest.fixture
-def words() -> SubwordPair:
+def words() -> VocabularyPair:
     vocabulary = Words.of(["a", "small", "sentence", "of", "words", "and"])
-    return SubwordPair(vocabulary, vocabulary)
+    return VocabularyPair(vocabulary, vocabulary)
 
 
-def test_words_that_the_vocabulary_lacks_are_copied_and_named(words: SubwordPair) -> None:
+def test_words_that_the_vocabulary_lacks_are_copied_and_named(words: VocabularyPair) -> None:
     torch.manual_seed(0)
     sizes = Translation().model_arguments(words)
     options = {"copying": True, "embedding_size": 8, "hidden_size": 8, "tie_embeddings": "all"}
@@ -41,7 +41,7 @@ def test_words_that_the_vocabulary_lacks_are_copied_and_named(words: SubwordPair
             torch.testing.assert_close(look.weights.sum(-1), torch.ones(look.weights.shape[:-1]))
 
 
-def test_texts_are_cut_to_what_the_model_numbers(subwords: SubwordPair) -> None:
+def test_texts_are_cut_to_what_the_model_numbers(subwords: VocabularyPair) -> None:
     torch.manual_seed(0)
     sizes = Translation().model_arguments(subwords)
     model = Transformer(
@@ -64,7 +64,7 @@ def test_texts_are_cut_to_what_the_model_numbers(subwords: SubwordPair) -> None:
     assert model.training, "left in the mode in which it came"
 
 
-def test_writing_text_needs_a_search(subwords: SubwordPair) -> None:
+def test_writing_text_needs_a_search(subwords: VocabularyPair) -> None:
     with pytest.raises(ValueError, match="Translation needs a search"):
         Translation().look(None, subwords, ["a"], None)  # type: ignore[arg-type]
     model = Recurrent(**Translation().model_arguments(subwords), mapping=Softmax())

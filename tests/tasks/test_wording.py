@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.data.batch import UNK_ID
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.words import Words
 from seq2seq.search import Hypothesis
 from seq2seq.tasks.wording import hypothesis_text
@@ -23,7 +23,7 @@ def found(tokens: list[int], looks_at: list[int], source: list[int]) -> Hypothes
     return Hypothesis(tokens, 0.0, 0.0, attention)
 
 
-def test_an_unknown_word_is_the_source_word_that_it_attends_to(subwords: SubwordPair) -> None:
+def test_an_unknown_word_is_the_source_word_that_it_attends_to(subwords: VocabularyPair) -> None:
     source = [*subwords.source.encode(SENTENCE), 3]
     words = subwords.source.words(source)
     small, omega = words.index(1), words.index(2)
@@ -37,14 +37,14 @@ def test_an_unknown_word_is_the_source_word_that_it_attends_to(subwords: Subword
     assert "⁇" in hypothesis_text(plain, SENTENCE, source, subwords)
 
 
-def test_known_words_stay_as_they_are(subwords: SubwordPair) -> None:
+def test_known_words_stay_as_they_are(subwords: VocabularyPair) -> None:
     source = [*subwords.source.encode(SENTENCE), 3]
     tokens = subwords.target.encode("a sentence with words")
     hypothesis = found(tokens, [0] * len(tokens), source)
     assert hypothesis_text(hypothesis, SENTENCE, source, subwords) == "a sentence with words"
 
 
-def test_a_text_is_the_piece_that_is_written_so_or_its_pieces(subwords: SubwordPair) -> None:
+def test_a_text_is_the_piece_that_is_written_so_or_its_pieces(subwords: VocabularyPair) -> None:
     target = subwords.target
     assert target.written_ids("<unk>") == [UNK_ID]
     piece = target.pieces([10])[0]

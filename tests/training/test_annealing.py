@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.checkpoint import build, load_checkpoint
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.mappings import Fusedmax, Softmax
 from seq2seq.models import EncoderDecoder, Recurrent, Transformer
 from seq2seq.training.annealing import Annealer, Annealing, Cosine, Exponential, Linear
@@ -94,7 +94,7 @@ def test_another_parameter_may_be_learned_meanwhile() -> None:
 
 
 @pytest.fixture
-def config(subwords: SubwordPair) -> dict[str, Any]:
+def config(subwords: VocabularyPair) -> dict[str, Any]:
     return {
         "model": {
             "_target_": "seq2seq.models.transformer.Transformer",
@@ -112,7 +112,7 @@ def logits(model: EncoderDecoder) -> Tensor:
 
 
 def test_every_checkpoint_has_its_own_gamma_and_the_average_the_mean(
-    tmp_path: Path, subwords: SubwordPair, config: dict[str, Any]
+    tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any]
 ) -> None:
     keeper = CheckpointKeeper(tmp_path, subwords, config, keep=2)
     model = build(config["model"])

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from seq2seq.checkpoint import build, load_checkpoint
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.training.keeper import CheckpointKeeper
 
 
 @pytest.fixture
-def config(subwords: SubwordPair) -> dict[str, Any]:
+def config(subwords: VocabularyPair) -> dict[str, Any]:
     return {
         "model": {
             "_target_": "seq2seq.models.recurrent.Recurrent",
@@ -42,7 +42,7 @@ def constant_of(folder: Path) -> float:
 
 @pytest.mark.parametrize(("higher", "best"), [(True, 3.0), (False, 1.0)])
 def test_keeps_the_best_and_points_to_the_very_best(
-    tmp_path: Path, subwords: SubwordPair, config: dict[str, Any], higher: bool, best: float
+    tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any], higher: bool, best: float
 ) -> None:
     keeper = CheckpointKeeper(tmp_path, subwords, config, keep=2, higher_is_better=higher)
     model = build(config["model"])
@@ -55,7 +55,7 @@ def test_keeps_the_best_and_points_to_the_very_best(
 
 
 def test_at_equal_scores_the_earlier_stays_the_best(
-    tmp_path: Path, subwords: SubwordPair, config: dict[str, Any]
+    tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any]
 ) -> None:
     keeper = CheckpointKeeper(tmp_path, subwords, config, keep=1)
     model = build(config["model"])
@@ -66,7 +66,7 @@ def test_at_equal_scores_the_earlier_stays_the_best(
 
 @pytest.mark.parametrize("better", [True, False])
 def test_the_average_is_the_mean_and_is_taken_only_where_it_is_better(
-    tmp_path: Path, subwords: SubwordPair, config: dict[str, Any], better: bool
+    tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any], better: bool
 ) -> None:
     keeper = CheckpointKeeper(tmp_path, subwords, config, keep=3)
     model = build(config["model"])
@@ -84,7 +84,7 @@ def test_the_average_is_the_mean_and_is_taken_only_where_it_is_better(
 
 
 def test_one_checkpoint_has_no_average(
-    tmp_path: Path, subwords: SubwordPair, config: dict[str, Any]
+    tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any]
 ) -> None:
     keeper = CheckpointKeeper(tmp_path, subwords, config)
     keeper.offer(build(config["model"]), 1, 1.0, {"loss": 0.0})
@@ -92,7 +92,7 @@ def test_one_checkpoint_has_no_average(
 
 
 def test_a_resumed_keeper_forgets_what_came_after(
-    tmp_path: Path, subwords: SubwordPair, config: dict[str, Any]
+    tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any]
 ) -> None:
     keeper = CheckpointKeeper(tmp_path, subwords, config, keep=3)
     model = build(config["model"])

@@ -96,7 +96,7 @@ class Text:
         splits = {}
         for name, files in self._splits.items():
             try:
-                if (split := self._split(name, files)) is not None:
+                if (split := self._split(files)) is not None:
                     splits[name] = split
             except DataError as error:
                 raise DataError(f"data.{name}: {error}") from error
@@ -107,7 +107,7 @@ class Text:
             )
         return DatasetDict(splits)
 
-    def _split(self, name: str, files: SplitFiles) -> Dataset | None:
+    def _split(self, files: SplitFiles) -> Dataset | None:
         given = dict(files) if isinstance(files, Mapping) else files
         columns: Sequence[str]
         if isinstance(given, dict):

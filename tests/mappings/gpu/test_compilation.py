@@ -10,12 +10,16 @@ import torch
 
 from seq2seq.mappings import gpu
 
+MASK, GAMMA = torch.ones(2, 1, 1, 30, dtype=torch.bool), torch.ones(3, 1, 1)
+PLAIN, MASKED = (None, None, None), (MASK, GAMMA, 1.4 * GAMMA)
+
 
 @pytest.mark.slow
-def test_every_kernel_compiles_for_a_device(tmp_path):
+@pytest.mark.parametrize("kernels", ["rows", "attention"])
+def test_every_kernel_compiles_for_a_device(tmp_path, kernels):
     environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
     environment.pop("TRITON_INTERPRET", None)  # in a process where kernels are not interpreted
-    command = [sys.executable, str(Path(__file__))]
+    command = [sys.executable, str(Path(__file__)), kernels]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -45,33 +49,42 @@ class Compiled:
         return lambda *values, **keywords: self.kernel.warmup(*values, grid=grid, **keywords)
 
 
-def main():
-    import triton
+def compile_rows():
+    """Each mapping in each type, with and without a mask; one mapping in every combination."""
+    from seq2seq.mappings.gpu import launch
 
-    from seq2seq.mappings.gpu import attention, attention_kernels, launch
-
-    triton.runtime.driver.set_active(Device())
-    for module, names in [
-        (launch, ["forward_kernel", "backward_kernel"]),
-        (attention_kernels, ["forward", "backward_query", "backward_key"]),
-    ]:
-        for name in names:
-            setattr(module, name, Compiled(getattr(module, name)))
-    mask, gamma = torch.ones(2, 1, 1, 30, dtype=torch.bool), torch.ones(3, 1, 1)
-    for name in sorted(gpu.NAMES):
-        for dtype in (torch.bfloat16, torch.float64):
-            x = torch.zeros(2, 3, 4, 30, dtype=dtype)
-            for given in [(None, None, None), (mask, gamma, 1.4 * gamma)]:
-                gpu.argmax(name, x, *given, 1.0, 1.3)
-                gpu.jacobian_product(name, x, x, x, *given, 1.0, 1.3)
+    for name in ("forward_kernel", "backward_kernel"):
+        setattr(launch, name, Compiled(getattr(launch, name)))
+    cases = [(name, torch.bfloat16, MASKED) for name in gpu.NAMES]
+    cases += [(name, torch.float64, PLAIN) for name in gpu.NAMES]
+    cases += [("sparsemax", torch.bfloat16, PLAIN), ("sparsemax", torch.float64, MASKED)]
+    for name, dtype, given in cases:
+        x = torch.zeros(2, 3, 4, 30, dtype=dtype)
+        gpu.argmax(name, x, *given, 1.0, 1.3)
+        gpu.jacobian_product(name, x, x, x, *given, 1.0, 1.3)
     for alpha in (1.5, 2.0):
-        gpu.argmax("entmax", torch.zeros(30), None, None, None, 1.0, alpha)
-    for alpha in (1.3, 1.5, 2.0):
-        for dtype in (torch.float16, torch.float32):
+        gpu.argmax("entmax", torch.zeros(30), *PLAIN, 1.0, alpha)
+
+
+def compile_attention():
+    """Every pair of an α, a type and a kind of mask."""
+    from seq2seq.mappings.gpu import attention, attention_kernels
+
+    for name in ("forward", "backward_query", "backward_key"):
+        setattr(attention_kernels, name, Compiled(getattr(attention_kernels, name)))
+    causal, masked = {"causal": True}, {"mask": MASK[..., :5]}
+    for alpha, half, single in [
+        (1.3, causal, masked),
+        (1.5, masked, causal),
+        (2.0, causal, masked),
+    ]:
+        for dtype, given in [(torch.float16, half), (torch.float32, single)]:
             tensors = [torch.zeros(2, 3, 5, 64, dtype=dtype, requires_grad=True) for _ in range(3)]
-            for given in [{"causal": True}, {"mask": mask[..., :5]}]:
-                attention.sparse_attention(*tensors, alpha=alpha, **given).sum().backward()
+            attention.sparse_attention(*tensors, alpha=alpha, **given).sum().backward()
 
 
 if __name__ == "__main__":
-    main()
+    import triton
+
+    triton.runtime.driver.set_active(Device())
+    {"rows": compile_rows, "attention": compile_attention}[sys.argv[1]]()

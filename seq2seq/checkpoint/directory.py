@@ -1,57 +1,28 @@
-"""The checkpoint directory: what users hold, move, publish and load from strangers.
-
-::
-
-    model.safetensors        the weights
-    config.yaml              the run's configuration, resolved: model and data are built from it
-    subwords.model           the SentencePiece model, or words.json (two files where each side has
-                             its own)
-    metrics.json             scores, when there are any
-
-Loading runs no code that the directory brings: the weights are safetensors, the configuration is
-plain YAML, and the only ``_target_`` it may name are classes of this package.
-"""
+"""A checkpoint directory: written whole, checked, loaded."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from hydra.errors import InstantiationException
-from hydra.utils import get_class, instantiate
-from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
-from seq2seq.data.subwords import SubwordPair
+from seq2seq.checkpoint.building import CONFIG, CheckpointError, build, checkpoint_task
+from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.models.attending import AttendingModel
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.ensemble import Ensemble
 from seq2seq.tasks.task import Task
-from seq2seq.tasks.translation import Translation
-
-#: Packages whose classes a configuration may name; nothing else is ever imported or called.
-ALLOWED_PACKAGES = (
-    "seq2seq.mappings",
-    "seq2seq.models",
-    "seq2seq.search",
-    "seq2seq.tasks",
-    "seq2seq.evaluation.rouge",
-    "seq2seq.data.corpora",
-)
 
 WEIGHTS = "model.safetensors"
-CONFIG = "config.yaml"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint directory is incomplete, damaged, or names what it may not."""
 
 
 @dataclass(frozen=True)
@@ -62,78 +33,21 @@ class Checkpoint:
         folder: where it was loaded from.
         task: what the model does.
         model: in evaluation mode, on the CPU.
-        subwords: the SentencePiece models of both sides.
+        subwords: the vocabularies of both sides.
         config: the plain dictionary of ``config.yaml``.
     """
 
     folder: Path
     task: Task
     model: AttendingModel
-    subwords: SubwordPair
+    subwords: VocabularyPair
     config: dict[str, Any]
-
-
-def build(config: dict[str, Any], **arguments: Any) -> Any:
-    """Build the object that ``config`` describes, after checking every ``_target_`` in it.
-
-    Raises:
-        CheckpointError: if a target is not a class of :data:`ALLOWED_PACKAGES`, if the
-            configuration holds anything else that Hydra would interpret, or if a class refuses its
-            arguments.
-    """
-    try:
-        check_targets(config)
-        return instantiate(config, **arguments, _convert_="all")
-    except RecursionError as error:
-        raise CheckpointError(f"{CONFIG} is nested without end") from error
-    except (InstantiationException, OmegaConfBaseException) as error:
-        raise CheckpointError(f"{CONFIG}: {error.__cause__ or error}") from error
-
-
-def check_targets(node: Any, where: str = CONFIG) -> None:
-    """Refuse every ``_target_`` that is not a class of :data:`ALLOWED_PACKAGES`.
-
-    Raises:
-        CheckpointError: naming the key.
-    """
-    if isinstance(node, str) and "${" in node:
-        raise CheckpointError(f"{where}: interpolations are refused, found {node!r}")
-    if isinstance(node, list):
-        for position, item in enumerate(node):
-            check_targets(item, f"{where}[{position}]")
-    if not isinstance(node, dict):
-        return
-    for key, value in node.items():
-        name = f"{where}: {key}" if where == CONFIG else f"{where}.{key}"
-        if key == "_target_":
-            _check_target(value, name)
-        elif isinstance(key, str) and key.startswith("_") and key.endswith("_"):
-            raise CheckpointError(f"{name} is refused: a checkpoint may name classes only")
-        else:
-            check_targets(value, name)
-
-
-def _check_target(target: Any, where: str) -> None:
-    allowed = isinstance(target, str) and target.startswith(
-        tuple(f"{package}." for package in ALLOWED_PACKAGES)
-    )
-    if allowed:
-        try:
-            defined_in = get_class(target).__module__
-        except Exception as error:
-            raise CheckpointError(f"{where}: this version has no class {target!r}") from error
-        allowed = f"{defined_in}.".startswith(tuple(f"{p}." for p in ALLOWED_PACKAGES))
-    if not allowed:
-        raise CheckpointError(
-            f"{where} names {target!r}, which a checkpoint may not: only classes of "
-            f"{', '.join(ALLOWED_PACKAGES)} are built"
-        )
 
 
 def save_checkpoint(
     folder: str | Path,
     model: AttendingModel,
-    subwords: SubwordPair,
+    subwords: VocabularyPair,
     config: dict[str, Any],
 ) -> Path:
     """Write a checkpoint directory; it appears whole or not at all.
@@ -145,20 +59,21 @@ def save_checkpoint(
         config: resolved; must hold the key ``model`` from which the model can be built again.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    save_model(model, str(temporary / WEIGHTS))
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    (temporary / CONFIG).write_text(text, encoding="utf-8")
-    subwords.save(temporary)
-    replace_folder(temporary, folder)
+    with replacing_folder(folder) as temporary:
+        save_model(model, str(temporary / WEIGHTS))
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        (temporary / CONFIG).write_text(text, encoding="utf-8")
+        subwords.save(temporary)
     return folder
 
 
-def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``, syncing it to disk first."""
+@contextlib.contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """A new folder; takes the place of ``folder``, synced to disk, when the block ends well."""
+    new = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    yield new
     for path in new.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -215,7 +130,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
     """
     folder = checkpoint_folder(path)
     config = load_config(folder)
-    subwords = SubwordPair.load(folder)
+    subwords = VocabularyPair.load(folder)
     task = checkpoint_task(config)
     for name, given in task.model_arguments(subwords).items():
         if (expected := config["model"].get(name)) != given:
@@ -278,33 +193,3 @@ def load_checkpoints(
     except ValueError as error:
         raise CheckpointError(str(error)) from error
     return replace(first, model=model.eval())
-
-
-def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = None) -> Task:
-    """The task of a checkpoint's configuration, with changes to its arguments.
-
-    Changes that name a ``_target_`` are another task, with its own arguments.
-
-    Raises:
-        CheckpointError: if it names no task.
-    """
-    given = config.get("task")
-    # Checkpoints of earlier versions name the only task that there was.
-    if not isinstance(given, dict) or "_target_" not in given:
-        given = {"_target_": f"{Translation.__module__}.{Translation.__name__}"}
-    changes = changes or {}
-    task = build(changes if "_target_" in changes else _merged(given, changes))
-    if not isinstance(task, Task):
-        raise CheckpointError(f"{CONFIG}: task is a {type(task).__name__}")
-    return task
-
-
-def _merged(given: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Both, with the changes in force at every depth."""
-    merged = dict(given)
-    for key, value in changes.items():
-        inner = merged.get(key)
-        if isinstance(inner, dict) and isinstance(value, dict):
-            value = _merged(inner, value)
-        merged[key] = value
-    return merged

@@ -1,0 +1,49 @@
+"""The checkpoint directory: what users hold, move, publish and load from strangers.
+
+::
+
+    model.safetensors        the weights
+    config.yaml              the run's configuration, resolved: model and data are built from it
+    subwords.model           the SentencePiece model, or words.json (two files where each side has
+                             its own)
+    metrics.json             scores, when there are any
+
+Loading runs no code that the directory brings: the weights are safetensors, the configuration is
+plain YAML, and the only ``_target_`` it may name are classes of this package.
+"""
+
+from seq2seq.checkpoint.building import (
+    ALLOWED_PACKAGES,
+    CONFIG,
+    CheckpointError,
+    build,
+    check_targets,
+    checkpoint_task,
+)
+from seq2seq.checkpoint.directory import (
+    WEIGHTS,
+    Checkpoint,
+    checkpoint_folder,
+    load_checkpoint,
+    load_checkpoints,
+    load_config,
+    replacing_folder,
+    save_checkpoint,
+)
+
+__all__ = [
+    "ALLOWED_PACKAGES",
+    "CONFIG",
+    "WEIGHTS",
+    "Checkpoint",
+    "CheckpointError",
+    "build",
+    "check_targets",
+    "checkpoint_folder",
+    "checkpoint_task",
+    "load_checkpoint",
+    "load_checkpoints",
+    "load_config",
+    "replacing_folder",
+    "save_checkpoint",
+]

@@ -1,0 +1,29 @@
+"""Where a model looked, named: from ids and weights to pieces and words."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from seq2seq.data.vocabulary_pair import VocabularyPair
+from seq2seq.evaluation.evaluation import AttentionMap
+
+
+def attention_map(
+    subwords: VocabularyPair, text: str, source: list[int], target: list[int], weights: Tensor
+) -> AttentionMap:
+    """The map of one example.
+
+    Args:
+        subwords: the vocabularies of both sides.
+        text: of the source, which words may be copied from.
+        source: ids that were looked at.
+        target: ids from which the model looked.
+        weights: ``[layer, head, …, …]`` that begin with those of the ids; padding may follow.
+    """
+    return AttentionMap(
+        subwords.source.pieces(source, text),
+        subwords.target.pieces(target, text),
+        subwords.source.words(source),
+        subwords.target.words(target),
+        weights[:, :, : len(target), : len(source)].float().cpu(),
+    )
