@@ -121,12 +121,12 @@ def suggestions(config_name: str, arguments: list[str], config_dir: str | None =
                 if not override.is_sweep_override():
                     compose(config_name, [*accepted, argument])
                     accepted.append(argument)
-            except (HydraException, OmegaConfBaseException):
-                lines.append(_suggestion(config_name, accepted, override))
+            except (HydraException, OmegaConfBaseException) as error:
+                lines.append(_suggestion(config_name, accepted, override, error))
     return lines
 
 
-def _suggestion(config_name: str, accepted: list[str], override: Override) -> str:
+def _suggestion(config_name: str, accepted: list[str], override: Override, error: Exception) -> str:
     """A line for an override that cannot be applied over the accepted ones."""
     config = compose(config_name, accepted, return_hydra_config=True)
     places = [str(place) for place in config.hydra.runtime.choices]
@@ -137,7 +137,11 @@ def _suggestion(config_name: str, accepted: list[str], override: Override) -> st
     options = loader.get_group_options(override.key_or_group)
     if options and key not in places:
         same = [p for p in places if p.partition("@")[0] == override.key_or_group]
+        if not same:
+            return f"'{key}={value}' is not for this command and task: nothing is chosen from {key}"
         return _nearest(f"{key}={value}", [f"{place}={value}" for place in same], most=9)
+    if value in options:
+        return f"'{key}={value}' does not go with what stands before it: {error}"
     if options:
         return _nearest(f"{key}={value}", [f"{key}={option}" for option in options])
     names = {name for name in _keys(config) if not name.startswith("hydra")}
@@ -152,7 +156,9 @@ def _nearest(word: str, names: list[str], most: int = 5) -> str:
     by_ending = {n.rpartition(".")[2]: n for n in names}
     close_ending = [by_ending[e] for e in difflib.get_close_matches(last, by_ending, most, 0.75)]
     found = list(dict.fromkeys([*same_ending[:2], *close, *close_ending]))[:most]
-    shown = ", ".join(found or names[:12])
+    first, dot, _ = word.partition(".")
+    below = [name for name in names if dot and name.startswith(f"{first}.")]
+    shown = ", ".join((found or below or names)[:12])
     return f"'{word}' is not known here; the nearest valid names: {shown}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import re
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.cli.application import run
+from seq2seq.cli.application import config_folder, run
 from seq2seq.cli.resume import resume_arguments, resumed_config, run_configuration, split_resume
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def train(config: DictConfig) -> None:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     check(config)
     task = instantiate(config.task, _convert_="all")
-    task.check_model(get_class(config.model["_target_"]))
+    check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
     settings = ("subwords", "filters", "limits", "processes", "cache")
     data = task.prepare(corpus, **_plain(config.data, *settings))
@@ -117,6 +118,43 @@ def check(config: DictConfig) -> None:
             "model.copying=true takes words of the source for words of the target, which needs "
             "data.subwords.joint=true"
         )
+
+
+def check_model(task: Any, model: type, keys: list[str]) -> None:
+    """Refuse a model of another task, and settings of another model.
+
+    Args:
+        task: what the model is to do.
+        model: its class.
+        keys: what the configuration sets, some perhaps in an experiment that chose another model.
+
+    Raises:
+        ValueError: naming what could be chosen, or the keys.
+    """
+    try:
+        task.check_model(model)
+    except ValueError as error:
+        fitting = " or ".join(f"model={name}" for name in _models_for(task))
+        raise ValueError(f"{error}; choose {fitting}") from None
+    known = inspect.signature(model).parameters
+    if unknown := [key for key in keys if key not in known and not key.startswith("_")]:
+        raise ValueError(
+            f"{model.__name__} has no {', '.join(f'model.{key}' for key in unknown)}, which an "
+            "experiment or a file of yours sets for another model: leave the model as it is, or "
+            f"take them away by {' '.join(f'~model.{key}' for key in unknown)}"
+        )
+
+
+def _models_for(task: Any) -> list[str]:
+    """The names of our model configurations that can do a task."""
+    from hydra.utils import get_class
+
+    found = []
+    for path in sorted((config_folder() / "model").glob("*.yaml")):
+        target = yaml.safe_load(path.read_text(encoding="utf-8")).get("_target_")
+        if target and issubclass(get_class(target), task.model_type):
+            found.append(path.stem)
+    return found
 
 
 def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None:

@@ -25,9 +25,10 @@ def label_ids(texts: Dataset, labels: Sequence[str], split: str) -> NDArray[np.i
         DataError: if there is no such column, or a label is none of `labels`.
     """
     if "label" not in texts.column_names:
+        mixed = " (of a mixture, each)" if "corpus" in texts.column_names else ""
         raise DataError(
             f"the split {split} has no column label, only {', '.join(texts.column_names)}: choose "
-            "a corpus of labeled pairs, such as data=sick or data=nli, or another task"
+            f"a corpus of labeled pairs{mixed}, such as data=sick or data=nli, or another task"
         )
     column = texts.data["label"]
     names = pa.array([label.lower() for label in labels])

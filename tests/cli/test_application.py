@@ -47,6 +47,21 @@ def test_a_misspelt_override_is_answered_with_the_nearest_name(
     assert expected in line
 
 
+@pytest.mark.parametrize(
+    ("context", "override", "expected"),
+    [
+        ("task=entailment", "search=beam", "is not for this command and task"),
+        ("task=entailment", "test.search.beam_size=3", "test.split"),
+        ("task=entailment", "rouge@task.rouge=duc", "nothing is chosen from rouge"),
+    ],
+)
+def test_what_another_task_has_is_not_taken_for_a_misspelling(
+    context: str, override: str, expected: str
+) -> None:
+    (line,) = suggestions("train", [context, override])
+    assert expected in line
+
+
 def test_right_overrides_need_no_suggestion() -> None:
     assert suggestions("train", ["attention=fusedmax", "attention.lam=0.2", "seed=3"]) == []
 
