@@ -104,6 +104,10 @@ def check(config: DictConfig) -> None:
     Raises:
         ValueError: naming the keys.
     """
+    if "corpus" not in config.data:
+        raise ValueError(
+            "data=base and data=pairs are what corpora have in common; choose a corpus"
+        )
     if str(config.trainer.devices) != "1" or config.trainer.get("num_nodes", 1) != 1:
         raise ValueError(
             f"trainer.devices={config.trainer.devices}: training runs on one device; set it to 1"
@@ -139,9 +143,9 @@ def check_model(task: Any, model: type, keys: list[str]) -> None:
     known = inspect.signature(model).parameters
     if unknown := [key for key in keys if key not in known and not key.startswith("_")]:
         raise ValueError(
-            f"{model.__name__} has no {', '.join(f'model.{key}' for key in unknown)}, which an "
-            "experiment or a file of yours sets for another model: leave the model as it is, or "
-            f"take them away by {' '.join(f'~model.{key}' for key in unknown)}"
+            f"{model.__name__} has no {', '.join(f'model.{key}' for key in unknown)}; where an "
+            "experiment sets that for another model, keep its model, or take the setting away: "
+            f"{' '.join(f'~model.{key}' for key in unknown)}"
         )
 
 
