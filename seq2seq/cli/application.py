@@ -73,7 +73,8 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
                 raise
             place = getattr(error, "full_key", None)
             told = error.__cause__ if isinstance(error, InstantiationException) else None
-            print(f"error: {f'{place}: ' if place else ''}{told or error}", file=sys.stderr)
+            message = str(told or error).partition("\n    full_key:")[0]  # `place` again
+            print(f"error: {f'{place}: ' if place else ''}{message}", file=sys.stderr)
             print("(debug=true shows where it was raised)", file=sys.stderr)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra makes the sweep's other runs first, then fails

@@ -108,6 +108,8 @@ def check(config: DictConfig) -> None:
         raise ValueError(
             "data=base and data=pairs are what corpora have in common; choose a corpus"
         )
+    if missing := _missing(config.data, "data."):
+        raise ValueError(f"this corpus needs {' '.join(f'{key}=…' for key in missing)}")
     if str(config.trainer.devices) != "1" or config.trainer.get("num_nodes", 1) != 1:
         raise ValueError(
             f"trainer.devices={config.trainer.devices}: training runs on one device; set it to 1"
@@ -122,6 +124,19 @@ def check(config: DictConfig) -> None:
             "model.copying=true takes words of the source for words of the target, which needs "
             "data.subwords.joint=true"
         )
+
+
+def _missing(node: Any, prefix: str) -> list[str]:
+    """The dotted names of what a configuration says must be given, and is not."""
+    found = []
+    for key in map(str, node) if isinstance(node, DictConfig) else ():
+        if OmegaConf.is_interpolation(node, key):
+            continue
+        if OmegaConf.is_missing(node, key):
+            found.append(f"{prefix}{key}")
+        else:
+            found += _missing(node[key], f"{prefix}{key}.")
+    return found
 
 
 def check_model(task: Any, model: type, keys: list[str]) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from seq2seq.cli.application import config_folder, suggestions
+from seq2seq.cli.train import check
 
 COMMANDS = ("train", "evaluate", "translate", "explore")
 
@@ -60,6 +63,20 @@ def test_what_another_task_has_is_not_taken_for_a_misspelling(
 ) -> None:
     (line,) = suggestions("train", [context, override])
     assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("choice", "needed"),
+    [
+        ("data=hub", "data.path=…"),
+        ("data=opus", "data.name=… data.source_language=… data.target_language=…"),
+    ],
+)
+def test_what_a_corpus_needs_is_told_by_the_keys_to_give(choice: str, needed: str) -> None:
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("train", [choice])
+    with pytest.raises(ValueError, match=re.escape(f"this corpus needs {needed}") + "$"):
+        check(config)
 
 
 def test_right_overrides_need_no_suggestion() -> None:
