@@ -73,7 +73,8 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
                 raise
             place = getattr(error, "full_key", None)
             told = error.__cause__ if isinstance(error, InstantiationException) else None
-            print(f"error: {f'{place}: ' if place else ''}{told or error}", file=sys.stderr)
+            message = str(told or error).partition("\n    full_key:")[0]  # `place` again
+            print(f"error: {f'{place}: ' if place else ''}{message}", file=sys.stderr)
             print("(debug=true shows where it was raised)", file=sys.stderr)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra makes the sweep's other runs first, then fails
@@ -127,12 +128,12 @@ def suggestions(config_name: str, arguments: list[str], config_dir: str | None =
                 if not override.is_sweep_override():
                     compose(config_name, [*accepted, argument])
                     accepted.append(argument)
-            except (HydraException, OmegaConfBaseException):
-                lines.append(_suggestion(config_name, accepted, override))
+            except (HydraException, OmegaConfBaseException) as error:
+                lines.append(_suggestion(config_name, accepted, override, error))
     return lines
 
 
-def _suggestion(config_name: str, accepted: list[str], override: Override) -> str:
+def _suggestion(config_name: str, accepted: list[str], override: Override, error: Exception) -> str:
     """A line for an override that cannot be applied over the accepted ones."""
     config = compose(config_name, accepted, return_hydra_config=True)
     places = [str(place) for place in config.hydra.runtime.choices]
@@ -143,7 +144,11 @@ def _suggestion(config_name: str, accepted: list[str], override: Override) -> st
     options = loader.get_group_options(override.key_or_group)
     if options and key not in places:
         same = [p for p in places if p.partition("@")[0] == override.key_or_group]
+        if not same:
+            return f"'{key}={value}' is not for this command and task: nothing is chosen from {key}"
         return _nearest(f"{key}={value}", [f"{place}={value}" for place in same], most=9)
+    if value in options:
+        return f"'{key}={value}' does not go with what stands before it: {error}"
     if options:
         return _nearest(f"{key}={value}", [f"{key}={option}" for option in options])
     names = {name for name in _keys(config) if not name.startswith("hydra")}
@@ -158,7 +163,9 @@ def _nearest(word: str, names: list[str], most: int = 5) -> str:
     by_ending = {n.rpartition(".")[2]: n for n in names}
     close_ending = [by_ending[e] for e in difflib.get_close_matches(last, by_ending, most, 0.75)]
     found = list(dict.fromkeys([*same_ending[:2], *close, *close_ending]))[:most]
-    shown = ", ".join(found or names[:12])
+    first, dot, _ = word.partition(".")
+    below = [name for name in names if dot and name.startswith(f"{first}.")]
+    shown = ", ".join((found or below or names)[:12])
     return f"'{word}' is not known here; the nearest valid names: {shown}"
 
 

@@ -140,7 +140,8 @@ def without_choices_of_task(arguments: list[str]) -> list[str]:
     groups = {argument.partition("=")[0] for argument in arguments}
     if "task" not in groups:
         return arguments
-    return [*arguments, *(f"~{group}" for group in ("data", "model") if group not in groups)]
+    # In front: after an option such as --cfg, Hydra takes no further override.
+    return [*(f"~{group}" for group in ("data", "model") if group not in groups), *arguments]
 
 
 def main() -> None:

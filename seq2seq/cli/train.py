@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import re
@@ -10,11 +11,12 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.cli.application import plain, run
+from seq2seq.cli.application import config_folder, plain, run
 from seq2seq.cli.resume import resume_arguments, resumed_config, run_configuration, split_resume
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ def train(config: DictConfig) -> None:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     check(config)
     task = instantiate(config.task, _convert_="all")
-    task.check_model(get_class(config.model["_target_"]))
+    check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
     settings = ("subwords", "filters", "limits", "processes", "cache")
     data = task.prepare(corpus, **plain(config.data, *settings))
@@ -102,6 +104,12 @@ def check(config: DictConfig) -> None:
     Raises:
         ValueError: naming the keys.
     """
+    if "corpus" not in config.data:
+        raise ValueError(
+            "data=base and data=pairs are what corpora have in common; choose a corpus"
+        )
+    if missing := _missing(config.data, "data."):
+        raise ValueError(f"this corpus needs {' '.join(f'{key}=…' for key in missing)}")
     if str(config.trainer.devices) != "1" or config.trainer.get("num_nodes", 1) != 1:
         raise ValueError(
             f"trainer.devices={config.trainer.devices}: training runs on one device; set it to 1"
@@ -116,6 +124,56 @@ def check(config: DictConfig) -> None:
             "model.copying=true takes words of the source for words of the target, which needs "
             "data.subwords.joint=true"
         )
+
+
+def _missing(node: Any, prefix: str) -> list[str]:
+    """The dotted names of what a configuration says must be given, and is not."""
+    found = []
+    for key in map(str, node) if isinstance(node, DictConfig) else ():
+        if OmegaConf.is_interpolation(node, key):
+            continue
+        if OmegaConf.is_missing(node, key):
+            found.append(f"{prefix}{key}")
+        else:
+            found += _missing(node[key], f"{prefix}{key}.")
+    return found
+
+
+def check_model(task: Any, model: type, keys: list[str]) -> None:
+    """Refuse a model of another task, and settings of another model.
+
+    Args:
+        task: what the model is to do.
+        model: its class.
+        keys: what the configuration sets, some perhaps in an experiment that chose another model.
+
+    Raises:
+        ValueError: naming what could be chosen, or the keys.
+    """
+    try:
+        task.check_model(model)
+    except ValueError as error:
+        fitting = " or ".join(f"model={name}" for name in _models_for(task))
+        raise ValueError(f"{error}; choose {fitting}") from None
+    known = inspect.signature(model).parameters
+    if unknown := [key for key in keys if key not in known and not key.startswith("_")]:
+        raise ValueError(
+            f"{model.__name__} has no {', '.join(f'model.{key}' for key in unknown)}; where an "
+            "experiment sets that for another model, keep its model, or take the setting away: "
+            f"{' '.join(f'~model.{key}' for key in unknown)}"
+        )
+
+
+def _models_for(task: Any) -> list[str]:
+    """The names of our model configurations that can do a task."""
+    from hydra.utils import get_class
+
+    found = []
+    for path in sorted((config_folder() / "model").glob("*.yaml")):
+        target = yaml.safe_load(path.read_text(encoding="utf-8")).get("_target_")
+        if target and issubclass(get_class(target), task.model_type):
+            found.append(path.stem)
+    return found
 
 
 def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None:

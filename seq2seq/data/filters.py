@@ -70,8 +70,10 @@ class Filters:
         """The names of the filters that are on, in their order."""
         return [name for name in _DROPPED if getattr(self, name) not in (None, False)]
 
-    def apply(self, split: Dataset, folder: Path) -> Dataset:
+    def apply(self, split: Dataset, folder: Path, key: str = "data.filters") -> Dataset:
         """The pairs that pass, from the cache in `folder` where they were filtered before.
+
+        What is told of them names the filters by their `key` in the configuration.
 
         Takes a byte a pair for a moment, about 30 where duplicates are looked for; none after.
 
@@ -81,15 +83,17 @@ class Filters:
         if not self.active:
             return split
         texts = [texts_key(split, column, folder) for column in split.column_names]
-        key = content_key(FILTERS_VERSION, split.column_names, texts, sorted(asdict(self).items()))
-        path = folder / "texts" / f"{key}.arrow"
+        entry = content_key(
+            FILTERS_VERSION, split.column_names, texts, sorted(asdict(self).items())
+        )
+        path = folder / "texts" / f"{entry}.arrow"
         report = path.with_suffix(".json")
         if not (path.is_file() and report.is_file()):
             verdicts = self._verdicts(split)
             _write(split, verdicts == 0, path)
             counts = np.bincount(verdicts, minlength=len(_DROPPED) + 1).tolist()
             write_atomically(report, json.dumps(counts).encode())
-        self._tell(json.loads(report.read_text("utf-8")))
+        self._tell(json.loads(report.read_text("utf-8")), key)
         return Dataset.from_file(str(path))
 
     def _verdicts(self, split: Dataset) -> NDArray[np.uint8]:
@@ -111,21 +115,22 @@ class Filters:
             _mark_repeated(digests, verdicts, len(_DROPPED))
         return verdicts
 
-    def _tell(self, counts: list[int]) -> None:
+    def _tell(self, counts: list[int], key: str) -> None:
         total = sum(counts)
         for number, name in enumerate(_DROPPED, start=1):
             if name in self.active:
                 logger.info(
-                    "%s of %s training pairs dropped: data.filters.%s=%s",
+                    "%s of %s training pairs dropped: %s.%s=%s",
                     f"{counts[number]:,}",
                     f"{total:,}",
+                    key,
                     name,
                     getattr(self, name),
                 )
         if not counts[0]:
             raise DataError(
-                f"data.filters drop all {total:,} training pairs; the one that drops most is "
-                f"data.filters.{list(_DROPPED)[int(np.argmax(counts[1:]))]}"
+                f"{key} drop all {total:,} training pairs; the one that drops most is "
+                f"{key}.{list(_DROPPED)[int(np.argmax(counts[1:]))]}"
             )
 
 

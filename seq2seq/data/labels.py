@@ -25,19 +25,22 @@ def label_ids(texts: Dataset, labels: Sequence[str], split: str) -> NDArray[np.i
         DataError: if there is no such column, or a label is none of `labels`.
     """
     if "label" not in texts.column_names:
+        mixed = " (of a mixture, each)" if "corpus" in texts.column_names else ""
         raise DataError(
             f"the split {split} has no column label, only {', '.join(texts.column_names)}: choose "
-            "a corpus of labeled pairs, such as data=sick or data=nli, or another task"
+            f"a corpus of labeled pairs{mixed}, such as data=sick or data=nli, or another task"
         )
     column = texts.data["label"]
     names = pa.array([label.lower() for label in labels])
     found = pa.compute.index_in(pa.compute.utf8_lower(column), names)
     if found.null_count:
         row = pa.compute.is_null(found).index(True).as_py()
+        header = (found.null_count, row) == (1, 0)
         raise DataError(
             f"the split {split} has {found.null_count:,} label(s) that are none of "
             f"{', '.join(labels)}; the first is {column[row].as_py()!r}, of the premise "
             f"{texts[row]['source']!r}. task.labels names the classes of a new model; a trained "
             "one keeps its own"
+            + ("; if that is a header, name its columns: data.label_column=…" if header else "")
         )
     return found.to_numpy().astype(np.int64)

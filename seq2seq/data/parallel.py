@@ -54,7 +54,13 @@ def prepare(
     """
     texts = corpus.load()
     if "train" not in texts:
-        raise DataError(f"the corpus has no split train, only: {', '.join(texts)}")
+        raise DataError(
+            f"the corpus has no split train, only {', '.join(texts)}: train on another one, or add "
+            "its training files; seq2seq-evaluate scores a trained model on it as it is"
+        )
+    if labels is not None:
+        for name in texts:
+            label_ids(texts[name], labels, name)
     if filters:
         train = Filters(**filters).apply(texts["train"], cache_folder(cache))
         texts = DatasetDict({**texts, "train": train})

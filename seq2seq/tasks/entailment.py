@@ -72,7 +72,7 @@ class Entailment(Task):
         cache: str | Path | None = None,
     ) -> ParallelData:
         """See the base class; checks all labels."""
-        data = prepare(
+        return prepare(
             corpus,
             subwords=subwords,
             filters=filters,
@@ -81,9 +81,6 @@ class Entailment(Task):
             processes=processes,
             cache=cache,
         )
-        for split in data.splits:
-            label_ids(data.split(split), self.labels, split)
-        return data
 
     def open(
         self, corpus: Corpus, subwords: VocabularyPair, *, cache: str | Path | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from seq2seq.tasks.looking import Outcome, look
 from seq2seq.tasks.reading import ReferenceReader, check_alignments, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.wording import hypothesis_text
+
+logger = logging.getLogger(__name__)
 
 
 class Generation(Task):
@@ -66,6 +69,11 @@ class Generation(Task):
     def prepare(self, corpus: Corpus, **settings: Any) -> ParallelData:
         """See the base class; gold alignments are checked."""
         data = super().prepare(corpus, **settings)
+        if "label" in data.split("train").column_names:
+            logger.warning(
+                "%s does not read the labels of this corpus; is task=entailment meant?",
+                type(self).__name__,
+            )
         check_alignments(data.texts)
         return data
 

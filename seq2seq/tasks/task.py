@@ -98,7 +98,7 @@ class Task(ABC):
         if not issubclass(model, self.model_type):
             raise ValueError(
                 f"model: {model.__name__} cannot do the task {type(self).__name__}, which needs a "
-                f"{self.model_type.__name__}"
+                f"model of the class {self.model_type.__name__}"
             )
 
     def initialize(  # noqa: B027

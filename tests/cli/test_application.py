@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from commands import cold, forked
+from hydra import compose, initialize_config_dir
 
 from seq2seq.cli.application import config_folder, suggestions
+from seq2seq.cli.train import check
 
 COMMANDS = ("train", "evaluate", "translate", "explore")
 
@@ -36,6 +39,35 @@ def test_a_misspelt_override_is_answered_with_the_nearest_name(
     context = ["attention=fusedmax"] if override.startswith("attention.") else []
     (line,) = suggestions("train", [*context, override])
     assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("context", "override", "expected"),
+    [
+        ("task=entailment", "search=beam", "is not for this command and task"),
+        ("task=entailment", "test.search.beam_size=3", "test.split"),
+        ("task=entailment", "rouge@task.rouge=duc", "nothing is chosen from rouge"),
+    ],
+)
+def test_what_another_task_has_is_not_taken_for_a_misspelling(
+    context: str, override: str, expected: str
+) -> None:
+    (line,) = suggestions("train", [context, override])
+    assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("choice", "needed"),
+    [
+        ("data=hub", "data.path=…"),
+        ("data=opus", "data.name=… data.source_language=… data.target_language=…"),
+    ],
+)
+def test_what_a_corpus_needs_is_told_by_the_keys_to_give(choice: str, needed: str) -> None:
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("train", [choice])
+    with pytest.raises(ValueError, match=re.escape(f"this corpus needs {needed}") + "$"):
+        check(config)
 
 
 def test_right_overrides_need_no_suggestion() -> None:

@@ -108,4 +108,13 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(folder):
 def test_a_model_of_another_task_is_refused(folder):
     found = forked("train", "task=entailment", "model=recurrent", cwd=folder)
     assert found.returncode == 1
-    assert "Recurrent cannot do the task Entailment, which needs a PairClassifier" in found.stderr
+    assert "Recurrent cannot do the task Entailment" in found.stderr
+    assert "choose model=decomposable_attention or model=recurrent_classifier" in found.stderr
+
+
+def test_settings_of_another_model_are_refused_before_any_text_is_read(folder):
+    given = ("experiment=multi30k_recurrent", "model=transformer", "data.root=nowhere")
+    found = forked("train", *given, cwd=folder)
+    assert found.returncode == 1
+    assert "Transformer has no model.input_feeding" in found.stderr
+    assert "~model.input_feeding" in found.stderr

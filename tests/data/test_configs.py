@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -57,6 +58,22 @@ def test_text_takes_several_references(files):
         "target": "text of a.de",
         "target_2": "text of a.en",
     }
+
+
+CORPORA = sorted({path.stem for path in (CONFIGS / "data").glob("*.yaml")} - {"base", "pairs"})
+MUST = {
+    "hub": ["data.corpora.part.path=x"],
+    "opus": [f"data.corpora.part.{k}=x" for k in ("name", "source_language", "target_language")],
+}
+
+
+@pytest.mark.parametrize("name", [name for name in CORPORA if name != "mixture"])
+def test_every_corpus_can_be_part_of_a_mixture(name):
+    given = ["task=summarization", "data=mixture", f"+data@data.corpora.part={name}"]
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("train", [*given, *MUST.get(name, [])])
+    plain = OmegaConf.to_container(config.data, resolve=True)["corpora"]
+    assert instantiate(plain["part"]["corpus"]).load
 
 
 def test_a_mixture_takes_any_corpora_of_this_group_by_name(files, tmp_path):

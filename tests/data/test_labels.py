@@ -24,6 +24,8 @@ def test_unknown_labels_and_a_missing_column_are_refused():
     texts = Dataset.from_dict(ROWS)
     with pytest.raises(DataError, match=r"test has 2 label\(s\).*first is 'NO'.*premise 'words'"):
         label_ids(texts, ["yes", "maybe"], "test")
+    with pytest.raises(DataError, match="if that is a header, name its columns"):
+        label_ids(Dataset.from_dict({"label": ["l", "a"], "source": ["p", "b"]}), ["a"], "test")
     with pytest.raises(DataError, match="test has no column label, only source, target"):
         label_ids(texts.remove_columns("label"), ["yes", "no"], "test")
 

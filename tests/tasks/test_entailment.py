@@ -9,12 +9,14 @@ from datasets import Dataset, DatasetDict
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from seq2seq.cli.train import check
 from seq2seq.data.errors import DataError
 from seq2seq.data.parallel import ParallelData
 from seq2seq.mappings import Softmax, Sparsemax
 from seq2seq.models import DecomposableAttention, RecurrentClassifier
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks.entailment import Entailment
+from seq2seq.tasks.translation import Translation
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 ROWS = [
@@ -172,6 +174,20 @@ def test_labels_that_the_task_does_not_know_are_refused_before_training(tmp_path
         Entailment(["entailment", "contradiction"]).prepare(
             Corpus(), subwords=WORDS, cache=tmp_path
         )
+
+
+def test_another_task_says_that_it_leaves_the_labels_unread(tmp_path, caplog):
+    Translation().prepare(Corpus(), subwords=WORDS, cache=tmp_path)
+    assert "Translation does not read the labels" in caplog.text
+    assert "is task=entailment meant?" in caplog.text
+
+
+@pytest.mark.parametrize("choice", ["base", "pairs"])
+def test_what_corpora_share_is_no_corpus(choice):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("train", [f"data={choice}", "task=entailment"])
+    with pytest.raises(ValueError, match="data=base and data=pairs are what corpora have"):
+        check(config)
 
 
 def test_a_corpus_without_labels_is_refused(task, data):

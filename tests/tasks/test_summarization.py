@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from seq2seq.checkpoint import checkpoint_task
+from seq2seq.cli.evaluate import without_choices_of_task
 from seq2seq.data.parallel import ParallelData
 from seq2seq.evaluation.rouge import PROTOCOLS, Protocol, rouge_scores
 from seq2seq.mappings import Sparsemax
@@ -103,6 +104,14 @@ def test_duc_2004_brings_its_protocol_to_an_evaluation():
     assert (task.rouge, task.lead_words) == (PROTOCOLS["duc"], 5)
     # One field of a checkpoint's protocol may be changed alone.
     assert checkpoint_task(given, {"rouge": {"stem": True}}).rouge == Protocol(stem=True)
+
+
+def test_duc_2004_brings_its_protocol_to_hypotheses_too():
+    given = ["task=summarization", "data=duc2004", "hypotheses=x", "--cfg"]
+    arguments = without_choices_of_task(given)
+    assert arguments[-1] == "--cfg"  # an option, after which no override may stand
+    task = instantiate(configuration("evaluate", *arguments[:-1]).task, _convert_="all")
+    assert task.rouge == PROTOCOLS["duc"]
 
 
 def test_summarization_takes_its_own_corpus_unless_told():

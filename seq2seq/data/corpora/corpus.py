@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 from datasets import Dataset, DatasetDict
 
+from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import column_key, content_key
 
 
@@ -31,6 +33,15 @@ class Corpus(Protocol):
     def load(self) -> DatasetDict:
         """The splits."""
         ...
+
+
+def likely_folders(
+    name: str, root: str | Path | None, cache_folder: str | Path | None = None
+) -> list[Path]:
+    """Where a corpus may lie: in `root`; without it in `data/NAME` here, or in the cache folder."""
+    if root is not None:
+        return [Path(root).expanduser()]
+    return [Path("data") / name, default_cache_folder(cache_folder) / name]
 
 
 def reference_columns(columns: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from datasets import DatasetDict
 
-from seq2seq.data.cache import cache_folder as default_cache_folder
+from seq2seq.data.corpora.corpus import likely_folders
 from seq2seq.data.corpora.gigaword_style import GigawordStyle
 from seq2seq.data.corpora.text import Text
 from seq2seq.data.errors import DataError
@@ -49,11 +49,7 @@ class Headlines:
         cache_folder: str | Path | None = None,
     ) -> None:
         self.style, self._on_empty, self._cache = style, on_empty, cache_folder
-        self._roots = (
-            [Path(root).expanduser()]
-            if root is not None
-            else [Path("data") / self.name, default_cache_folder(cache_folder) / self.name]
-        )
+        self._roots = likely_folders(self.name, root, cache_folder)
 
     def load(self) -> DatasetDict:
         """The splits."""

@@ -13,6 +13,7 @@ from datasets import Dataset, DatasetDict
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, file_key, write_atomically
+from seq2seq.data.corpora.corpus import likely_folders
 from seq2seq.data.corpora.readers import Reader
 from seq2seq.data.corpora.tables import TABLE_VERSION, PlacedRow, cached_table
 from seq2seq.data.errors import DataError
@@ -179,11 +180,7 @@ class FolderOfPairs(LabeledPairs):
         self, root: str | Path | None = None, *, cache_folder: str | Path | None = None
     ) -> None:
         super().__init__(cache_folder=cache_folder)
-        self._roots = (
-            [Path(root).expanduser()]
-            if root is not None
-            else [Path("data") / self.name, default_cache_folder(cache_folder) / self.name]
-        )
+        self._roots = likely_folders(self.name, root, cache_folder)
 
     def files(self) -> dict[str, LabeledFiles]:
         """The splits of the first layout of which there is a file."""

@@ -31,6 +31,9 @@ class Mixture:
         evaluation: name of the corpus to validate and test on; None for the first that has a
             validation split.
         cache_folder: where to keep filtered texts; None for the default place.
+
+    Attributes:
+        unlabeled: after `load`, how many pairs of each split were left out for want of a label.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Mixture:
         if evaluation is not None and evaluation not in corpora:
             raise DataError(f"data.evaluation={evaluation} is none of: {', '.join(corpora)}")
         self.mixing = Mixing(list(corpora), weights, temperature)
+        self.unlabeled: dict[str, int] = {}
         self._corpora, self._evaluation = corpora, evaluation
         self._cache = default_cache_folder(cache_folder)
         first = next(iter(corpora.values()))["corpus"]
@@ -71,11 +75,15 @@ class Mixture:
                 texts = part["corpus"].load()
                 if "train" not in texts:
                     raise DataError("it has no split train")
-                split = Filters(**(part.get("filters") or {})).apply(texts["train"], self._cache)
+                split = Filters(**(part.get("filters") or {})).apply(
+                    texts["train"], self._cache, f"data.corpora.{name}.filters"
+                )
             except DataError as error:
                 raise DataError(f"data.corpora.{name}: {error}") from error
             train.append(split.add_column("corpus", np.full(len(split), number, np.int8)))
             splits |= {f"{name}_{other}": texts[other] for other in texts if other != "train"}
+            for other, count in getattr(part["corpus"], "unlabeled", {}).items():
+                self.unlabeled[f"{name}_{other}"] = count
         named = [self._evaluation] if self._evaluation else list(self._corpora)
         chosen = next((name for name in named if f"{name}_validation" in splits), None)
         if chosen is None:
@@ -85,6 +93,8 @@ class Mixture:
             for split in ("validation", "test")
             if f"{chosen}_{split}" in splits
         }
+        for split in plain:
+            self.unlabeled[split] = self.unlabeled.get(f"{chosen}_{split}", 0)
         shared = [c for c in train[0].column_names if all(c in x.column_names for x in train)]
         whole = concatenate_datasets([split.select_columns(shared) for split in train])
         return DatasetDict({"train": whole, **plain, **splits})

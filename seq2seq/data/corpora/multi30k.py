@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datasets import DatasetDict
 
-from seq2seq.data.cache import cache_folder as default_cache_folder
+from seq2seq.data.corpora.corpus import likely_folders
 from seq2seq.data.corpora.text import Text
 from seq2seq.data.errors import DataError
 
@@ -58,11 +58,7 @@ class Multi30k:
             "or your own files: data=text"
         )
         self._cache = cache_folder
-        self._roots = (
-            [Path(root).expanduser()]
-            if root is not None
-            else [Path("data/multi30k"), default_cache_folder(cache_folder) / "multi30k"]
-        )
+        self._roots = likely_folders("multi30k", root, cache_folder)
 
     def load(self) -> DatasetDict:
         """The splits."""

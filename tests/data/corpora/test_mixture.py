@@ -59,6 +59,30 @@ def test_filters_of_a_corpus_are_its_own(corpora):
         Mixture(corpora).load()
 
 
+def test_filters_are_told_by_the_name_of_their_corpus(corpora, tmp_path, caplog):
+    caplog.set_level("INFO")
+    corpora["big"]["filters"] = {"copies": True}
+    Mixture(corpora, cache_folder=tmp_path).load()
+    assert "0 of 300 training pairs dropped: data.corpora.big.filters.copies=True" in caplog.text
+
+
+def test_pairs_without_a_label_are_counted_under_all_names_of_their_split(corpora, tmp_path):
+    corpora["big"]["corpus"].unlabeled = {"train": 2, "test": 1}
+    corpora["small"]["corpus"].unlabeled = {"train": 0, "validation": 3, "test": 4}
+    data = prepared(Mixture(corpora), tmp_path)
+    counted = {split: data.unlabeled.get(split) for split in data.splits if split != "train"}
+    assert counted == {
+        "validation": 3, "test": 4, "big_test": 1, "small_validation": 3, "small_test": 4,
+    }  # fmt: skip
+
+
+def test_labels_are_looked_for_before_a_vocabulary_is_made(corpora, tmp_path, caplog):
+    caplog.set_level("INFO")
+    with pytest.raises(DataError, match=r"no column label.*labeled pairs \(of a mixture, each\)"):
+        prepare(Mixture(corpora), labels=["yes", "no"], cache=tmp_path)
+    assert "training" not in caplog.text
+
+
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_loader_draws_the_shares_and_resumes_exactly(corpora, tmp_path, num_workers):
     data = prepared(Mixture(corpora, weights={"big": 1, "small": 1}), tmp_path)
