@@ -84,5 +84,5 @@ def test_mistakes_are_told(files: Path) -> None:
 
 def test_a_task_brings_no_corpus_of_its_own_to_an_evaluation() -> None:
     assert without_choices_of_task(["checkpoint=x"]) == ["checkpoint=x"]
-    assert without_choices_of_task(["task=t", "x=1"]) == ["task=t", "x=1", "~data", "~model"]
-    assert without_choices_of_task(["task=t", "data=toy"]) == ["task=t", "data=toy", "~model"]
+    assert without_choices_of_task(["task=t", "x=1"]) == ["~data", "~model", "task=t", "x=1"]
+    assert without_choices_of_task(["task=t", "data=toy"]) == ["~model", "task=t", "data=toy"]
