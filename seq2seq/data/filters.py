@@ -16,13 +16,13 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from seq2seq.data.cache import content_key, replacing, texts_key, write_atomically
+from seq2seq.data.corpora.corpus import SIDES
 from seq2seq.data.errors import DataError
 
 logger = logging.getLogger(__name__)
 
 FILTERS_VERSION = 1  # part of the cache's key: raise it when the same settings keep other pairs
 BLOCK = 10_000  # pairs at a time
-SIDES = ("source", "target")
 NO_TEXT = r"[\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{fffd}]|\p{Co}"
 UNITS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "words": lambda texts: pc.list_value_length(pc.utf8_split_whitespace(texts)),

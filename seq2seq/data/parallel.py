@@ -13,7 +13,7 @@ from datasets import Dataset, DatasetDict
 from numpy.typing import NDArray
 
 from seq2seq.data.cache import cache_folder, content_key, texts_key
-from seq2seq.data.corpora.corpus import Corpus
+from seq2seq.data.corpora.corpus import SIDES, Corpus
 from seq2seq.data.encoding import drawn_column, encoded_column
 from seq2seq.data.errors import DataError
 from seq2seq.data.extended_ids import ExtendedIds
@@ -27,7 +27,6 @@ from seq2seq.data.vocabulary_pair import VocabularyPair
 
 logger = logging.getLogger(__name__)
 
-SIDES = ("source", "target")
 ENCODING_VERSION = 1  # part of the cache's key: raise it when the same text yields other ids
 
 

@@ -12,10 +12,9 @@ from datasets import Dataset
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
-from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.errors import DataError
 from seq2seq.data.labels import label_ids
-from seq2seq.data.parallel import ParallelData, prepare
+from seq2seq.data.parallel import ParallelData
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_vectors import word_vectors
 from seq2seq.data.words import Words
@@ -56,37 +55,11 @@ class Entailment(Task):
     validation_scores = ("accuracy", "macro_f1")
     example_score = "accuracy"
     sides = ("premise", "hypothesis")
+    labels: tuple[str, ...]
 
     def __init__(self, labels: Sequence[str] = LABELS, embeddings: str | Path | None = None):
         self.labels = tuple(labels)
         self.embeddings = embeddings
-
-    def prepare(
-        self,
-        corpus: Corpus,
-        *,
-        subwords: dict[str, Any] | None = None,
-        filters: dict[str, Any] | None = None,
-        limits: dict[str, int | None] | None = None,
-        processes: int | None = None,
-        cache: str | Path | None = None,
-    ) -> ParallelData:
-        """See the base class; checks all labels."""
-        return prepare(
-            corpus,
-            subwords=subwords,
-            filters=filters,
-            limits=limits,
-            labels=self.labels,
-            processes=processes,
-            cache=cache,
-        )
-
-    def open(
-        self, corpus: Corpus, subwords: VocabularyPair, *, cache: str | Path | None = None
-    ) -> ParallelData:
-        """See the base class; labels are checked when a split is read."""
-        return ParallelData(corpus, subwords, labels=self.labels, cache=cache)
 
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
         """The size of the vocabulary, which both sentences share, and the classes."""
@@ -173,7 +146,7 @@ class Entailment(Task):
         names = ("premise", "hypothesis", "label", "predicted")
         rows = zip(texts["source"], texts["target"], gold, predicted, strict=True)
         examples = [dict(zip(names, row, strict=True)) for row in rows]
-        right = [100.0 * (one == other) for one, other in zip(gold, predicted, strict=True)]
+        right = self.answer_scores(predicted, [gold])
         return Evaluation(
             metrics,
             examples,

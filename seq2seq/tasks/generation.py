@@ -144,8 +144,8 @@ class Generation(Task):
                     return_attention=search.replace_unknown,
                 )
                 for row, index in enumerate(batch.indices.tolist()):
-                    ids = batch.source[row, : int(batch.source_lengths[row])].tolist()
-                    text = hypothesis_text(found[row][0], sources[index], ids, data.subwords)
+                    source, _ = batch.ids(row)
+                    text = hypothesis_text(found[row][0], sources[index], source, data.subwords)
                     hypotheses[index] = text
         known = references(texts)
         metrics = {**reader.metrics(), **self.scores(hypotheses, known, scores)}

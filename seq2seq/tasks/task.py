@@ -43,6 +43,7 @@ class Task(ABC):
         sides: what the two texts of an example are called.
         use: the command that a trained model is used by; ``checkpoint=`` follows.
         searches: whether it writes text, which a search finds.
+        labels: the classes that the corpus's column `label` may name; None: it is not read.
     """
 
     model_type: ClassVar[type[nn.Module]]
@@ -53,6 +54,7 @@ class Task(ABC):
     sides: ClassVar[tuple[str, str]] = ("source", "reference")
     use: ClassVar[str]
     searches: ClassVar[bool] = False
+    labels: tuple[str, ...] | None = None
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -69,12 +71,13 @@ class Task(ABC):
         processes: int | None = None,
         cache: str | Path | None = None,
     ) -> ParallelData:
-        """The corpus of a new run, with vocabularies made of its training split."""
+        """The corpus of a new run, with vocabularies made of its training split; checks labels."""
         return prepare(
             corpus,
             subwords=subwords,
             filters=filters,
             limits=limits,
+            labels=self.labels,
             processes=processes,
             cache=cache,
         )
@@ -82,8 +85,11 @@ class Task(ABC):
     def open(
         self, corpus: Corpus, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> ParallelData:
-        """A corpus as a trained model reads it, with the vocabularies of its checkpoint."""
-        return ParallelData(corpus, subwords, cache=cache)
+        """A corpus as a trained model reads it, with the vocabularies of its checkpoint.
+
+        Labels are checked when a split is read.
+        """
+        return ParallelData(corpus, subwords, labels=self.labels, cache=cache)
 
     @abstractmethod
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:

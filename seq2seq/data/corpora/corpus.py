@@ -12,6 +12,8 @@ from datasets import Dataset, DatasetDict
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import column_key, content_key
 
+SIDES = ("source", "target")  # the columns that every split has
+
 
 class Corpus(Protocol):
     """Sentence pairs in splits.

@@ -11,10 +11,10 @@ from datasets import DatasetDict
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key
+from seq2seq.data.corpora.corpus import SIDES
 from seq2seq.data.corpora.readers import pick
 from seq2seq.data.corpora.tables import (
     TABLE_VERSION,
-    TEXT_COLUMNS,
     PlacedRow,
     cached_table,
     normalized,
@@ -105,7 +105,7 @@ class Hub:
         where = [self._columns, self._references, self.source_language, self.target_language]
         key = content_key(TABLE_VERSION, identity, where, self._on_empty)
         further = [f"target_{k}" for k in range(2, len(self._references) + 2)]
-        columns = [*TEXT_COLUMNS, *further]
+        columns = [*SIDES, *further]
         if self._normalize is not None:
             key = content_key(key, self._normalize)
             rows = normalized(rows, columns, self._normalize)
@@ -137,7 +137,7 @@ class Hub:
     def _fields(self, record: Mapping[str, Any], place: str) -> list[str]:
         """Where both sides stand, as the first record shows."""
         fields = []
-        for side, given in zip(TEXT_COLUMNS, self._columns, strict=True):
+        for side, given in zip(SIDES, self._columns, strict=True):
             language = getattr(self, f"{side}_language")
             nested = record.get("translation")
             names = {*record, *(f"translation.{x}" for x in nested or {})}

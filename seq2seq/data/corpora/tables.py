@@ -11,13 +11,12 @@ import pyarrow as pa
 from datasets import Dataset
 
 from seq2seq.data.cache import replacing
-from seq2seq.data.corpora.corpus import reference_columns
+from seq2seq.data.corpora.corpus import SIDES, reference_columns
 from seq2seq.data.errors import DataError
 
 logger = logging.getLogger(__name__)
 
 TABLE_VERSION = 1  # part of the cache's key: raise it when the same files give other rows
-TEXT_COLUMNS = ("source", "target")
 
 PlacedRow = tuple[int, Sequence[object], list[str]]
 """Line number, for each column the file it stands in, for each column its text."""
@@ -63,7 +62,7 @@ def _checked(
 ) -> Iterator[list[str]]:
     if on_empty not in ("error", "skip"):
         raise DataError(f"data.on_empty={on_empty} is neither error nor skip")
-    sides = [columns.index(column) for column in TEXT_COLUMNS]
+    sides = [columns.index(column) for column in SIDES]
     kept = skipped = 0
     files: dict[object, None] = {}
     for number, names, texts in rows:

@@ -13,11 +13,10 @@ from datasets import Dataset, DatasetDict
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, file_key
-from seq2seq.data.corpora.corpus import reference_columns
+from seq2seq.data.corpora.corpus import SIDES, reference_columns
 from seq2seq.data.corpora.readers import DEFAULT_COLUMNS, reader_for
 from seq2seq.data.corpora.tables import (
     TABLE_VERSION,
-    TEXT_COLUMNS,
     PlacedRow,
     cached_table,
     normalized,
@@ -127,11 +126,11 @@ class Text:
     @property
     def _combined_columns(self) -> list[str]:
         """The columns of what holds both sides in one file."""
-        return [*TEXT_COLUMNS, *(f"target_{k}" for k in range(2, len(self._references) + 2))]
+        return [*SIDES, *(f"target_{k}" for k in range(2, len(self._references) + 2))]
 
     def _parallel(self, files: dict[str, Any]) -> tuple[Sequence[str], str, Iterator[PlacedRow]]:
         """Rows of files that hold a column each."""
-        if missing := [column for column in TEXT_COLUMNS if column not in files]:
+        if missing := [column for column in SIDES if column not in files]:
             raise DataError(f"the files of the {missing[0]} side are not given")
         paths = {column: find_files(value, *self._where) for column, value in files.items()}
         if len({len(found) for found in paths.values()}) > 1:
