@@ -171,7 +171,7 @@ def test_a_long_text_is_cut_not_refused(client: Any, checkpoints: list[Checkpoin
 
 def test_one_answer_at_a_time_and_a_short_queue(live: Live, client: Any) -> None:
     running, most = [0], [0]
-    gate = threading.Event()
+    gate, refused = threading.Event(), threading.Semaphore(0)
     answer = live.answer
 
     def slow(question: Question) -> dict[str, Any]:
@@ -186,11 +186,15 @@ def test_one_answer_at_a_time_and_a_short_queue(live: Live, client: Any) -> None
     def ask(_: int) -> int:
         status = client.post("/answer", json={"source": "words"}).status_code
         if status == 429:
-            gate.set()  # the queue is full: let it move
+            refused.release()
         return int(status)
 
     with ThreadPoolExecutor(MAX_WAITING + 2) as pool:
-        statuses = list(pool.map(ask, range(MAX_WAITING + 2)))
+        asked = pool.map(ask, range(MAX_WAITING + 2))
+        for _ in range(2):  # before the queue moves, or a place in it would be free
+            assert refused.acquire(timeout=15)
+        gate.set()
+        statuses = list(asked)
     assert sorted(statuses) == [200] * MAX_WAITING + [429] * 2
     assert most[0] == 1
     assert client.post("/answer", json={"source": "words"}).status_code == 200
