@@ -68,6 +68,7 @@ class ReferenceReader:
             batch.source_lengths,
             batch.target_input,
             return_attention=self.attention,
+            return_logits=False,
         )
         loss = self.loss(output.logits, batch.target_output, self.model.output_mapping)
         self.totals["loss"] += float(loss.loss_sum)
