@@ -15,6 +15,7 @@ from safetensors.torch import load_model
 
 from seq2seq.checkpoint import WEIGHTS
 from seq2seq.data.corpora.corpus import content_of
+from seq2seq.data.group import ALONE, Group
 from seq2seq.data.parallel import ParallelData, TrainLoader
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.evaluation.report import write_metrics, write_outputs
@@ -70,6 +71,7 @@ def fit(
     test: TestSettings,
     annealing: Annealing | None = None,
     resume: bool = False,
+    group: Group = ALONE,
 ) -> Evaluation | None:
     """Train, validating on the way; then evaluate the best checkpoint on the test split.
 
@@ -84,6 +86,7 @@ def fit(
         test: how to test.
         annealing: of the γ of attention mappings.
         resume: go on from the state of training in ``folder``.
+        group: of processes that train together; the first of them writes.
 
     Returns:
         The evaluation of the best checkpoint; None without a test split.
@@ -96,7 +99,7 @@ def fit(
     if resume and not state.is_file():
         raise FileNotFoundError(f"resume={folder}: there is no {RESUME} in that folder")
     _check(module.task, data, validation, test)
-    validator = _validator(module.task, data, folder, config, validation)
+    validator = _validator(module.task, data, folder, config, validation, group)
     shows_progress = config["trainer"].get("enable_progress_bar", True)
     logger = TensorBoardLogger(folder, name="", version="", sub_dir="tensorboard")
     built = trainer(
@@ -105,7 +108,7 @@ def fit(
             Stopwatch(folder / "training.json", lambda: validator.seconds),
             *([Annealer(annealing, module.model)] if annealing is not None else []),
             validator,
-            Survival(state, every_n_steps=validation.every_n_steps),
+            Survival(state, every_n_steps=validation.every_n_steps, group=group),
         ],
         logger=logger,
         default_root_dir=folder,
@@ -116,12 +119,14 @@ def fit(
         inference_mode=False,
     )
     built.fit(module, train_loader, ckpt_path=state if resume else None, weights_only=True)
-    model = module.model.to(built.strategy.root_device)
+    model = module.whole_model().to(built.strategy.root_device)
+    group.wait()  # until everything is written that the others read now
     if validation.average:
         _average(model, validator)
+        group.wait()
     load_model(model, str(validator.keeper.folder / "best" / WEIGHTS))
-    evaluation = _test(module.task, model, data, test, folder, config)
-    if evaluation is not None:
+    evaluation = _test(module.task, model, data, test, folder, config, group)
+    if evaluation is not None and group.leads:
         tensorboard.report_hyperparameters(logger.experiment, config, evaluation.metrics)
     return evaluation
 
@@ -153,6 +158,7 @@ def _validator(
     folder: Path,
     config: dict[str, Any],
     settings: ValidationSettings,
+    group: Group,
 ) -> Validation:
     def evaluate_split(model: AttendingModel) -> Evaluation:
         return task.evaluate(
@@ -163,6 +169,7 @@ def _validator(
             sentences=settings.sentences,
             scores=task.validation_scores,
             device=_device(model),
+            group=group,
         )
 
     def report(writer: Any, model: AttendingModel, evaluation: Evaluation, step: int) -> None:
@@ -178,6 +185,7 @@ def _validator(
         config,
         settings.keep_best,
         higher_is_better=monitor not in task.lower_is_better,
+        writes=group.leads,
     )
     return Validation(
         evaluate_split, report, keeper, settings.every_n_steps, monitor, settings.patience
@@ -206,10 +214,15 @@ def _test(
     test: TestSettings,
     folder: Path,
     config: dict[str, Any],
+    group: Group,
 ) -> Evaluation | None:
     if test.split is None:
         return None
-    evaluation = task.evaluate(model, data, test.split, search=test.search, device=_device(model))
+    evaluation = task.evaluate(
+        model, data, test.split, search=test.search, device=_device(model), group=group
+    )
+    if not group.leads:
+        return evaluation
     search = {"search": config["test"]["search"]} if task.searches else {}
     metrics = {**evaluation.metrics, **search, "texts": content_of(data.split(test.split))}
     for place in (folder, folder / "checkpoints" / "best"):

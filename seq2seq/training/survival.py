@@ -15,6 +15,7 @@ import numpy
 import torch
 
 from seq2seq.data.cache import replacing
+from seq2seq.data.group import ALONE, Agreement, Group
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +43,15 @@ class Survival(lightning.Callback):
     Args:
         path: where the state is written: to a temporary name, synced, then renamed.
         every_n_steps: updates between saves.
+        group: of processes that train together. They save together, the first of them writes, and
+            a signal to one stops all after the same update.
     """
 
-    def __init__(self, path: Path, every_n_steps: int) -> None:
+    def __init__(self, path: Path, every_n_steps: int, group: Group = ALONE) -> None:
         self.path = path
         self.every_n_steps = every_n_steps
+        self.group = group
+        self._agreement = Agreement(group)
         self.asked: int | None = None
         self._previous: dict[int, Any] = {}
         self._seen = -1
@@ -59,6 +64,9 @@ class Survival(lightning.Callback):
             self._previous[number] = signal.signal(number, self._ask)
         if self._random_states is not None:
             restore_random_states(self._random_states)
+        elif self.group.rank > 0:  # or all would drop out the same
+            seeds = numpy.random.SeedSequence([torch.initial_seed(), self.group.rank])
+            torch.manual_seed(int(seeds.generate_state(1)[0]))
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked is not None:
@@ -83,10 +91,11 @@ class Survival(lightning.Callback):
         if step == self._seen:
             return
         self._seen = step
-        if step % self.every_n_steps == 0 or self.asked is not None:
+        asked = self._agreement.exchange(self.asked or 0)
+        if step % self.every_n_steps == 0 or asked:
             self.save(trainer)
-        if self.asked is not None:
-            raise InterruptedRunError(self.asked)
+        if asked:
+            raise InterruptedRunError(asked)
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Save the final state, so that a finished run can be trained on."""
@@ -96,22 +105,27 @@ class Survival(lightning.Callback):
         self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
     ) -> None:
         """Give the signals back."""
+        self._agreement.finish()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()
 
     def save(self, trainer: lightning.Trainer) -> None:
         """Write the state of training: whole, or not at all."""
+        if not self.group.leads:
+            trainer.save_checkpoint(self.path)  # takes part; the first process writes
+            return
         with replacing(self.path, lasting=True) as temporary:
             trainer.save_checkpoint(temporary)
 
     def state_dict(self) -> dict[str, Any]:
-        """The random states of Python, NumPy and torch."""
-        return {"random_states": random_states()}
+        """The random states of Python, NumPy and torch, of each process."""
+        return {"random_states": self.group.gathered(random_states())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Keep the random states until training starts."""
-        self._random_states = state["random_states"]
+        states = state["random_states"]
+        self._random_states = dict(enumerate(states)).get(self.group.rank)
 
 
 def random_states() -> dict[str, Any]:
