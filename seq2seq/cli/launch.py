@@ -108,7 +108,8 @@ def lead(job: Job, config: DictConfig) -> None:
         raise ValueError("a sweep (-m) starts its runs from one process: leave torchrun or -m out")
     folder = Path(HydraConfig.get().runtime.output_dir)
     with joined(group):
-        group.from_first((plain(config), folder))
+        if group.size > 1:
+            group.from_first((plain(config), folder))
         job(config, folder, group)
 
 

@@ -213,6 +213,8 @@ def _quiet() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    # Of sharded models: nothing is added to their outputs in place.
+    warnings.filterwarnings("ignore", message=".*returned a view tensor.*")
 
 
 def _shown(folder: Path) -> str:
