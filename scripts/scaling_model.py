@@ -92,8 +92,9 @@ def operations(model: Counts, tokens: int) -> float:
 def exchanged(model: Counts, devices: int, sharded: bool) -> float:
     """Bytes that each device sends in an update (and receives).
 
-    ddp: a ring all-reduce of the gradients, 2 (N − 1)/N · 4 P. fsdp: the weights are gathered, those
-    of the encoder's layers again on the way back, and the gradients scattered: (N − 1)/N · 4 P each.
+    ddp: a ring all-reduce of the gradients, 2 (N − 1)/N · 4 P. fsdp: the weights are gathered and
+    the gradients scattered, (N − 1)/N · 4 P each; weights of the encoder's layers are gathered
+    again on the way back.
     """
     share = (devices - 1) / devices * BYTES
     return share * (2 * model.all + (model.encoder if sharded else 0))

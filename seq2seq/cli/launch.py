@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -121,7 +121,7 @@ def follow(job: Job) -> None:
     debug = False
     try:
         with joined(group):
-            config, folder = group.from_first(({}, Path()))
+            config, folder = group.from_first((dict[str, Any](), Path()))
             debug = config["debug"]
             job(OmegaConf.create(config), folder, group)
     except Exception as error:

@@ -138,8 +138,10 @@ class Entailment(Task):
             parts = group.gathered((total, probabilities, statistics))
             total = sum(part[0] for part in parts)
             probabilities = torch.stack([part[1] for part in parts]).sum(0)  # a row is of one
-            names = dict.fromkeys(name for part in parts for name in part[2])
-            statistics = {name: merged(part[2].get(name) for part in parts) for name in names}
+            seen = [part[2] for part in parts]
+            names = dict.fromkeys(name for part in seen for name in part)
+            union = {name: merged(part.get(name) for part in seen) for name in names}
+            statistics = {name: whole for name, whole in union.items() if whole is not None}
         numbers = data.encoded(split).labels
         assert numbers is not None
         gold = [self.labels[i] for i in numbers[: len(texts)].tolist()]

@@ -26,9 +26,7 @@ class FullySharded(ModelParallelStrategy):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            tensor_parallel_size=1, save_distributed_checkpoint=False, **options
-        )
+        super().__init__(tensor_parallel_size=1, save_distributed_checkpoint=False, **options)
 
     def setup_environment(self) -> None:
         """Shard over all processes, now that their number is known."""

@@ -22,8 +22,8 @@ class Validation(lightning.Callback):
     """Evaluates the model as ``seq2seq-evaluate`` does, every ``every_n_steps`` updates.
 
     Processes that train together share the work and all come to the same figures; the first of them
-    writes. It runs between two updates and draws no random number, so training goes on exactly as it would
-    have without it.
+    writes. It runs between two updates and draws no random number, so training goes on exactly as
+    it would have without it.
 
     Args:
         evaluate: evaluates a model on the validation split.

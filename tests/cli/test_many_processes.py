@@ -67,7 +67,15 @@ def scalars(run: Path, name: str) -> torch.Tensor:
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(str(run / "checkpoints" / "last" / "model.safetensors"))
+    """Without the bias of keys: it adds the same to all scores of a query, which changes nothing.
+
+    Its gradient is rounding, of which Adam makes steps as large as any.
+    """
+    found = load_file(str(run / "checkpoints" / "last" / "model.safetensors"))
+    for name, weight in found.items():
+        if name.endswith("attention.inputs.bias"):
+            weight.chunk(3)[1].zero_()
+    return found
 
 
 def numbers(node: Any) -> list[float]:
