@@ -56,6 +56,7 @@ class Survival(lightning.Callback):
         self._previous: dict[int, Any] = {}
         self._seen = -1
         self._random_states: dict[str, Any] | None = None
+        self._resumed = False
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Listen to signals; restore the random states of a resumed run last of all."""
@@ -64,11 +65,11 @@ class Survival(lightning.Callback):
             self._previous[number] = signal.signal(number, self._ask)
         if self._random_states is not None:
             restore_random_states(self._random_states)
-            return
-        if self.group.rank > 0:  # or all would drop out the same
+        elif self.group.rank > 0:  # or all would drop out the same
             seeds = numpy.random.SeedSequence([torch.initial_seed(), self.group.rank])
             torch.manual_seed(int(seeds.generate_state(1)[0]))
-        self.save(trainer)  # a folder that cannot be written to is found now, not hours later
+        if not self._resumed:
+            self.save(trainer)  # a folder that cannot be written to is found now, not hours later
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked is not None:
@@ -131,6 +132,7 @@ class Survival(lightning.Callback):
         """Keep the random states until training starts."""
         states = state["random_states"]
         self._random_states = dict(enumerate(states)).get(self.group.rank)
+        self._resumed = True
 
 
 def random_states() -> dict[str, Any]:
