@@ -190,6 +190,27 @@ def test_evaluation_is_shared_and_the_same(work: Path) -> None:
         assert (work / "alone" / name).read_text() == (work / "shared" / name).read_text()
 
 
+def test_classes_of_pairs_are_evaluated_together_too(work: Path) -> None:
+    small = [
+        *(
+            "task=entailment",
+            "hydra.run.dir=pairs",
+            "trainer.max_steps=2",
+            "trainer.accelerator=cpu",
+        ),
+        *("data.corpus.train_size=200", "data.corpus.validation_size=20"),
+        *("data.corpus.test_size=31", "model.hidden_size=8", "model.embedding_size=8"),
+    ]
+    runs = together("train", *small, "trainer=ddp", cwd=work)
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
+    alone = forked("evaluate", "checkpoint=pairs", "output=pairs_alone", "device=cpu", cwd=work)
+    assert alone.returncode == 0, alone.stderr
+    assert_same_metrics(work / "pairs_alone", work / "pairs")
+    names = ("predictions.test.tsv", "example_scores.test.jsonl")
+    for one, other in ((work / "pairs" / n, work / "pairs_alone" / n) for n in names):
+        assert one.read_text() == other.read_text()
+
+
 def test_translations_come_in_the_order_of_the_lines(work: Path) -> None:
     words = ["the", "small", "dog", "sees", "cat"]
     lines = [" ".join(words[n % 3 :] * (n % 4)) for n in range(23)]  # some are empty
