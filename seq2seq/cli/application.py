@@ -34,6 +34,7 @@ MENDABLE = (
     FileExistsError,
     PermissionError,
     ValueError,
+    FloatingPointError,
     HydraException,
     OmegaConfBaseException,
 )

@@ -34,6 +34,7 @@ def train(config: DictConfig) -> None:
     from seq2seq.nn.losses import SequenceLoss
     from seq2seq.training.fit import TestSettings, ValidationSettings, fit
     from seq2seq.training.module import Seq2SeqModule
+    from seq2seq.training.soundness import Soundness
     from seq2seq.training.survival import InterruptedRunError
 
     started = time.perf_counter()
@@ -66,6 +67,7 @@ def train(config: DictConfig) -> None:
         SequenceLoss(**config.loss),
         instantiate(config.optimizer),
         instantiate(config.schedule),
+        Soundness(folder / "bad_batches", data.subwords, **config.get("survival", {})),
     )
     try:
         evaluation = fit(

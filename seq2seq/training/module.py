@@ -17,12 +17,10 @@ from seq2seq.mappings import Mapping
 from seq2seq.models.attending import AttendingModel
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks import Task
+from seq2seq.training.fused import build_optimizer
+from seq2seq.training.interval import logging_interval
 from seq2seq.training.schedules import Plateau
-
-
-def logging_interval(trainer: lightning.Trainer) -> int:
-    """``trainer.log_every_n_steps``, which Lightning sets without declaring; at least 1."""
-    return max(1, int(trainer.log_every_n_steps))  # type: ignore[attr-defined]
+from seq2seq.training.soundness import Soundness
 
 
 def parameter_groups(model: nn.Module) -> list[Any]:
@@ -42,7 +40,8 @@ class Seq2SeqModule(lightning.LightningModule):
     """Trains a model by maximum likelihood, or by its output mapping's Fenchel–Young loss.
 
     The loss of a batch is the mean over its target tokens (or classes). Logged every
-    ``log_every_n_steps``: ``train/loss`` and ``train/perplexity``, means since the last time;
+    ``log_every_n_steps``: ``train/loss`` and ``train/perplexity``, means since the last time (of
+    batches whose loss is finite);
     ``train/gradient_norm`` (before clipping) and ``train/learning_rate`` of that update.
 
     Args:
@@ -51,6 +50,7 @@ class Seq2SeqModule(lightning.LightningModule):
         loss: summed loss and number of tokens, of logits and targets.
         optimizer: builds the optimizer from the parameters.
         schedule: builds the schedule from the optimizer.
+        soundness: passes over updates that are not finite; None: of the default kind.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Seq2SeqModule(lightning.LightningModule):
         loss: SequenceLoss,
         optimizer: Callable[..., Optimizer],
         schedule: Callable[..., LRScheduler | Plateau],
+        soundness: Soundness | None = None,
     ) -> None:
         super().__init__()
         self.task = task
@@ -67,6 +68,7 @@ class Seq2SeqModule(lightning.LightningModule):
         self.loss = loss
         self.optimizer = optimizer
         self.schedule = schedule
+        self.soundness = soundness or Soundness()
         #: The plateau schedule, if that is the one in use: validation steps it.
         self.plateau: Plateau | None = None
         #: Its state in a resumed run, until it exists.
@@ -80,7 +82,11 @@ class Seq2SeqModule(lightning.LightningModule):
         if self.plateau is not None:
             self.plateau.warm_up(self.trainer.global_step)
         self._totals.append(torch.stack([*result]).detach())
-        return result.loss_sum / result.tokens.clamp(min=1)
+        return self.soundness.guard(result.loss_sum / result.tokens.clamp(min=1))
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """What goes with the module, whoever trains it."""
+        return [self.soundness]
 
     def configure_gradient_clipping(
         self,
@@ -94,8 +100,11 @@ class Seq2SeqModule(lightning.LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit)
         if not by_norm:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        self.soundness.judge(optimizer, norm, self.trainer.global_step + 1)
         if (self.trainer.global_step + 1) % logging_interval(self.trainer) == 0:
-            loss_sum, nll_sum, tokens = torch.stack(self._totals).double().sum(0)
+            totals = torch.stack(self._totals).double()
+            finite = totals[:, :1].isfinite()
+            loss_sum, nll_sum, tokens = totals.where(finite, 0.0).sum(0)
             self._totals.clear()
             self.log("train/loss", (loss_sum / tokens).float())
             self.log("train/perplexity", (nll_sum / tokens).exp().float())
@@ -105,7 +114,8 @@ class Seq2SeqModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """One optimizer over the trainable parameters; its schedule steps with every update."""
         try:
-            optimizer = self.optimizer(parameter_groups(self.model))
+            scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+            optimizer = build_optimizer(self.optimizer, parameter_groups(self.model), scaled)
             schedule = self.schedule(optimizer)
         except TypeError as error:
             raise ValueError(f"optimizer or schedule: {error}") from error
