@@ -17,6 +17,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder, plain, run
+from seq2seq.cli.interruption import Interruption
 from seq2seq.cli.resume import resume_arguments, resumed_config, run_configuration, split_resume
 
 log = logging.getLogger(__name__)
@@ -83,8 +84,9 @@ def train(config: DictConfig) -> None:
             resume=config.resume is not None,
         )
     except InterruptedRunError as stop:
-        log.warning("stopped by %s; go on with: seq2seq-train resume=%s", stop, _quoted(folder))
-        raise SystemExit(128 + stop.signal_number) from None
+        raise SystemExit(_stopped(str(stop), stop.signal_number, folder)) from None
+    except Interruption as stop:  # outside of training: before its first step, in the final test
+        raise SystemExit(_stopped(stop.name, stop.number, folder)) from None
     if evaluation is not None:
         Console().print(
             metrics_table(evaluation.metrics, title=f"{config.test.split} split, best checkpoint")
@@ -192,6 +194,17 @@ def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None
                 f"data.limits.{name}={limit} and both ends of a sentence exceed model.max_length="
                 f"{max_length}: lower the one or raise the other"
             )
+
+
+def _stopped(name: str, number: int, folder: Path) -> int:
+    """Say how to go on after a signal; the exit code."""
+    from seq2seq.training.fit import RESUME
+
+    if (folder / RESUME).is_file():
+        log.warning("stopped by %s; go on with: seq2seq-train resume=%s", name, _quoted(folder))
+    else:
+        log.warning("stopped by %s before anything was saved: start again", name)
+    return 128 + number
 
 
 def _quiet() -> None:

@@ -18,6 +18,7 @@ from seq2seq.models.attending import AttendingModel
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks import Task
 from seq2seq.training.fused import build_optimizer
+from seq2seq.training.halving import Halving
 from seq2seq.training.interval import logging_interval
 from seq2seq.training.schedules import Plateau
 from seq2seq.training.soundness import Soundness
@@ -41,8 +42,9 @@ class Seq2SeqModule(lightning.LightningModule):
 
     The loss of a batch is the mean over its target tokens (or classes). Logged every
     ``log_every_n_steps``: ``train/loss`` and ``train/perplexity``, means since the last time (of
-    batches whose loss is finite);
-    ``train/gradient_norm`` (before clipping) and ``train/learning_rate`` of that update.
+    batches whose loss is finite); ``train/gradient_norm`` (before clipping) and
+    ``train/learning_rate`` of that update; ``train/skipped_updates`` of the run (``Soundness``) and
+    ``train/halved_batches`` of this process (``Halving``).
 
     Args:
         task: how the model reads a batch.
@@ -69,6 +71,11 @@ class Seq2SeqModule(lightning.LightningModule):
         self.optimizer = optimizer
         self.schedule = schedule
         self.soundness = soundness or Soundness()
+        self.halving = Halving(
+            lambda batch: task.loss(model, batch, loss),
+            [*model.parameters()],
+            lambda: self.trainer.precision_plugin.forward_context(),
+        )
         #: The plateau schedule, if that is the one in use: validation steps it.
         self.plateau: Plateau | None = None
         #: Its state in a resumed run, until it exists.
@@ -78,7 +85,7 @@ class Seq2SeqModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Mean loss of a target token."""
-        result = self.task.loss(self.model, batch, self.loss)
+        result = self.halving(batch)
         if self.plateau is not None:
             self.plateau.warm_up(self.trainer.global_step)
         self._totals.append(torch.stack([*result]).detach())
@@ -109,6 +116,7 @@ class Seq2SeqModule(lightning.LightningModule):
             self.log("train/loss", (loss_sum / tokens).float())
             self.log("train/perplexity", (nll_sum / tokens).exp().float())
             self.log("train/gradient_norm", norm)
+            self.log("train/halved_batches", float(self.halving.halved))
             self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
 
     def configure_optimizers(self) -> Any:
