@@ -31,9 +31,7 @@ from seq2seq.cli.interruption import Interruption, listen
 
 #: Errors that tell the user what to mend; everything else is a defect and shows its traceback.
 MENDABLE = (
-    FileNotFoundError,
-    FileExistsError,
-    PermissionError,
+    OSError,  # a file that is missing or not to be read, a disk that is full
     ValueError,
     FloatingPointError,
     HydraException,

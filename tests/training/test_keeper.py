@@ -101,6 +101,7 @@ def test_a_resumed_keeper_forgets_what_came_after(
     keeper.offer(filled(model, 2.0), 2, 0.5, {"loss": 0.0})
     again = CheckpointKeeper(tmp_path, subwords, config, keep=3)
     again.load_state_dict(state)
+    again.restore()
     assert again.kept == [(1.0, 1)]
     assert again.best_score == 1.0
     assert not again.path(2).exists()
