@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
-from torch.optim import Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 #: Arguments by which a user chooses the kind.
 KINDS = {"fused", "foreach", "capturable", "differentiable"}
@@ -39,7 +38,6 @@ def build_optimizer(build: Callable[..., Optimizer], groups: list[Any], scaled: 
 
 
 def _may_be_fused(build: Callable[..., Optimizer]) -> bool:
-    """Whether there is the choice, and the user has not made it."""
-    if not isinstance(build, functools.partial) or KINDS & {*build.keywords}:
-        return False
-    return "fused" in inspect.signature(build.func).parameters
+    """Whether there is the choice on a GPU, and the user has not made it."""
+    known = isinstance(build, functools.partial) and build.func in (Adam, AdamW, SGD)
+    return known and not KINDS & {*build.keywords}

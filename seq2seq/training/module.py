@@ -72,7 +72,7 @@ class Seq2SeqModule(lightning.LightningModule):
         self.schedule = schedule
         self.soundness = soundness or Soundness()
         self.halving = Halving(
-            lambda batch: task.loss(model, batch, loss),
+            lambda batch: self.task.loss(self.model, batch, self.loss),
             [*model.parameters()],
             lambda: self.trainer.precision_plugin.forward_context(),
         )

@@ -50,6 +50,7 @@ class Throughput(lightning.Callback):
         """Count the batch; the clock runs from the first on."""
         if self._since is None:
             self._since = self._clock()
+            self._logged_at = trainer.global_step  # of a resumed run, whose update was logged
         self._tokens.append(batch.source_lengths.sum() + (batch.target_lengths - 1).sum())
 
     def on_train_batch_end(

@@ -157,9 +157,17 @@ def test_parts_are_computed_in_the_precision_of_the_whole() -> None:
             seen.append(logits.dtype)
             return super().__call__(logits, *rest)
 
-    train(batches(2), Looking(1, "backward"), precision="bf16-mixed")
-    assert len(seen) == 2 * 3
-    assert set(seen) == {torch.bfloat16}
+    def half() -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16)
+
+    net, loss = model().float(), Looking(4, "backward")
+    taken = Halving(
+        lambda batch: Translation().loss(net, batch, loss), [*net.parameters()], context=half
+    )
+    with half():
+        found = taken(big_batch())
+    found.loss_sum.backward()
+    assert seen == [torch.bfloat16] * 3
 
 
 def test_a_part_of_a_batch_needs_no_more_padding_than_its_longest() -> None:
