@@ -32,14 +32,14 @@ class EventLog(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Write what is not yet written of an update; ``step`` is Lightning's, which counts from 0."""
+        """Write what is not yet written of an update; Lightning's ``step`` counts from 0."""
         updates = (step or 0) + 1
         fresh = {n: value for n, value in metrics.items() if self._written.get(n) != updates}
         self._written.update(dict.fromkeys(fresh, updates))
         super().log_metrics(fresh, updates)
 
     def settle(self, trainer: lightning.Trainer) -> None:
-        """Put on the disk all that is known at this update; to be called before a state is saved."""
+        """Put on the disk all that is known at this update; called before a state is saved."""
         updates = trainer.global_step
         if updates and updates % logging_interval(trainer) == 0:
             logged = {**trainer.logged_metrics, "epoch": trainer.current_epoch}

@@ -28,7 +28,7 @@ from seq2seq.training.event_log import EventLog
 from seq2seq.training.keeper import CheckpointKeeper
 from seq2seq.training.module import Seq2SeqModule
 from seq2seq.training.progress import on_terminal, progress_callbacks
-from seq2seq.training.state_file import StateFile, telling_what_is_saved
+from seq2seq.training.state_file import StateFile, check_fits, telling_what_is_saved
 from seq2seq.training.stopwatch import Stopwatch
 from seq2seq.training.survival import Survival
 from seq2seq.training.validation import Validation, describe, monitored
@@ -117,6 +117,8 @@ def fit(
         use_distributed_sampler=False,
         inference_mode=False,
     )
+    if state is not None:
+        check_fits(state, module)
     with telling_what_is_saved(folder):
         built.fit(module, train_loader, ckpt_path=state, weights_only=True)
     model = module.model.to(built.strategy.root_device)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from torch import nn
 
 from seq2seq.data.cache import replacing
 
@@ -32,7 +33,7 @@ class StateFile(TorchCheckpointIO):
     """How Lightning writes the state of training; how the newest state that is whole is found.
 
     The new state is written under a temporary name and synced; then the state before gets the name
-    ``resume.previous.ckpt`` and the new one takes its place. There is a whole state at every moment.
+    ``resume.previous.ckpt`` and the new one takes its place: there is a whole one at every moment.
 
     What torch writes is a zip archive with a CRC-32 of each record; both it and the archive's own
     structure are checked before a state is used.
@@ -65,7 +66,7 @@ class StateFile(TorchCheckpointIO):
         self._current_is_whole = True
 
     def _keep(self) -> None:
-        """Make the current state the previous one; it keeps its own name too until it is replaced."""
+        """Make the current state the previous one; until replaced, it keeps its own name too."""
         try:
             with replacing(self.previous) as name:
                 os.link(self.path, name)
@@ -102,6 +103,24 @@ class StateFile(TorchCheckpointIO):
             f"resume={self.path.parent}: there is no {RESUME} in that folder: the run ended before "
             "its first update. Start it anew, in another folder"
         )
+
+
+def check_fits(path: Path, module: nn.Module) -> None:
+    """Compare the shapes of a state's weights with those of the model that is to take them.
+
+    Raises:
+        ValueError: naming the first that differs.
+    """
+    saved = torch.load(path, map_location="cpu", mmap=True, weights_only=True)["state_dict"]
+    own = module.state_dict()
+    for name in {**saved, **own}:
+        shapes = [tuple(s[name].shape) if name in s else "missing" for s in (saved, own)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"resume={path.parent}: the state in {path.name} does not fit the model that "
+                f".hydra/config.yaml describes: {name} is {shapes[0]} in the one and {shapes[1]} "
+                "in the other. Change the file back to what the run began with"
+            )
 
 
 def _write(checkpoint: dict[str, Any], path: Path) -> None:
