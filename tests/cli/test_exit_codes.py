@@ -7,12 +7,11 @@ import multiprocessing
 import os
 import re
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import PRELOADED, TIMEOUT, _run, forked
+from accidents import Signal
+from commands import forked
 
 pytestmark = [
     pytest.mark.e2e,
@@ -38,34 +37,6 @@ TINY = [
 ]
 
 
-def signaled(
-    name: str, *arguments: str, cwd: Path, number: int, when: Callable[[], bool]
-) -> tuple[int, str]:
-    """Send a command a signal as soon as something is so; its exit code, and what it said."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
-    streams = [cwd / f"{name}.{stream}" for stream in ("in", "out", "err")]
-    streams[0].touch()
-    environment = dict(os.environ)
-    process = context.Process(target=_run, args=(name, arguments, str(cwd), environment, streams))
-    process.start()
-    deadline = time.monotonic() + TIMEOUT
-    while process.is_alive() and not when() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert process.is_alive(), streams[2].read_text()
-    assert process.pid is not None
-    os.kill(process.pid, number)
-    process.join(TIMEOUT)
-    assert process.exitcode is not None
-    return process.exitcode, streams[2].read_text()
-
-
-def logged(run: Path, text: str) -> Callable[[], bool]:
-    """Whether the log of a run has a text."""
-    log = run / "train.log"
-    return lambda: log.exists() and text in log.read_text()
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exit")
@@ -75,20 +46,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_signal_while_data_are_prepared(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    code, errors = signaled(
-        "train",
-        *TINY,
-        "data.corpus.train_size=60000",
-        f"hydra.run.dir={run}",
-        cwd=tmp_path,
-        number=signal.SIGTERM,
-        when=(run / ".hydra" / "overrides.yaml").exists,
-    )
-    assert code == 143
-    assert errors.endswith("stopped by SIGTERM\n")
-    assert "Traceback" not in errors
-    assert not (run / "checkpoints").exists()
+    sizes = [*TINY, "data.corpus.train_size=60000", "hydra.run.dir=run"]
+    begun = Signal(signal.SIGTERM, tmp_path / "run" / ".hydra" / "overrides.yaml")
+    result = forked("train", *sizes, cwd=tmp_path, before=begun)
+    assert result.returncode == 143
+    assert result.stderr.endswith("stopped by SIGTERM\n")
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 @pytest.mark.parametrize(
@@ -107,37 +71,25 @@ def test_a_signal_while_data_are_prepared(tmp_path: Path) -> None:
 def test_a_signal_in_training_and_in_the_final_test(
     tmp_path: Path, number: int, moment: str
 ) -> None:
+    sizes = [*TINY, "data.corpus.test_size=300", "hydra.run.dir=run"]
     run = tmp_path / "run"
-    code, errors = signaled(
-        "train",
-        *TINY,
-        "data.corpus.test_size=1500",
-        f"hydra.run.dir={run}",
-        cwd=tmp_path,
-        number=number,
-        when=logged(run, moment),
-    )
-    assert code == 128 + number, errors
-    assert "go on with: seq2seq-train resume=run" in errors
-    assert "Traceback" not in errors
+    result = forked("train", *sizes, cwd=tmp_path, before=Signal(number, run / "train.log", moment))
+    assert result.returncode == 128 + number, result.stderr
+    assert "go on with: seq2seq-train resume=run" in result.stderr
+    assert "Traceback" not in result.stderr
     assert not (run / "metrics.json").exists()
-    resumed = forked("train", f"resume={run}", cwd=tmp_path)
+    resumed = forked("train", "resume=run", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert json.loads((run / "metrics.json").read_text())["test"]["loss"] > 0
 
 
 def test_a_signal_ends_the_whole_sweep(tmp_path: Path) -> None:
-    sweep = tmp_path / "sweep"
-    code, errors = signaled(
-        "train",
-        *("-m", *TINY, "seed=1,2", f"hydra.sweep.dir={sweep}"),
-        cwd=tmp_path,
-        number=signal.SIGTERM,
-        when=logged(sweep / "0", "step 2/"),
-    )
-    assert code == 143, errors
-    assert "go on with: seq2seq-train resume=sweep/0" in errors
-    assert not (sweep / "1").exists()
+    sweep = ["-m", *TINY, "seed=1,2", "hydra.sweep.dir=sweep"]
+    begun = Signal(signal.SIGTERM, tmp_path / "sweep" / "0" / "train.log", "step 2/")
+    result = forked("train", *sweep, cwd=tmp_path, before=begun)
+    assert result.returncode == 143, result.stderr
+    assert "go on with: seq2seq-train resume=sweep/0" in result.stderr
+    assert not (tmp_path / "sweep" / "1").exists()
 
 
 def test_a_sweep_with_a_failed_run_makes_the_others_and_fails(tmp_path: Path) -> None:
@@ -149,23 +101,13 @@ def test_a_sweep_with_a_failed_run_makes_the_others_and_fails(tmp_path: Path) ->
 
 
 def test_a_signal_to_a_command_that_reads(run: Path) -> None:
-    fifo = run.parent / "lines"
-    os.mkfifo(fifo)
-    opened = []
-
-    def reading() -> bool:
-        try:
-            opened.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
-        except OSError:  # nobody reads yet
-            return False
-        return True
-
-    given = ["checkpoint=run", f"input={fifo}"]
-    number = signal.SIGTERM
-    code, errors = signaled("translate", *given, cwd=run.parent, number=number, when=reading)
-    os.close(opened[0])
-    assert code == 143
-    assert errors == "stopped by SIGTERM\n"
+    pipe = run.parent / "lines"
+    os.mkfifo(pipe)
+    reading = Signal(signal.SIGTERM, pipe)
+    given = ["checkpoint=run", "input=lines"]
+    result = forked("translate", *given, cwd=run.parent, before=reading)
+    assert result.returncode == 143
+    assert result.stderr == "stopped by SIGTERM\n"
 
 
 @pytest.mark.parametrize("option", ["--nonsense", "seed", "checkpoint=nowhere"])
@@ -175,7 +117,7 @@ def test_a_mistake_is_a_failure(name: str, option: str, tmp_path: Path) -> None:
 
 
 def test_bad_numbers_are_a_failure_that_can_be_gone_on_from(run: Path) -> None:
-    wild = ["optimizer=sgd", "optimizer.lr=1e30", "trainer.gradient_clip_val=null"]
+    wild = ["optimizer=sgd", "optimizer.lr=1e38", "trainer.gradient_clip_val=null"]
     limits = ["trainer.max_steps=30", "survival.max_bad_updates=4", "hydra.run.dir=wild"]
     result = forked("train", *TINY, *wild, *limits, cwd=run.parent)
     assert result.returncode == 1
