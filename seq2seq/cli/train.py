@@ -17,6 +17,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder, plain, run
+from seq2seq.cli.interruption import Interruption
 from seq2seq.cli.launch import check_devices, follow, lead, leads
 from seq2seq.cli.resume import (
     own_vocabularies,
@@ -50,6 +51,7 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
     from seq2seq.nn.losses import SequenceLoss
     from seq2seq.training.fit import TestSettings, ValidationSettings, fit
     from seq2seq.training.module import Seq2SeqModule
+    from seq2seq.training.soundness import Soundness
     from seq2seq.training.survival import InterruptedRunError
 
     started = time.perf_counter()
@@ -90,6 +92,7 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
         SequenceLoss(**config.loss),
         instantiate(config.optimizer),
         instantiate(config.schedule),
+        Soundness(folder / "bad_batches", data.subwords, **config.get("survival", {})),
     )
     try:
         evaluation = fit(
@@ -111,8 +114,9 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
             group=group,
         )
     except InterruptedRunError as stop:
-        log.warning("stopped by %s; go on with: seq2seq-train resume=%s", stop, _quoted(folder))
-        raise SystemExit(128 + stop.signal_number) from None
+        raise SystemExit(_stopped(str(stop), stop.signal_number, folder)) from None
+    except Interruption as stop:  # outside of training: before its first step, in the final test
+        raise SystemExit(_stopped(stop.name, stop.number, folder)) from None
     if not group.leads:
         return
     if evaluation is not None:
@@ -218,6 +222,17 @@ def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None
                 f"data.limits.{name}={limit} and both ends of a sentence exceed model.max_length="
                 f"{max_length}: lower the one or raise the other"
             )
+
+
+def _stopped(name: str, number: int, folder: Path) -> int:
+    """Say how to go on after a signal; the exit code."""
+    from seq2seq.training.state_file import RESUME
+
+    if (folder / RESUME).is_file():
+        log.warning("stopped by %s; go on with: seq2seq-train resume=%s", name, _quoted(folder))
+    else:
+        log.warning("stopped by %s before anything was saved: start again", name)
+    return 128 + number
 
 
 def _quiet() -> None:
