@@ -28,7 +28,11 @@ def weights(x: Tensor, mask: Any, gammas: Any, thetas: Any, call: Call) -> Tenso
     omega, gamma = call.laid_out(x.dtype)
     if isinstance(gamma, Tensor):
         gamma = gamma.reshape(*x.shape[:-1], 1)
-    rows = as_rows(x, mask, -1, gamma)
+    if mask is not None:
+        # Before x is flattened: the strides of a flattened mask depend on sizes in ways that the
+        # exporter cannot tell.
+        x = x.masked_fill(~mask, -torch.inf)
+    rows = as_rows(x, None, -1, gamma)
     argmax = ARGMAX.get(omega.name)
     if argmax is None:
         return rows.restore(omega.argmax(rows.values, rows.valid))

@@ -95,7 +95,13 @@ def recorded(part: Program, model: AttendingModel) -> ExportedProgram:
     # The step takes its first input, and all others as one.
     given: Any = (shapes[0], tuple(shapes[1:])) if part.name == "step" else tuple(shapes)
     with tracing.tracing():
-        return torch.export.export(part.module, part.examples, dynamic_shapes=given)
+        return torch.export.export(
+            part.module,
+            part.examples,
+            dynamic_shapes=given,
+            # Guards that it cannot prove, such as s ≤ s², become checks of the program.
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
 
 
 def _torch(part: Program, program: ExportedProgram) -> Saver:
