@@ -55,6 +55,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     """
     if not sys.stderr.isatty():  # no progress bars where nobody watches
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     composed = False
 
     def guarded(config: DictConfig) -> None:

@@ -19,7 +19,10 @@ from seq2seq.evaluation.report import read_metrics
 from seq2seq.mappings import Mapping as Plug
 from seq2seq.publishing.markdown import code, escaped, table
 from seq2seq.publishing.provenance import read_provenance
-from seq2seq.tasks import Entailment, Summarization, Task, Translation
+from seq2seq.tasks.entailment import Entailment
+from seq2seq.tasks.summarization import Summarization
+from seq2seq.tasks.task import Task
+from seq2seq.tasks.translation import Translation
 
 #: What the hub calls our tasks.
 PIPELINES: dict[type[Task], str] = {
@@ -120,15 +123,8 @@ def _what(checkpoint: Checkpoint) -> list[str]:
         rows.append((f"mapping, {kind} attention", "; ".join(plugs)))
     rows.append(("mapping, output layer", type(model.output_mapping).__name__))
     sides = checkpoint.subwords
-    sizes = {sides.source.size: "both sides"} if sides.joint else None
-    rows.append(
-        ("vocabulary", f"{sides.source.size:,}, shared by both sides")
-        if sizes
-        else (
-            "vocabulary",
-            f"{sides.source.size:,} of the source, {sides.target.size:,} of the target",
-        )
-    )
+    apart = f"{sides.source.size:,} of the source, {sides.target.size:,} of the target"
+    rows.append(("vocabulary", f"{sides.source.size:,}, joint" if sides.joint else apart))
     settings = _scalars(checkpoint.config["model"])
     rows.append(("settings", ", ".join(f"{key}={value}" for key, value in settings.items())))
     return [
@@ -219,11 +215,14 @@ def _training(known: Mapping[str, Any]) -> list[str]:
 
 def _use(task: Task, place: str) -> list[str]:
     quoted = place if re.fullmatch(r"[\w./:@-]+", place) else "FOLDER"
+    return ["With the package installed:", "", *_commands(task, quoted)]
+
+
+def _commands(task: Task, place: str) -> list[str]:
     return code(
-        f"pip install seq2seq\n"
-        f"{task.use} checkpoint={quoted}\n"
-        f"seq2seq-evaluate checkpoint={quoted} output=scores\n"
-        f"seq2seq-export checkpoint={quoted} format=onnx output=exported",
+        f"{task.use} checkpoint={place}\n"
+        f"seq2seq-evaluate checkpoint={place} output=scores\n"
+        f"seq2seq-export checkpoint={place} format=onnx output=exported",
         "bash",
     )
 

@@ -43,17 +43,16 @@ def push(
     if is_hub(to):
         return _to_hub(checkpoint, to, private, name, license)
     folder = Path(to).expanduser()
+    # Of the folder its name alone: where it lies now is of no use to others.
+    text = model_card(checkpoint, folder.resolve().name, name=name, license=license)
     if folder.resolve() == checkpoint.folder.resolve():
-        (folder / CARD).write_text(
-            model_card(checkpoint, to, name=name, license=license), encoding="utf-8"
-        )
+        (folder / CARD).write_text(text, encoding="utf-8")
         return to
     if folder.exists() and not folder.is_dir():
         raise PublishingError(f"to={to} is a file; give a folder")
     if folder.exists() and any(folder.iterdir()) and not _is_published(folder):
         raise PublishingError(f"to={to} holds other files and would be replaced; give a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    text = model_card(checkpoint, to, name=name, license=license)
     with replacing_folder(folder) as new:
         _gather(checkpoint, new, text)
     return to
