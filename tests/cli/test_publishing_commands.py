@@ -1,4 +1,4 @@
-"""docs/publishing.md, done: a run is pushed, used from there, exported, and run by PyTorch alone."""
+"""docs/publishing.md, done: a run is pushed, used from there, and exported for PyTorch alone."""
 
 from __future__ import annotations
 
