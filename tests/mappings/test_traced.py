@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from seq2seq.mappings import Entmax, Fusedmax, Mapping, Oscarmax, Sparsemax, Sqpnormmax
+from seq2seq.mappings import Entmax, Fusedmax, Mapping, Oscarmax
 from seq2seq.mappings.implementations import reference
 from seq2seq.mappings.tracing import tracing
 
@@ -41,9 +41,7 @@ def operations(program: ExportedProgram) -> set[str]:
 @pytest.mark.parametrize(
     "mapping",
     [
-        lambda: Sparsemax(gamma=0.5),
         lambda: Entmax(alpha=1.2, gamma=0.3),
-        lambda: Sqpnormmax(p=1.3),
         lambda: Fusedmax(gamma=0.1, lam=0.3),
         lambda: Oscarmax(gamma=0.1, lam=torch.tensor([[0.02], [0.0], [0.3], [0.1]])),
     ],
