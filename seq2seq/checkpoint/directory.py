@@ -16,6 +16,7 @@ from safetensors.torch import load_model, save_model
 
 from seq2seq.checkpoint.building import CONFIG, CheckpointError, build, checkpoint_task
 from seq2seq.checkpoint.checksum import check, write_checksum
+from seq2seq.checkpoint.hub import fetched, is_hub
 from seq2seq.checkpoint.replacing import previous_folder, replacing_folder
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.models.attending import AttendingModel
@@ -86,10 +87,12 @@ def writing_error(path: Path, error: SafetensorError) -> OSError:
 def checkpoint_folder(path: str | Path) -> Path:
     """The checkpoint directory that ``path`` means: itself, or the best one of a run folder.
 
+    ``hub:OWNER/NAME[@REVISION]`` means one on the Hugging Face hub, which is fetched.
+
     Raises:
         CheckpointError: if there is none.
     """
-    path = Path(path).expanduser()
+    path = fetched(str(path)) if is_hub(path) else Path(path).expanduser()
     for candidate in (path, path / "checkpoints" / "best", path / "best"):
         if (candidate / CONFIG).is_file() and (candidate / WEIGHTS).is_file():
             return candidate

@@ -39,6 +39,7 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     from rich.console import Console
 
     from seq2seq.checkpoint import checkpoint_task, load_checkpoints
+    from seq2seq.checkpoint.hub import is_hub
     from seq2seq.cli.device import choose_device
     from seq2seq.data.corpora.corpus import content_of
     from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
@@ -51,6 +52,8 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     checkpoint = load_checkpoints(config.checkpoint, device)
     if not isinstance(config.checkpoint, str) and len(config.checkpoint) > 1 and not config.output:
         raise ValueError("output: an ensemble has no folder of its own; give one, output=FOLDER")
+    if is_hub(config.checkpoint) and not config.output:
+        raise ValueError("output: a checkpoint of the hub is not written to; give output=FOLDER")
     corpus = chosen_corpus(config.data, checkpoint)
     task = checkpoint_task(checkpoint.config, plain(config.task))
     task.check_model(type(checkpoint.model))

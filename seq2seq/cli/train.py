@@ -49,6 +49,7 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
     from seq2seq.data.cache import replacing
     from seq2seq.evaluation.report import metrics_table
     from seq2seq.nn.losses import SequenceLoss
+    from seq2seq.publishing.provenance import write_provenance
     from seq2seq.training.fit import TestSettings, ValidationSettings, fit
     from seq2seq.training.module import Seq2SeqModule
     from seq2seq.training.soundness import Soundness
@@ -83,6 +84,7 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
     if group.leads:
         with replacing(folder / "config.yaml", lasting=True) as draft:
             draft.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
+        write_provenance(folder, corpus, data)
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
     annealing = config.get("annealing")  # which runs of earlier versions do not have
