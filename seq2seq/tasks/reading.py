@@ -70,6 +70,7 @@ class ReferenceReader:
             batch.source_lengths,
             batch.target_input,
             return_attention=self.attention,
+            return_logits=False,
         )
         loss = self.loss(output.logits, batch.target_output, self.model.output_mapping)
         self.totals["loss"] += float(loss.loss_sum)
@@ -175,7 +176,11 @@ def reference_maps(
         for batch in data.loader(split, sentences=number, copying=model.copying):
             batch = batch.to(device)
             weights = model(
-                batch.source, batch.source_lengths, batch.target_input, return_attention=True
+                batch.source,
+                batch.source_lengths,
+                batch.target_input,
+                return_attention=True,
+                return_logits=False,
             ).attention
             assert weights is not None
             for row, index in enumerate(batch.indices.tolist()):
