@@ -39,5 +39,6 @@ def build_optimizer(build: Callable[..., Optimizer], groups: list[Any], scaled: 
 
 def _may_be_fused(build: Callable[..., Optimizer]) -> bool:
     """Whether there is the choice on a GPU, and the user has not made it."""
-    known = isinstance(build, functools.partial) and build.func in (Adam, AdamW, SGD)
-    return known and not KINDS & {*build.keywords}
+    if not isinstance(build, functools.partial) or build.func not in (Adam, AdamW, SGD):
+        return False
+    return not KINDS & {*build.keywords}

@@ -34,9 +34,10 @@ class InterruptedRunError(Exception):
 
 def heeded_signals() -> list[int]:
     """Ctrl-C, SIGTERM, and the end of the terminal unless that is ignored (``nohup``)."""
-    hang_up = getattr(signal, "SIGHUP", None)
-    ignored = hang_up is None or signal.getsignal(hang_up) == signal.SIG_IGN
-    return [signal.SIGINT, signal.SIGTERM, *([] if ignored else [hang_up])]
+    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    return numbers
 
 
 class Survival(lightning.Callback):
