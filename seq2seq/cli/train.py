@@ -17,6 +17,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder, plain, run
+from seq2seq.cli.corpus import remember_corpus
 from seq2seq.cli.resume import resume_arguments, resumed_config, run_configuration, split_resume
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def train(config: DictConfig) -> None:
     task = instantiate(config.task, _convert_="all")
     check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
+    remember_corpus(plain(config.data, "corpus")["corpus"])
     settings = ("subwords", "filters", "limits", "processes", "cache")
     data = task.prepare(corpus, **plain(config.data, *settings))
     batch = plain(config.data, "batch")["batch"]

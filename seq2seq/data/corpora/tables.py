@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,8 @@ from seq2seq.data.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+BLOCK_ROWS = 10_000
+BLOCK_CHARACTERS = 1 << 25
 TABLE_VERSION = 1  # part of the cache's key: raise it when the same files give other rows
 
 PlacedRow = tuple[int, Sequence[object], list[str]]
@@ -50,11 +51,24 @@ def cached_table(
         pa.OSFile(str(temporary), "wb") as file,
         pa.ipc.new_stream(file, schema) as writer,
     ):
-        texts = _checked(rows, columns, on_empty)
-        while block := list(itertools.islice(texts, 10_000)):
+        for block in _blocks(_checked(rows, columns, on_empty)):
             block_columns = [list(column) for column in zip(*block, strict=True)]
             writer.write_batch(pa.record_batch(block_columns, schema))
     return Dataset.from_file(str(path))
+
+
+def _blocks(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:
+    """As many rows as are written at once: fewer, where they are long."""
+    block: list[list[str]] = []
+    size = 0
+    for row in rows:
+        block.append(row)
+        size += sum(map(len, row))
+        if len(block) == BLOCK_ROWS or size > BLOCK_CHARACTERS:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
 
 
 def _checked(

@@ -216,8 +216,8 @@ def find_files(files: Files, root: Path = Path(), prepare: str | None = None) ->
         if path.is_file():
             found.append(path)
             continue
-        matches = sorted(glob.glob(str(path), recursive=True))
-        if not matches or path.is_dir():
+        matches = [m for m in sorted(glob.glob(str(path), recursive=True)) if Path(m).is_file()]
+        if not matches:
             hint = f". Get the corpus by: {prepare}" if prepare else ""
             raise DataError(_missing(path) + hint)
         found.extend(Path(match) for match in matches)
