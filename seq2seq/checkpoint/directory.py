@@ -173,7 +173,7 @@ def _named(folder: Path) -> Iterator[None]:
         yield
     except ValueError as error:
         text = str(error) if str(folder) in str(error) else f"{folder / CONFIG}: {error}"
-        raise CheckpointError(text.replace(f"{CONFIG}: {CONFIG}", CONFIG)) from error
+        raise CheckpointError(text.replace(f"{CONFIG}: {CONFIG}", CONFIG)[:1000]) from error
 
 
 def load_checkpoints(

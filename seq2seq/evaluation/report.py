@@ -78,7 +78,9 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except DataError as error:
-        raise ValueError(f"{path} cannot be read: {error}; move it away, it will be written anew") from error
+        raise ValueError(
+            f"{path} cannot be read: {error}; move it away, it will be written anew"
+        ) from error
     if not isinstance(metrics, dict):
         raise ValueError(f"{path} holds no JSON object of splits; move it away")
     return metrics

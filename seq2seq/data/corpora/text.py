@@ -121,7 +121,9 @@ class Text:
         if self._normalize is not None:
             key = content_key(key, self._normalize, self._normalize_targets)
             rows = normalized(rows, columns, self._normalize, self._normalize_targets)
-        return cached_table(self._cache / "texts" / f"{key}.arrow", columns, rows, self._on_empty)
+        names = [*given.values()] if isinstance(given, dict) else [given]
+        path = self._cache / "texts" / f"{key}.arrow"
+        return cached_table(path, columns, rows, self._on_empty, names)
 
     @property
     def _combined_columns(self) -> list[str]:
