@@ -32,7 +32,7 @@ def test_good_files_are_accepted(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", TARGETS)
 def test_bad_files_are_refused_by_our_error(name: str, tmp_path: Path) -> None:
     @settings(
-        max_examples=15 if name in FEWER else 40,
+        max_examples=5 if name in FEWER else 20,
         derandomize=True,
         database=None,
         deadline=None,

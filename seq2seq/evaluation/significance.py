@@ -102,7 +102,13 @@ def compare_texts(
 def compare_values(
     systems: Sequence[Sequence[float]], test: str = "bootstrap", samples: int | None = None
 ) -> Tested:
-    """Test a score that is a mean over examples, by the values of each system."""
+    """Test a score that is a mean over examples, by the values of each system.
+
+    Raises:
+        ValueError: if they have not as many.
+    """
+    if len(counts := {len(values) for values in systems}) > 1:
+        raise ValueError(f"there are {' and '.join(map(str, sorted(counts)))} values of examples")
     return _paired(MeanOfValues(), systems, None, test, samples)
 
 

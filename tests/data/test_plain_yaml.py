@@ -16,7 +16,7 @@ MERGED = "a0: &a0 {k0: 1}\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        (BOMB, r"line 17, column 20.*more than 100,000 values"),
+        (BOMB, r"line 15, column 18.*more than 100,000 values"),
         (MERGED, "more than 100,000 values"),
         ("a: &a [*a]", "holds itself"),
         ("[" * 5000, "more than 40 levels"),
