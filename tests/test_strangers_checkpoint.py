@@ -14,8 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from seq2seq.checkpoint import CheckpointError, build, load_checkpoint, save_checkpoint
 from seq2seq.cli.corpus import own_corpus, remember_corpus
+from seq2seq.cli.evaluate import _write_heat_maps
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.words import Words
+from seq2seq.evaluation.evaluation import AttentionMap
 
 WORDS = Words.of([f"word{n}" for n in range(20)])
 SIZES = {"source_vocabulary_size": WORDS.size, "target_vocabulary_size": WORDS.size}
@@ -114,6 +116,17 @@ def test_weights_are_finite_floats_under_a_small_header(tmp_path: Path) -> None:
     path.write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(CheckpointError, match="names and shapes would take"):
         load_checkpoint(folder)
+
+
+def test_a_drawing_replaces_a_link_and_does_not_follow_it(tmp_path: Path) -> None:
+    victim, link = tmp_path / "victim", tmp_path / "attention.test.1.png"
+    victim.write_text("mine")
+    link.symlink_to(victim)
+    drawn = AttentionMap(torch.ones(1, 1, 1, 1), ["a"], ["b"], [0], [0])
+    _write_heat_maps([drawn], tmp_path, "test")
+    assert victim.read_text() == "mine"
+    assert link.read_bytes().startswith(b"\x89PNG")
+    assert not link.is_symlink()
 
 
 TEXT = {"_target_": "seq2seq.data.corpora.text.Text", "root": None, "train": None, "test": None}

@@ -146,7 +146,9 @@ def _read(model: bytes) -> tuple[bool, str, list[str]]:
     try:
         content = parse_json(model)
     except DataError as error:
-        raise DataError(f"these bytes are not a word vocabulary, or damaged: {error}") from error
+        raise DataError(
+            f"these bytes are not a word vocabulary: not JSON, or damaged ({error})"
+        ) from error
     if not isinstance(content, dict) or set(content) - {"tokenizer"} != {"lowercase", "words"}:
         raise DataError('this is not a word vocabulary: no JSON of "lowercase" and "words"')
     lowercase, words = content["lowercase"], content["words"]
