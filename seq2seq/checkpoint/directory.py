@@ -153,12 +153,12 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
                 f"{folder / CONFIG}: model.{name} is {expected!r:.80}, but what lies beside it "
                 f"(its subwords, its task) says {given!r:.80}"
             )
-    check(folder / WEIGHTS)
     with _named(folder):
         check_targets(config["model"])
         task.check_model(get_class(str(config["model"].get("_target_"))))
         check_sizes(partial(build, config["model"]), folder / WEIGHTS)
         model = build(config["model"])
+    check(folder / WEIGHTS)
     try:
         load_model(model, str(folder / WEIGHTS), device="cpu")
     except (SafetensorError, RuntimeError) as error:

@@ -118,7 +118,9 @@ def _shapes(path: Path) -> dict[str, list[int]]:
     except (SafetensorError, OSError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{path} cannot be read as safetensors: {error}") from error
+        raise CheckpointError(
+            f"{path} does not fit its {CONFIG}, or is damaged: {error}"
+        ) from error
     return shapes
 
 
