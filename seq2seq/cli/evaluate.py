@@ -106,12 +106,14 @@ def _progress(batches: Iterable[Batch]) -> Iterable[Batch]:
 
 
 def _write_heat_maps(maps: Iterable[AttentionMap], output: Path, split: str) -> None:
+    from seq2seq.data.cache import replacing
     from seq2seq.evaluation.figures import attention_heat_map
 
     for number, attention in enumerate(maps, start=1):
         path = output / f"attention.{split}.{number}.png"
         figure = attention_heat_map(attention.weights, attention.source, attention.target)
-        figure.savefig(path, dpi=150, bbox_inches="tight")
+        with replacing(path) as draft:  # not through a link that lies there
+            figure.savefig(draft, format="png", dpi=150, bbox_inches="tight")
         print(f"written: {path}")
 
 

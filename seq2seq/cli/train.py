@@ -17,6 +17,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder, plain, run
+from seq2seq.cli.corpus import remember_corpus
 from seq2seq.cli.interruption import Interruption
 from seq2seq.cli.launch import check_devices, follow, lead, leads
 from seq2seq.cli.resume import (
@@ -63,6 +64,7 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
     task = instantiate(config.task, _convert_="all")
     check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
+    remember_corpus(plain(config.data, "corpus")["corpus"])
     settings = ("subwords", "filters", "limits", "processes", "cache")
     prepared = plain(config.data, *settings)
     if config.resume is not None:
