@@ -27,11 +27,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import seq2seq
+from seq2seq.cli.interruption import Interruption, listen
 
 #: Errors that tell the user what to mend; everything else is a defect and shows its traceback.
 MENDABLE = (
     OSError,  # a file that is missing or not to be read, a disk that is full
     ValueError,
+    FloatingPointError,
     HydraException,
     OmegaConfBaseException,
 )
@@ -49,10 +51,14 @@ def config_folder() -> Path:
 def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     """Run ``job`` as the Hydra application ``config_name`` with the overrides of the command line.
 
-    Exits with 0 on success, 1 when the configuration or the input is at fault or the job failed.
+    Exits with 0 on success; with 1 when the configuration or the input is at fault or the job
+    failed; with 128 + the signal's number when a signal asked to stop. A sweep exits with 1, after
+    all its runs, if one of them failed, and ends with the run that a signal stops.
     """
+    listen()
     if not sys.stderr.isatty():  # no progress bars where nobody watches
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     composed = False
 
     def guarded(config: DictConfig) -> None:
@@ -83,7 +89,12 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     )(guarded)
     try:
         application()
+    except Interruption as stop:
+        print(f"stopped by {stop.name}", file=sys.stderr)
+        raise
     except SystemExit as stop:
+        if stop.code == 2:  # argparse, of an option that is not known
+            raise SystemExit(1) from None
         if stop.code == 1 and not composed:
             given = get_args_parser().parse_known_args()[0]
             for line in suggestions(config_name, given.overrides, given.config_dir):

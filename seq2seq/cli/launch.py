@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Job = Callable[[DictConfig, Path, Group], None]
 
 PATIENCE = timedelta(hours=2)  # the first process may prepare a large corpus while others wait
-WORD_TO_THE_FIRST = 5.0  # seconds: what all have to say is said once, the launcher ends the others
+WORD_TO_THE_FIRST = 3.0  # seconds: what all have to say is said once, the launcher ends the others
 
 
 def leads() -> bool:
@@ -138,6 +138,11 @@ def check_devices(trainer: DictConfig, group: Group) -> None:
     Raises:
         ValueError: with the command to type.
     """
+    if group.size > 1 and trainer.get("strategy") is None:
+        raise ValueError(
+            f"the command was started as {group.size} processes, which one device does not need: "
+            "choose trainer=ddp or trainer=fsdp, or start it without torchrun"
+        )
     devices, machines = trainer.devices, trainer.get("num_nodes", "auto")
     per_machine = group.local_size
     if str(devices) not in ("auto", str(per_machine)):
@@ -150,9 +155,4 @@ def check_devices(trainer: DictConfig, group: Group) -> None:
         raise ValueError(
             f"trainer.num_nodes={machines}, but the command was started on "
             f"{group.size // per_machine}: start torchrun or srun on all of them (docs/scaling.md)"
-        )
-    if group.size > 1 and trainer.get("strategy") is None:
-        raise ValueError(
-            f"the command was started as {group.size} processes, which one device does not need: "
-            "choose trainer=ddp or trainer=fsdp, or start it without torchrun"
         )

@@ -19,6 +19,7 @@ from seq2seq.evaluation.alignment import (
     check_inside,
     format_pharaoh,
     parse_pharaoh,
+    parse_segments,
 )
 from seq2seq.evaluation.alignment_score import AlignmentScore
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
@@ -158,6 +159,9 @@ def check_alignments(texts: DatasetDict) -> None:
             try:
                 gold = parse_pharaoh(example["alignment"])
                 check_inside(gold, example["source"], example["target"])
+                parse_segments(
+                    example.get("source_segments") or "", example.get("target_segments") or ""
+                )
             except ValueError as error:
                 raise DataError(f"data.{split}: example {number:,}: {error}") from error
 
