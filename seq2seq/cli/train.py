@@ -17,6 +17,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder, plain, run
+from seq2seq.cli.importing import quick_imports, without_extras
 from seq2seq.cli.resume import resume_arguments, resumed_config, run_configuration, split_resume
 
 log = logging.getLogger(__name__)
@@ -25,16 +26,18 @@ log = logging.getLogger(__name__)
 def train(config: DictConfig) -> None:
     """Build the parts that the configuration names and run them."""
     # The long imports (Lightning takes seconds) come after --help and every configuration error.
-    import lightning
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.utils import get_class, instantiate
-    from rich.console import Console
+    with quick_imports(), without_extras():
+        import lightning
+        import torch._dynamo  # noqa: F401 (optimizers ask for it)
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.utils import get_class, instantiate
+        from rich.console import Console
 
-    from seq2seq.evaluation.report import metrics_table
-    from seq2seq.nn.losses import SequenceLoss
-    from seq2seq.training.fit import TestSettings, ValidationSettings, fit
-    from seq2seq.training.module import Seq2SeqModule
-    from seq2seq.training.survival import InterruptedRunError
+        from seq2seq.evaluation.report import metrics_table
+        from seq2seq.nn.losses import SequenceLoss
+        from seq2seq.training.fit import TestSettings, ValidationSettings, fit
+        from seq2seq.training.module import Seq2SeqModule
+        from seq2seq.training.survival import InterruptedRunError
 
     started = time.perf_counter()
     _quiet()

@@ -10,6 +10,7 @@ from typing import cast
 from omegaconf import DictConfig
 
 from seq2seq.cli.application import run
+from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
 
 log = logging.getLogger(__name__)
@@ -17,12 +18,13 @@ log = logging.getLogger(__name__)
 
 def translate_lines(config: DictConfig) -> None:
     """Read ``buffer`` lines, translate them together, write them, until there are no more."""
-    from hydra.utils import instantiate
+    with quick_imports():
+        from hydra.utils import instantiate
 
-    from seq2seq.checkpoint import load_checkpoints
-    from seq2seq.cli.device import choose_device
-    from seq2seq.models.encoder_decoder import EncoderDecoder
-    from seq2seq.tasks.generation import Generation
+        from seq2seq.checkpoint import load_checkpoints
+        from seq2seq.cli.device import choose_device
+        from seq2seq.models.encoder_decoder import EncoderDecoder
+        from seq2seq.tasks.generation import Generation
 
     check_files(config.output, config.buffer, input=config.input, prefix=config.prefix)
     device = choose_device(config.device)

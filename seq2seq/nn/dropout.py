@@ -5,6 +5,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def _draw(x: Tensor, p: float) -> Tensor:
+    """True with probability p, in the shape of ``x``."""
+    words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64)
+    bits = words.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
+    return bits < round(p * 2**16) - 2**15
+
+
+# The same as one node for `torch.compile`, which cannot trace the drawing: so that a compiled model
+# drops what the eager one drops, and is not broken in two at every dropout.
+_operator = torch.library.custom_op(
+    "seq2seq::dropped", _draw, mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,)
+)
+_operator.register_fake(lambda x, p: x.new_empty(x.shape, dtype=torch.bool))
+
+
 class Dropout(nn.Module):
     """Zero with probability p and scale by ``1 / (1 − p)`` in training; the identity otherwise.
 
@@ -24,10 +39,8 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.p)
-        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64)
-        bits = words.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
-        dropped = bits < round(self.p * 2**16) - 2**15
-        return x.masked_fill(dropped, 0.0).mul_(1 / (1 - self.p))
+        draw = torch.ops.seq2seq.dropped if torch.compiler.is_compiling() else _draw
+        return x.masked_fill(draw(x, self.p), 0.0).mul_(1 / (1 - self.p))
 
     def extra_repr(self) -> str:
         """The probability."""

@@ -8,7 +8,6 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
-from seq2seq.evaluation.figures import attention_heat_map
 from seq2seq.training.validation import monitored
 
 
@@ -19,6 +18,8 @@ def report(
 
     Heat maps and texts are those of the first examples.
     """
+    from seq2seq.evaluation.figures import attention_heat_map  # matplotlib: not before it draws
+
     for name, value in _scalars(evaluation.metrics):
         writer.add_scalar(name, value, step)
     for name, draw in evaluation.figures.items():
