@@ -62,13 +62,15 @@ def train(config: DictConfig) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
-    annealing = config.get("annealing")  # which runs of earlier versions do not have
+    # Which runs of earlier versions do not have:
+    annealing, compile = config.get("annealing"), config.get("compile")
     module = Seq2SeqModule(
         task,
         model,
         SequenceLoss(**config.loss),
         instantiate(config.optimizer),
         instantiate(config.schedule),
+        instantiate(compile, _convert_="all") if compile else None,
     )
     try:
         evaluation = fit(

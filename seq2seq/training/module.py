@@ -51,6 +51,8 @@ class Seq2SeqModule(lightning.LightningModule):
         loss: summed loss and number of tokens, of logits and targets.
         optimizer: builds the optimizer from the parameters.
         schedule: builds the schedule from the optimizer.
+        compile: makes of the model what a training step calls, such as `torch.compile`; None: the
+            model itself. Everything else, validation among it, uses the model.
     """
 
     def __init__(
@@ -60,10 +62,13 @@ class Seq2SeqModule(lightning.LightningModule):
         loss: SequenceLoss,
         optimizer: Callable[..., Optimizer],
         schedule: Callable[..., LRScheduler | Plateau],
+        compile: Callable[[AttendingModel], Any] | None = None,
     ) -> None:
         super().__init__()
         self.task = task
         self.model = model
+        # In a tuple, or PyTorch would take it for a second module with weights of its own.
+        self._trained = (model if compile is None else compile(model),)
         self.loss = loss
         self.optimizer = optimizer
         self.schedule = schedule
@@ -76,7 +81,7 @@ class Seq2SeqModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Mean loss of a target token."""
-        result = self.task.loss(self.model, batch, self.loss)
+        result = self.task.loss(self._trained[0], batch, self.loss)
         if self.plateau is not None:
             self.plateau.warm_up(self.trainer.global_step)
         self._totals.append(torch.stack([*result]).detach())
