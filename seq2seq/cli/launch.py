@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import mendable, plain
+from seq2seq.cli.importing import quick_imports
 
 if TYPE_CHECKING:
     from seq2seq.data.group import Group
@@ -39,7 +40,8 @@ def launched() -> Group:
     Raises:
         ValueError: if machines run different numbers of processes.
     """
-    from seq2seq.data.group import Group
+    with quick_imports():  # of PyTorch, for all that follows
+        from seq2seq.data.group import Group
 
     group = Group(*_numbers())
     if group.size % group.local_size:
