@@ -35,7 +35,7 @@ from safetensors.torch import load_file
 SAVE_EVERY = 6
 TRAINING = [
     *("data.corpus.train_size=400", "data.corpus.validation_size=8", "data.corpus.test_size=8"),
-    *("data.subwords.size=500", "data.batch.tokens=800"),
+    *("data.subwords.size=500", "data.subwords.sampling.alpha=0.1", "data.batch.tokens=800"),
     *("model.hidden_size=24", "model.embedding_size=24", "model.dropout=0.2"),
     *("attention=fusedmax", "optimizer=adamw", "schedule=constant"),
     *("trainer.accelerator=cpu", "trainer.accumulate_grad_batches=2"),

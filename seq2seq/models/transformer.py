@@ -213,7 +213,7 @@ class Transformer(EncoderDecoder):
     def _attended(self, memory: Tensor) -> list[KeysValues]:
         """Each decoder layer's keys and values of the source."""
         layers = (cast(DecoderLayer, layer) for layer in self.decoder)
-        return [layer.cross_attention.keys_values(memory) for layer in layers]
+        return [layer.keys_values(memory) for layer in layers]
 
     def _encode(self, source: Tensor, mask: Tensor) -> Tensor:
         """``[batch, source_length]`` → ``[batch, source_length, size]``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ import torch
 
 from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
 from seq2seq.data.corpora.corpus import Corpus, references
+from seq2seq.data.group import ALONE, Group
 from seq2seq.data.parallel import ParallelData
 from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.data.vocabulary_pair import VocabularyPair
@@ -118,6 +120,7 @@ class Generation(Task):
         scores: Iterable[str] | None = None,
         device: torch.device | str = "cpu",
         progress: Progress = silent,
+        group: Group = ALONE,
     ) -> Evaluation:
         """See the base class.
 
@@ -130,9 +133,11 @@ class Generation(Task):
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
         search = search.with_vocabulary(data.subwords.target.written_ids)
         texts = data.split(split, sentences)
-        sources, hypotheses = list(texts["source"]), [""] * len(texts)
+        sources, written = list(texts["source"]), {}
         reader = ReferenceReader(model, data, texts, attention, alignments)
-        loader = data.loader(split, tokens=batch_tokens, sentences=sentences, copying=model.copying)
+        loader = data.loader(
+            split, tokens=batch_tokens, sentences=sentences, group=group, copying=model.copying
+        )
         with evaluating(model):
             for batch in progress(loader):
                 batch = batch.to(device)
@@ -146,7 +151,10 @@ class Generation(Task):
                 for row, index in enumerate(batch.indices.tolist()):
                     source, _ = batch.ids(row)
                     text = hypothesis_text(found[row][0], sources[index], source, data.subwords)
-                    hypotheses[index] = text
+                    written[index] = text
+        reader.share(group)
+        written = group.united(written)
+        hypotheses = [written[index] for index in range(len(texts))]
         known = references(texts)
         metrics = {**reader.metrics(), **self.scores(hypotheses, known, scores)}
         if parameters := mapping_parameters(model):
@@ -207,6 +215,7 @@ class Generation(Task):
         batch_tokens: int = 4096,
         max_source_length: int | None = None,
         device: torch.device | str = "cpu",
+        group: Group = ALONE,
     ) -> list[list[tuple[str, float]]]:
         """For each sentence, in the order given, its hypotheses with their scores.
 
@@ -223,10 +232,11 @@ class Generation(Task):
             batch_tokens: padded source subwords in a batch.
             max_source_length: in subwords, end of sentence not counted; None: no limit.
             device: where ``model`` is.
+            group: of processes that share the batches; each has all hypotheses.
         """
         search = search.with_vocabulary(subwords.target.written_ids)
         begun = [""] * len(sentences) if prefixes is None else prefixes
-        found: list[list[tuple[str, float]]] = [[(prefix, 0.0)] for prefix in begun]
+        found: dict[int, list[tuple[str, float]]] = {}
         ids = [
             _ids(subwords.source, sentence, sentence, model.copying)[:max_source_length]
             for sentence in sentences
@@ -236,7 +246,8 @@ class Generation(Task):
             for prefix, sentence in zip(begun, sentences, strict=True)
         ]
         order = sorted((i for i in range(len(ids)) if ids[i]), key=lambda i: len(ids[i]))
-        for members in _batches(order, [len(row) + 1 for row in ids], batch_tokens):
+        batches = _batches(order, [len(row) + 1 for row in ids], batch_tokens)
+        for members in itertools.islice(batches, group.rank, None, group.size):
             rows = [torch.tensor([*ids[i], EOS_ID]) for i in members]
             source = torch.nn.utils.rnn.pad_sequence(rows, True, PAD_ID).to(device)
             lengths = torch.tensor([len(row) for row in rows], device=device)
@@ -253,7 +264,8 @@ class Generation(Task):
                     hypothesis_text(h, sentences[i], [*ids[i], EOS_ID], subwords) for h in best
                 )
                 found[i] = [(text, h.score) for text, h in zip(texts, best, strict=True)]
-        return found
+        found = group.united(found)
+        return [found.get(i, [(prefix, 0.0)]) for i, prefix in enumerate(begun)]
 
 
 def _ids(vocabulary: Vocabulary, text: str, source: str, copying: bool) -> Sequence[int]:

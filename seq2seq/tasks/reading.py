@@ -12,6 +12,7 @@ from torch import Tensor
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.errors import DataError
+from seq2seq.data.group import Group
 from seq2seq.data.parallel import ParallelData
 from seq2seq.evaluation.alignment import (
     attention_links,
@@ -22,6 +23,7 @@ from seq2seq.evaluation.alignment import (
 from seq2seq.evaluation.alignment_score import AlignmentScore
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
 from seq2seq.evaluation.evaluation import AttentionMap
+from seq2seq.evaluation.merging import merged
 from seq2seq.evaluation.report import statistics_lines
 from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
@@ -98,6 +100,20 @@ class ReferenceReader:
             if self.links is not None:
                 found = attention_links(weights, *words, example["source"], example["target"])
                 self.links[index] = format_pharaoh(found)
+
+    def share(self, group: Group) -> None:
+        """Take in what the other processes of a group have read."""
+        if group.size == 1:
+            return
+        links = {i: line for i, line in enumerate(self.links or ()) if line}
+        parts = group.gathered((self.totals, self.statistics, self.alignment))
+        totals, statistics, alignments = zip(*parts, strict=True)
+        self.totals = {name: sum(part[name] for part in totals) for name in self.totals}
+        self.statistics = merged(statistics)
+        self.alignment = merged(alignments)
+        for i, line in group.united(links).items():
+            assert self.links is not None
+            self.links[i] = line
 
     def metrics(self) -> dict[str, Any]:
         """``loss``, ``perplexity``, ``tokens``, and ``attention`` and ``alignment`` summaries."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpora.corpus import Corpus, references
+from seq2seq.data.group import ALONE, Group
 from seq2seq.data.parallel import ParallelData, prepare
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
@@ -136,6 +137,7 @@ class Task(ABC):
         scores: Iterable[str] | None = None,
         device: torch.device | str = "cpu",
         progress: Progress = silent,
+        group: Group = ALONE,
     ) -> Evaluation:
         """Evaluate ``model`` on a split of ``data``.
 
@@ -153,6 +155,7 @@ class Task(ABC):
             scores: which scores to compute; None: all of the task's.
             device: where ``model`` is.
             progress: wraps the iterable of batches.
+            group: of processes that share the batches; each has the evaluation of all.
 
         Raises:
             ValueError: if the split does not exist or is empty.

@@ -18,10 +18,15 @@ from seq2seq.models.attending import AttendingModel
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks import Task
 from seq2seq.training.fused import build_optimizer
+from seq2seq.training.gradients import scale_and_clip
 from seq2seq.training.halving import Halving
 from seq2seq.training.interval import logging_interval
 from seq2seq.training.schedules import Plateau
+from seq2seq.training.sharding import Sharded
 from seq2seq.training.soundness import Soundness
+
+#: Summed losses are divided by so much, to stay within half precision; exact, as a power of two.
+SCALE = 1024.0
 
 
 def parameter_groups(model: nn.Module) -> list[Any]:
@@ -40,9 +45,11 @@ def parameter_groups(model: nn.Module) -> list[Any]:
 class Seq2SeqModule(lightning.LightningModule):
     """Trains a model by maximum likelihood, or by its output mapping's Fenchel–Young loss.
 
-    The loss of a batch is the mean over its target tokens (or classes). Logged every
+    The loss of an update is the mean over its target tokens (or classes), of all batches that are
+    accumulated and all processes: what goes backward is each batch's sum, and the gradients are
+    divided by the number of all tokens where they are clipped. Logged every
     ``log_every_n_steps``: ``train/loss`` and ``train/perplexity``, means since the last time (of
-    batches whose loss is finite); ``train/gradient_norm`` (before clipping) and
+    updates whose loss is finite); ``train/gradient_norm`` (before clipping) and
     ``train/learning_rate`` of that update; ``train/skipped_updates`` of the run (``Soundness``) and
     ``train/halved_batches`` of this process (``Halving``).
 
@@ -84,14 +91,27 @@ class Seq2SeqModule(lightning.LightningModule):
         self._restored_totals: list[Tensor] = []
         #: Loss, negative log-likelihood and tokens of the batches since the last logged update.
         self._totals: list[Tensor] = []
+        #: The same of each batch of the update that is being made, of this process.
+        self._batches: list[Tensor] = []
+        #: The model in shards, if a strategy gives a mesh of devices to shard it over.
+        self.sharded: Sharded | None = None
+
+    def configure_model(self) -> None:
+        """Shard the model, where the strategy asks for it."""
+        if self._device_mesh is not None and self.sharded is None:
+            self.sharded = Sharded(self.model, self._device_mesh["data_parallel"])
+
+    def whole_model(self) -> AttendingModel:
+        """The model with all its weights on this device; all processes have to ask together."""
+        return self.model if self.sharded is None else self.sharded.whole()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Mean loss of a target token."""
+        """Summed loss of the target tokens, up to a constant."""
         result = self.halving(batch)
         if self.plateau is not None:
             self.plateau.warm_up(self.trainer.global_step)
-        self._totals.append(torch.stack([*result]).detach())
-        return self.soundness.guard(result.loss_sum / result.tokens.clamp(min=1))
+        self._batches.append(torch.stack([*result]).detach())
+        return self.soundness.guard(result.loss_sum / SCALE, result.loss_sum / result.tokens)
 
     def configure_callbacks(self) -> list[lightning.Callback]:
         """What goes with the module, whoever trains it."""
@@ -103,15 +123,26 @@ class Seq2SeqModule(lightning.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip, and log the update that is about to be made: one norm serves both."""
+        """From sums to means, clip, and log the update that is about to be made: one norm serves.
+
+        Processes (which have the mean of their gradients) and accumulated batches count by their
+        tokens.
+        """
+        sums = torch.stack(self._batches).double().sum(0)
+        self._batches.clear()
+        sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        self._totals.append(sums)
+        scale = SCALE * self.trainer.world_size * self.trainer.accumulate_grad_batches
+        if self.sharded is not None:
+            self.sharded.average_kept_gradients()
         by_norm = gradient_clip_algorithm in (None, "norm") and gradient_clip_val
         limit = gradient_clip_val if by_norm and gradient_clip_val else math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit)
+        norm = scale_and_clip(self.parameters(), scale / sums[2].clamp(min=1), limit)
         if not by_norm:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         self.soundness.judge(optimizer, norm, self.trainer.global_step + 1)
         if (self.trainer.global_step + 1) % logging_interval(self.trainer) == 0:
-            totals = torch.stack(self._totals).double()
+            totals = torch.stack(self._totals)
             finite = totals[:, :1].isfinite()
             loss_sum, nll_sum, tokens = totals.where(finite, 0.0).sum(0)
             self._totals.clear()

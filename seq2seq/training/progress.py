@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 class Throughput(lightning.Callback):
     """Logs ``train/tokens_per_second``, and a line every ``log_every_n_steps`` without a bar.
 
-    Tokens are the source's and the target's, without padding. Validation time does not count.
+    Tokens are the source's and the target's of all processes, without padding. Validation time does
+    not count.
 
     Args:
         lines: whether to log a line (a terminal has the progress bar instead).
@@ -67,7 +68,7 @@ class Throughput(lightning.Callback):
         if step == self._logged_at or step % logging_interval(trainer):
             return
         self._logged_at = step
-        tokens = int(torch.stack(self._tokens).sum())
+        tokens = int(trainer.strategy.reduce(torch.stack(self._tokens).sum(), reduce_op="sum"))
         now = self._clock()
         rate = tokens / max(now - self._since, 1e-9)
         module.log("train/tokens_per_second", rate)

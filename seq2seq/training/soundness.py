@@ -96,9 +96,14 @@ class Soundness(lightning.Callback):
         """Keep the batches of the update."""
         self._batches.append(batch)
 
-    def guard(self, loss: Tensor) -> Tensor:
-        """The loss of a batch; where it is not finite, its gradient is NaN."""
-        self._losses.append(loss.detach())
+    def guard(self, loss: Tensor, told: Tensor | None = None) -> Tensor:
+        """The loss of a batch; where it is not finite, its gradient is NaN.
+
+        Args:
+            loss: what goes backward.
+            told: what is told of it, such as its mean over tokens; None: the same.
+        """
+        self._losses.append((loss if told is None else told).detach())
         return loss * torch.where(loss.detach().isfinite(), 1.0, math.nan)
 
     def judge(self, optimizer: Optimizer, norm: Tensor, step: int) -> None:
