@@ -58,6 +58,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     listen()
     if not sys.stderr.isatty():  # no progress bars where nobody watches
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     composed = False
 
     def guarded(config: DictConfig) -> None:

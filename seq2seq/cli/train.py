@@ -17,6 +17,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder, plain, run
+from seq2seq.cli.corpus import remember_corpus
 from seq2seq.cli.interruption import Interruption
 from seq2seq.cli.launch import check_devices, follow, lead, leads
 from seq2seq.cli.resume import (
@@ -49,6 +50,7 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
     from seq2seq.data.cache import replacing
     from seq2seq.evaluation.report import metrics_table
     from seq2seq.nn.losses import SequenceLoss
+    from seq2seq.publishing.provenance import write_provenance
     from seq2seq.training.fit import TestSettings, ValidationSettings, fit
     from seq2seq.training.module import Seq2SeqModule
     from seq2seq.training.soundness import Soundness
@@ -62,6 +64,7 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
     task = instantiate(config.task, _convert_="all")
     check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
+    remember_corpus(plain(config.data, "corpus")["corpus"])
     settings = ("subwords", "filters", "limits", "processes", "cache")
     prepared = plain(config.data, *settings)
     if config.resume is not None:
@@ -83,6 +86,7 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
     if group.leads:
         with replacing(folder / "config.yaml", lasting=True) as draft:
             draft.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
+        write_provenance(folder, corpus, data)
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
     annealing = config.get("annealing")  # which runs of earlier versions do not have

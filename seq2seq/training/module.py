@@ -111,7 +111,7 @@ class Seq2SeqModule(lightning.LightningModule):
         if self.plateau is not None:
             self.plateau.warm_up(self.trainer.global_step)
         self._batches.append(torch.stack([*result]).detach())
-        return self.soundness.guard(result.loss_sum / SCALE, result.loss_sum / result.tokens)
+        return self.soundness.guard(result.loss_sum, result.tokens) / SCALE
 
     def configure_callbacks(self) -> list[lightning.Callback]:
         """What goes with the module, whoever trains it."""

@@ -96,15 +96,11 @@ class Soundness(lightning.Callback):
         """Keep the batches of the update."""
         self._batches.append(batch)
 
-    def guard(self, loss: Tensor, told: Tensor | None = None) -> Tensor:
-        """The loss of a batch; where it is not finite, its gradient is NaN.
-
-        Args:
-            loss: what goes backward.
-            told: what is told of it, such as its mean over tokens; None: the same.
-        """
-        self._losses.append((loss if told is None else told).detach())
-        return loss * torch.where(loss.detach().isfinite(), 1.0, math.nan)
+    def guard(self, loss_sum: Tensor, tokens: Tensor) -> Tensor:
+        """The summed loss of a batch; where it is not finite, its gradient is NaN."""
+        found = loss_sum.detach()
+        self._losses.append(found / tokens.clamp(min=1))
+        return loss_sum * torch.where(found.isfinite(), 1.0, math.nan)
 
     def judge(self, optimizer: Optimizer, norm: Tensor, step: int) -> None:
         """Let the optimizer pass over the update it is about to make, if that is not finite.

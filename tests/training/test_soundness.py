@@ -112,7 +112,7 @@ def test_updates_that_nobody_looked_at_yet_are_counted_before_they_are_saved(
     soundness = Soundness()
     for step, factor in enumerate([1.0, math.nan, math.inf, 1.0, math.nan], start=1):
         optimizer.zero_grad()
-        soundness.guard(parameter.sum() * factor).backward()
+        soundness.guard(parameter.sum() * factor, torch.ones(())).backward()
         assert parameter.grad is not None
         soundness.judge(optimizer, parameter.grad.norm(), step)
         optimizer.step()
@@ -169,7 +169,7 @@ def test_an_overflow_of_half_precision_is_left_to_the_scaler(scale: float, count
     scaler = torch.amp.GradScaler("cpu", init_scale=scale)
     soundness = Soundness()
     soundness._scaler = scaler
-    loss = soundness.guard((parameter * torch.tensor([1.0, 2.0])).sum())
+    loss = soundness.guard((parameter * torch.tensor([1.0, 2.0])).sum(), torch.ones(()))
     scaler.scale(loss).backward()
     assert parameter.grad is not None
     parameter.grad[0] = math.inf
@@ -202,7 +202,9 @@ def test_on_a_gpu_the_optimizer_is_fused_and_no_step_waits() -> None:
     soundness = Soundness()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        loss = soundness.guard(model(torch.ones(2, 3, device="cuda")).sum() * math.inf)
+        loss = soundness.guard(
+            model(torch.ones(2, 3, device="cuda")).sum() * math.inf, torch.ones((), device="cuda")
+        )
         optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters()])
