@@ -86,7 +86,6 @@ def our_model(entry: Entry, data: ParallelData, config: DictConfig) -> nn.Module
 def marian_model(entry: Entry, data: ParallelData, config: DictConfig) -> nn.Module:
     """Hugging Face's, of our sizes, with one table for both sides and the output layer."""
     model = marian(data.subwords.target.size, config.model)
-    model.config.dropout = config.model.dropout
     for module in model.modules():
         if isinstance(getattr(module, "dropout", None), float):
             attends = hasattr(module, "num_heads")

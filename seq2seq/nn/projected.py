@@ -7,6 +7,8 @@ chunk of rows is projected, scored and differentiated while it is in the cache, 
 what it adds to the gradients of states, weight and bias only; on the way back these are scaled.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -40,6 +42,11 @@ class Projected(NamedTuple):
         """All of them, ``[batch, length, vocabulary]``."""
         return linear(self.states, self.weight, self.bias)
 
+    def detach(self) -> Projected:
+        """The same without a gradient."""
+        bias = None if self.bias is None else self.bias.detach()
+        return Projected(self.states.detach(), self.weight.detach(), bias)
+
 
 def by_autograd(losses: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Score:
     """The score of any losses: logits and target → the losses and the −log p of the rows."""
@@ -71,7 +78,7 @@ def in_chunks(
     Returns:
         the loss to differentiate, and the sum of −log p, which has no gradient.
     """
-    states, weight, bias = projected
+    states, weight, bias = projected if torch.is_grad_enabled() else projected.detach()
     states, target, real = states.flatten(0, -2), target.flatten(), real.flatten()
     place = states.device.type
     target = target.where(real, 0)
@@ -79,7 +86,7 @@ def in_chunks(
     if not padded:  # elsewhere the host would have to wait for the number of rows
         kept = real.nonzero().squeeze(1)
         states, target, real = states.index_select(0, kept), target[kept], real[kept]
-    if torch.is_autocast_enabled(place):
+    if torch.is_autocast_enabled(place) and states.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(place)
         states, weight = states.to(dtype), weight.to(dtype)
         bias = bias if bias is None else bias.to(dtype)
@@ -104,7 +111,8 @@ class _InChunks(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         exact = torch.promote_types(states.dtype, torch.float32)
         wanted = ctx.needs_input_grad[:3]
-        loss, surprise = torch.zeros(2, dtype=exact, device=states.device).unbind()
+        loss = torch.zeros((), dtype=exact, device=states.device)
+        surprise = torch.zeros_like(loss)
         of_states = torch.empty_like(states) if wanted[0] else None
         of_weight = torch.zeros_like(weight, dtype=exact) if wanted[1] else None
         of_bias = torch.zeros_like(bias, dtype=exact) if bias is not None and wanted[2] else None

@@ -160,8 +160,24 @@ def test_what_is_frozen_has_no_gradient_and_costs_none(target: Tensor) -> None:
     expected = SequenceLoss(0.1)(frozen.whole(), target, Softmax()).loss_sum
     slopes = (torch.autograd.grad(x, given.states)[0] for x in (loss, expected))
     torch.testing.assert_close(*slopes, **EXACT)
-    with torch.no_grad():
-        assert not SequenceLoss(0.1)(given, target, Softmax()).loss_sum.requires_grad
+
+
+@pytest.mark.parametrize("mapping", [Softmax(), Sparsemax()], ids=str)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_evaluation_computes_no_gradient(target: Tensor, mapping: Mapping, mode: Any) -> None:
+    given, asked = layer(), []
+
+    def score(logits: Tensor, index: Tensor, differentiate: bool) -> Any:
+        asked.append(differentiate)
+        return SequenceLoss(0.1)._score(mapping)(logits, index, differentiate)
+
+    expected = SequenceLoss(0.1)(given, target, mapping)
+    with mode():
+        found = SequenceLoss(0.1)(given, target, mapping)
+        projected.in_chunks(score, given, target, target != 0)
+    assert not found.loss_sum.requires_grad
+    assert asked == [False]
+    torch.testing.assert_close(found.loss_sum, expected.loss_sum.detach(), **EXACT)
 
 
 def test_a_temperature_that_learns_has_its_gradient_by_the_whole(target: Tensor) -> None:
