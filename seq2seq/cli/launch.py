@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import mendable, plain
+from seq2seq.cli.importing import quick_imports
+from seq2seq.cli.interruption import listen
 
 if TYPE_CHECKING:
     from seq2seq.data.group import Group
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     Job = Callable[[DictConfig, Path, Group], None]
 
 PATIENCE = timedelta(hours=2)  # the first process may prepare a large corpus while others wait
-WORD_TO_THE_FIRST = 5.0  # seconds: what all have to say is said once, the launcher ends the others
+WORD_TO_THE_FIRST = 3.0  # seconds: what all have to say is said once, the launcher ends the others
 
 
 def leads() -> bool:
@@ -39,7 +41,8 @@ def launched() -> Group:
     Raises:
         ValueError: if machines run different numbers of processes.
     """
-    from seq2seq.data.group import Group
+    with quick_imports():  # of PyTorch, for all that follows
+        from seq2seq.data.group import Group
 
     group = Group(*_numbers())
     if group.size % group.local_size:
@@ -115,6 +118,7 @@ def lead(job: Job, config: DictConfig) -> None:
 
 def follow(job: Job) -> None:
     """Do the job as one of the other processes: configuration and folder come from the first."""
+    listen()
     group = launched()
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     logging.basicConfig(level=logging.ERROR, format=f"[process {group.rank}] %(message)s")
@@ -138,6 +142,11 @@ def check_devices(trainer: DictConfig, group: Group) -> None:
     Raises:
         ValueError: with the command to type.
     """
+    if group.size > 1 and trainer.get("strategy") is None:
+        raise ValueError(
+            f"the command was started as {group.size} processes, which one device does not need: "
+            "choose trainer=ddp or trainer=fsdp, or start it without torchrun"
+        )
     devices, machines = trainer.devices, trainer.get("num_nodes", "auto")
     per_machine = group.local_size
     if str(devices) not in ("auto", str(per_machine)):
@@ -150,9 +159,4 @@ def check_devices(trainer: DictConfig, group: Group) -> None:
         raise ValueError(
             f"trainer.num_nodes={machines}, but the command was started on "
             f"{group.size // per_machine}: start torchrun or srun on all of them (docs/scaling.md)"
-        )
-    if group.size > 1 and trainer.get("strategy") is None:
-        raise ValueError(
-            f"the command was started as {group.size} processes, which one device does not need: "
-            "choose trainer=ddp or trainer=fsdp, or start it without torchrun"
         )
