@@ -57,7 +57,10 @@ def forked(
     stdin: str | bytes = b"",
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[str]:
-    """The same, its libraries imported already; where a system cannot fork, from cold."""
+    """The same, its libraries imported already; where a system cannot fork, from cold.
+
+    A ``name`` that ends with ``.py`` is the path of a script.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return cold(name, *arguments, cwd=cwd, stdin=stdin, environment=environment)
     context = multiprocessing.get_context("forkserver")
@@ -89,7 +92,11 @@ def _run(
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.argv = [name, *arguments]
     try:
-        runpy.run_module(f"seq2seq.cli.{name}", run_name="__main__", alter_sys=True)
+        if name.endswith(".py"):
+            sys.path.insert(0, str(Path(name).parent))
+            runpy.run_path(name, run_name="__main__")
+        else:
+            runpy.run_module(f"seq2seq.cli.{name}", run_name="__main__", alter_sys=True)
     finally:
         atexit._run_exitfuncs()
 
