@@ -16,6 +16,7 @@ html_title = "seq2seq"
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
+smartquotes = False  # code is quoted as it is typed
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "members"]
 html_math_renderer = "mathml"
@@ -28,7 +29,6 @@ suppress_warnings = ["toc.not_included"]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": True}
-python_maximum_signature_line_length = 90
 python_use_unqualified_type_names = True
 add_module_names = False
 default_role = "code"

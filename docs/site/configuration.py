@@ -75,7 +75,7 @@ def read(path: Path) -> Choice:
 
 def page(group: str, paths: list[Path]) -> str:
     """The page of a group, in Markdown."""
-    title = f"`{group}`" if group else "Commands"
+    title = group or "Commands"
     parts = [f"# {title}\n", _usage(group, paths)]
     choices = {path.stem: read(path) for path in paths}
     known: dict[str, str] = {}
@@ -156,7 +156,7 @@ def _usage(group: str, paths: list[Path]) -> str:
 def _section(group: str, choice: Choice, known: dict[str, str]) -> str:
     command = not group
     title = f"seq2seq-{choice.name}" if command else choice.name
-    parts = [f"## `{title}`\n"]
+    parts = [f"## {title}\n"]
     if choice.about:
         parts.append(_about(choice.about))
     facts = []

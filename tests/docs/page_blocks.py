@@ -9,7 +9,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# ([\w/.]+\.(?:py|yaml))( \(add\))?\n")
-INLINE = re.compile(r"`((?:seq2seq-\w+|python scripts/)[^`]+)`")
+INLINE = re.compile(r"`((?:seq2seq-\w+\s|python scripts/)[^`]+)`")
 ELLIPSIS = "…"
 
 
@@ -58,5 +58,5 @@ def inline(page: str) -> list[Block]:
     return [
         Block(page, whole[: match.start()].count("\n") + 1, "bash", " ".join(match[1].split()))
         for match in INLINE.finditer(whole)
-        if ELLIPSIS not in match[1] and match[1][-2:] != " -"
+        if ELLIPSIS not in match[1]
     ]

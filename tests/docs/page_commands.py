@@ -5,6 +5,8 @@ Nothing is hidden: whatever a test adds to a command, or answers in its place, i
 
 from __future__ import annotations
 
+from functools import cache
+
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -30,9 +32,11 @@ RUN_ELSEWHERE = {
     "data=barred": "tests/test_data_guide.py",
 }
 
-# What is added to seq2seq-train, by the choices of its configuration that are in force.
+# What is put before the arguments of seq2seq-train, which may say otherwise,
+USUAL = ("validation.heat_maps=0", "trainer.accelerator=cpu")
+# and behind them: always, and by the choices of its configuration that are in force.
 STEPS = ("trainer.max_steps=2", "validation.every_n_steps=2", "validation.sentences=4")
-ALWAYS = (*STEPS, "validation.heat_maps=1", "trainer.accelerator=cpu", "++data.batch.tokens=800")
+ALWAYS = (*STEPS, "data.batch.tokens=800")
 TOY = (
     *("data.corpus.train_size=200", "data.corpus.validation_size=8", "data.corpus.test_size=8"),
     "data.subwords.size=400",
@@ -83,26 +87,24 @@ SAID_OFFLINE = "put it at "
 
 
 def shortened(command: str, arguments: list[str]) -> list[str]:
-    """What is added to a command of the package."""
-    if command != "train" or any(
-        argument.startswith("-") for argument in arguments if argument != "-m"
-    ):
-        return []
-    if any(argument.startswith("resume=") for argument in arguments):
-        return list(RESUMED)
-    choices = _choices([argument for argument in arguments if argument != "-m"])
-    added = list(ALWAYS)
-    for choice in choices.items():
-        added += SHORT.get(choice, ())
+    """The arguments of a command of the package, with what makes it short."""
+    overrides = [argument for argument in arguments if argument != "-m"]
+    if command != "train" or any(argument.startswith("-") for argument in overrides):
+        return arguments
+    if any(argument.startswith("resume=") for argument in overrides):
+        return [*arguments, *RESUMED]
+    choices = _choices(tuple(text for text in overrides if "." not in text.split("=")[0]))
+    added = [*ALWAYS, *(text for choice in choices.items() for text in SHORT.get(choice, ()))]
     data = choices.get("data")
     if ("data", data) not in SHORT and data not in LABELED:
         added += FILES
-    return added
+    return [*USUAL, *arguments, *added]
 
 
-def _choices(overrides: list[str]) -> dict[str, str]:
+@cache
+def _choices(overrides: tuple[str, ...]) -> dict[str, str]:
     """The groups in force: those of the command line, of its experiment, and the task's own."""
-    parsed = OverridesParser.create().parse_overrides(overrides)
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
     first = [
         f"{override.input_line.split('=')[0]}={next(override.sweep_string_iterator())}"
         if override.is_sweep_override()

@@ -90,14 +90,17 @@ class Files:
         if not run.is_dir():
             self.trained.mkdir(exist_ok=True)
             corpora(self.trained / "DIR")
-            arguments = [*RUNS[kind], f"hydra.run.dir='{kind}'"]
+            corpus = f"data.root={self.trained / 'DIR'}"  # from wherever the run is evaluated
+            given = [corpus if text == "data.root=DIR" else text for text in RUNS[kind]]
+            arguments = [*given, f"hydra.run.dir='{kind}'"]
             result = forked("train", *arguments, cwd=self.trained)
             assert result.returncode == 0, result.stdout + result.stderr
         return run
 
     @staticmethod
     def _missing(path: Path, make: Callable[[Path], None]) -> None:
-        if not path.exists():
+        there = path.is_file() or any(found.is_file() for found in path.rglob("*"))
+        if not there:  # scripts that get no corpus leave empty folders
             path.parent.mkdir(parents=True, exist_ok=True)
             make(path)
 
@@ -229,6 +232,7 @@ MADE: dict[str, Callable[[Path], None]] = {
 }
 # Read by the shell, so they are there before any command is.
 READ_BY_THE_SHELL = {
+    ".venv/bin/activate": lambda path: write(path, []),
     "source.txt": side(0),
     "pairs.tsv": lambda path: write(path, ("\t".join(row[1:]) for row in LABELED)),
     "beginnings.txt": lambda path: write(path, ["" for _ in PAIRS]),

@@ -84,7 +84,7 @@ class Shell:
         if words[0].startswith("seq2seq-"):
             name = words[0].removeprefix("seq2seq-")
             self.prepare(cwd, words)
-            arguments = [*words[1:], *shortened(name, words[1:])]
+            arguments = shortened(name, words[1:])
             return _ran(forked(name, *arguments, cwd=cwd, stdin=stdin, environment=environment))
         if words[0] == "python" and words[1].startswith("scripts/"):
             return self._script(words[1:], cwd, environment)

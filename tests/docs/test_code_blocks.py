@@ -24,8 +24,13 @@ OF_THE_PACKAGE = ("seq2seq/", "configs/")
 def sections() -> list[tuple[str, str, list[Block]]]:
     """Page, heading and commands of every section that has some."""
     found = []
+    seen = {line for page in pages() for block in blocks(page) for line in block.text.splitlines()}
     for page in pages():
-        commands = [b for b in blocks(page) if b.language == "bash"] + inline(page)
+        commands = [block for block in blocks(page) if block.language == "bash"]
+        for block in inline(page):  # once, whatever the number of sentences that have it
+            if block.text not in seen:
+                commands.append(block)
+                seen.add(block.text)
         starts = [0] if page in STORIES else _headings(page)
         for first, last in zip(starts, [*starts[1:], 10**9], strict=True):
             own = [block for block in commands if first <= block.line < last]
