@@ -16,6 +16,8 @@ from seq2seq.checkpoint import (
     build,
     load_checkpoint,
     load_checkpoints,
+    mend,
+    replacing_folder,
     save_checkpoint,
 )
 from seq2seq.data.errors import DataError
@@ -102,6 +104,45 @@ def test_a_run_folder_means_its_best_checkpoint(
     best = tmp_path / "run" / "checkpoints" / "best"
     shutil.copytree(saved[0], best)
     assert load_checkpoint(tmp_path / "run").folder == best
+
+
+def test_damaged_weights_are_noticed(saved: tuple[Path, Recurrent]) -> None:
+    weights = saved[0] / "model.safetensors"
+    whole = weights.read_bytes()
+    flipped = bytearray(whole)
+    flipped[-5] ^= 1
+    for damaged in (whole[: len(whole) // 2], bytes(flipped), b""):
+        weights.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged"):
+            load_checkpoint(saved[0])
+    (saved[0] / "model.safetensors.sha256").unlink()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match=r"does not fit"):
+        load_checkpoint(saved[0])
+    weights.write_bytes(whole)
+    assert load_checkpoint(saved[0]).model is not None, "as those of earlier versions are"
+
+
+def test_a_folder_whose_replacement_was_cut_off_is_found_and_put_back(
+    saved: tuple[Path, Recurrent], tmp_path: Path
+) -> None:
+    checkpoints = tmp_path / "run" / "checkpoints"
+    shutil.copytree(saved[0], checkpoints / ".best.12.old")
+    shutil.copytree(saved[0], checkpoints / ".best.12.writing")
+    shutil.copytree(saved[0], checkpoints / "last")
+    shutil.copytree(saved[0], checkpoints / ".last.12.old")
+    assert load_checkpoint(tmp_path / "run").folder == checkpoints / ".best.12.old"
+    mend(checkpoints)
+    assert {path.name for path in checkpoints.iterdir()} == {"best", "last"}
+    assert load_checkpoint(tmp_path / "run").folder == checkpoints / "best"
+
+
+def test_a_folder_that_could_not_be_written_leaves_the_old_one_alone(tmp_path: Path) -> None:
+    (tmp_path / "best").mkdir()
+    with pytest.raises(OSError, match="full"), replacing_folder(tmp_path / "best") as new:
+        (new / "half").write_text("")
+        raise OSError("full")
+    assert [path.name for path in tmp_path.rglob("*")] == ["best"]
 
 
 @pytest.mark.parametrize(

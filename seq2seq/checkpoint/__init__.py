@@ -3,6 +3,7 @@
 ::
 
     model.safetensors        the weights
+    model.safetensors.sha256 their checksum, which loading compares; sha256sum -c reads it too
     config.yaml              the run's configuration, resolved: model and data are built from it
     subwords.model           the SentencePiece model, or words.json (two files where each side has
                              its own)
@@ -20,6 +21,7 @@ from seq2seq.checkpoint.building import (
     check_targets,
     checkpoint_task,
 )
+from seq2seq.checkpoint.checksum import check
 from seq2seq.checkpoint.directory import (
     WEIGHTS,
     Checkpoint,
@@ -27,9 +29,9 @@ from seq2seq.checkpoint.directory import (
     load_checkpoint,
     load_checkpoints,
     load_config,
-    replacing_folder,
     save_checkpoint,
 )
+from seq2seq.checkpoint.replacing import mend, replacing_folder
 
 __all__ = [
     "ALLOWED_PACKAGES",
@@ -38,12 +40,14 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "build",
+    "check",
     "check_targets",
     "checkpoint_folder",
     "checkpoint_task",
     "load_checkpoint",
     "load_checkpoints",
     "load_config",
+    "mend",
     "replacing_folder",
     "save_checkpoint",
 ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
 from seq2seq.checkpoint.building import CONFIG, CheckpointError, build, checkpoint_task
+from seq2seq.checkpoint.checksum import check, write_checksum
+from seq2seq.checkpoint.replacing import previous_folder, replacing_folder
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.models.attending import AttendingModel
 from seq2seq.models.encoder_decoder import EncoderDecoder
@@ -57,32 +58,29 @@ def save_checkpoint(
         model: whose weights are saved.
         subwords: saved beside them.
         config: resolved; must hold the key ``model`` from which the model can be built again.
+
+    Raises:
+        OSError: if it cannot be written, the disk being full, say; what was there before stays.
     """
     folder = Path(folder)
     with replacing_folder(folder) as temporary:
-        save_model(model, str(temporary / WEIGHTS))
+        try:
+            save_model(model, str(temporary / WEIGHTS))
+        except SafetensorError as error:
+            raise writing_error(folder / WEIGHTS, error) from error
+        write_checksum(temporary / WEIGHTS)
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         (temporary / CONFIG).write_text(text, encoding="utf-8")
         subwords.save(temporary)
     return folder
 
 
-@contextlib.contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
-    """A new folder; takes the place of ``folder``, synced to disk, when the block ends well."""
-    new = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    yield new
-    for path in new.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+def writing_error(path: Path, error: SafetensorError) -> OSError:
+    """What kept safetensors from writing, as Python says it: it has the number in its text only."""
+    number = re.search(r"os error (\d+)", str(error))
+    if number is None:
+        return OSError(f"{path} could not be written: {error}")
+    return OSError(int(number[1]), os.strerror(int(number[1])), str(path))
 
 
 def checkpoint_folder(path: str | Path) -> Path:
@@ -95,6 +93,8 @@ def checkpoint_folder(path: str | Path) -> Path:
     for candidate in (path, path / "checkpoints" / "best", path / "best"):
         if (candidate / CONFIG).is_file() and (candidate / WEIGHTS).is_file():
             return candidate
+        if not candidate.exists() and (previous := previous_folder(candidate)):
+            return previous
     if not path.exists():
         raise CheckpointError(f"checkpoint={path}: there is no such folder")
     raise CheckpointError(
@@ -143,6 +143,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         task.check_model(type(model))
     except ValueError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+    check(folder / WEIGHTS)
     try:
         load_model(model, str(folder / WEIGHTS), device="cpu")
     except (SafetensorError, RuntimeError) as error:

@@ -30,9 +30,7 @@ import seq2seq
 
 #: Errors that tell the user what to mend; everything else is a defect and shows its traceback.
 MENDABLE = (
-    FileNotFoundError,
-    FileExistsError,
-    PermissionError,
+    OSError,  # a file that is missing or not to be read, a disk that is full
     ValueError,
     HydraException,
     OmegaConfBaseException,

@@ -71,3 +71,18 @@ def resumed_config(folder: Path, changes: list[str]) -> DictConfig:
             raise ValueError(f"{key} is not in the configuration of {folder}") from error
     config.resume = str(folder)
     return config
+
+
+def own_vocabularies(folder: Path) -> dict[str, str]:
+    """The vocabularies that the run in ``folder`` began with, as settings of ``data.subwords``.
+
+    A corpus that has changed since would make others, of which the weights know nothing. Runs of
+    earlier versions kept none beside their checkpoints: theirs are made again.
+    """
+    found = {}
+    for stem, ending in (("subwords", "model"), ("words", "json")):
+        for side in ("source", "target"):
+            for path in (folder / f"{stem}.{ending}", folder / f"{stem}.{side}.{ending}"):
+                if path.is_file():
+                    found[f"{side}_model"] = str(path)
+    return found

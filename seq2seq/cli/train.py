@@ -17,7 +17,13 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder, plain, run
-from seq2seq.cli.resume import resume_arguments, resumed_config, run_configuration, split_resume
+from seq2seq.cli.resume import (
+    own_vocabularies,
+    resume_arguments,
+    resumed_config,
+    run_configuration,
+    split_resume,
+)
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +36,7 @@ def train(config: DictConfig) -> None:
     from hydra.utils import get_class, instantiate
     from rich.console import Console
 
+    from seq2seq.data.cache import replacing
     from seq2seq.evaluation.report import metrics_table
     from seq2seq.nn.losses import SequenceLoss
     from seq2seq.training.fit import TestSettings, ValidationSettings, fit
@@ -45,18 +52,23 @@ def train(config: DictConfig) -> None:
     check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
     settings = ("subwords", "filters", "limits", "processes", "cache")
-    data = task.prepare(corpus, **plain(config.data, *settings))
+    prepared = plain(config.data, *settings)
+    if config.resume is not None:
+        prepared["subwords"] |= own_vocabularies(folder)
+    data = task.prepare(corpus, **prepared)
     batch = plain(config.data, "batch")["batch"]
     copying = config.model.get("copying", False)
     loader = data.train_loader(seed=config.seed, copying=copying, **batch)
     arguments = task.model_arguments(data.subwords)
     model = instantiate(config.model, **arguments, _convert_="all")
     if config.resume is None:
+        data.subwords.save(folder)
         task.initialize(model, data.subwords, cache=config.data.cache)
     check_lengths(model.max_length, plain(config.data, "limits")["limits"])
     resolved = plain(config)
     resolved["model"].update(arguments)
-    (folder / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
+    with replacing(folder / "config.yaml", lasting=True) as draft:
+        draft.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
     annealing = config.get("annealing")  # which runs of earlier versions do not have

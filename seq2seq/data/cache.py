@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import sys
 import time
 import uuid
@@ -135,8 +136,31 @@ def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
             # Windows keeps a file that another run has mapped; that one has the same content.
             if lasting or not path.exists():
                 raise
+        if lasting:
+            sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk: a renamed file is there after a power cut."""
+    if os.name == "nt":  # which has no such call
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed in :func:`replacing` left in a folder and below.
+
+    Only for a folder that nobody else writes to now.
+    """
+    for path in folder.rglob(".*"):
+        if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name) and path.is_file():
+            path.unlink()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import load_model
 
-from seq2seq.checkpoint import WEIGHTS
+from seq2seq.checkpoint import WEIGHTS, check, mend
+from seq2seq.data.cache import remove_leftovers
 from seq2seq.data.corpora.corpus import content_of
 from seq2seq.data.parallel import ParallelData, TrainLoader
 from seq2seq.evaluation.evaluation import Evaluation
@@ -23,17 +24,16 @@ from seq2seq.search import Search
 from seq2seq.tasks import Task
 from seq2seq.training import tensorboard
 from seq2seq.training.annealing import Annealer, Annealing
+from seq2seq.training.event_log import EventLog
 from seq2seq.training.keeper import CheckpointKeeper
 from seq2seq.training.module import Seq2SeqModule
 from seq2seq.training.progress import on_terminal, progress_callbacks
+from seq2seq.training.state_file import StateFile, check_fits, telling_what_is_saved
 from seq2seq.training.stopwatch import Stopwatch
 from seq2seq.training.survival import Survival
 from seq2seq.training.validation import Validation, describe, monitored
 
 log = logging.getLogger(__name__)
-
-#: The state of training, in the run folder: everything that resuming needs.
-RESUME = "resume.ckpt"
 
 
 @dataclass(frozen=True)
@@ -91,22 +91,24 @@ def fit(
     Raises:
         InterruptedRunError: if a signal asked to stop; the state is saved.
         FileNotFoundError: if there is no state to resume from.
+        OSError: if the disk is full or the folder cannot be written to.
     """
-    state = folder / RESUME
-    if resume and not state.is_file():
-        raise FileNotFoundError(f"resume={folder}: there is no {RESUME} in that folder")
+    states = StateFile(folder)
+    state, updates = states.newest() if resume else (None, None)
+    clean(folder)
     _check(module.task, data, validation, test)
     validator = _validator(module.task, data, folder, config, validation)
     shows_progress = config["trainer"].get("enable_progress_bar", True)
-    logger = TensorBoardLogger(folder, name="", version="", sub_dir="tensorboard")
+    logger = EventLog(folder, updates)
     built = trainer(
         callbacks=[
             *progress_callbacks(shows_progress, lambda: validator.seconds),
             Stopwatch(folder / "training.json", lambda: validator.seconds),
             *([Annealer(annealing, module.model)] if annealing is not None else []),
             validator,
-            Survival(state, every_n_steps=validation.every_n_steps),
+            Survival(states.path, every_n_steps=validation.every_n_steps),
         ],
+        plugins=[states],
         logger=logger,
         default_root_dir=folder,
         enable_checkpointing=False,
@@ -115,15 +117,27 @@ def fit(
         use_distributed_sampler=False,
         inference_mode=False,
     )
-    built.fit(module, train_loader, ckpt_path=state if resume else None, weights_only=True)
+    if state is not None:
+        check_fits(state, module)
+    with telling_what_is_saved(folder):
+        built.fit(module, train_loader, ckpt_path=state, weights_only=True)
     model = module.model.to(built.strategy.root_device)
     if validation.average:
         _average(model, validator)
+    check(validator.keeper.folder / "best" / WEIGHTS)
     load_model(model, str(validator.keeper.folder / "best" / WEIGHTS))
     evaluation = _test(module.task, model, data, test, folder, config)
     if evaluation is not None:
-        tensorboard.report_hyperparameters(logger.experiment, config, evaluation.metrics)
+        events = Path(logger.log_dir)
+        tensorboard.report_hyperparameters(events, config, evaluation.metrics, built.global_step)
     return evaluation
+
+
+@rank_zero_only
+def clean(folder: Path) -> None:
+    """Put right what a run that was killed left half written in its folder."""
+    remove_leftovers(folder)
+    mend(folder / "checkpoints")
 
 
 def _check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -13,10 +14,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seq2seq.checkpoint import WEIGHTS, replacing_folder, save_checkpoint
+from seq2seq.checkpoint import WEIGHTS, CheckpointError, check, replacing_folder, save_checkpoint
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.report import write_metrics
 from seq2seq.models.attending import AttendingModel
+
+log = logging.getLogger(__name__)
 
 
 class CheckpointKeeper:
@@ -101,9 +104,10 @@ class CheckpointKeeper:
         Returns:
             The average's score and whether it became the best; None with fewer than two kept.
         """
-        if len(self.kept) < 2:
+        kept = [path for _, step in self.kept if self._whole(path := self.path(step))]
+        if len(kept) < 2:
             return None
-        states = [load_file(str(self.path(step) / WEIGHTS)) for _, step in self.kept]
+        states = [load_file(str(path / WEIGHTS)) for path in kept]
         averaged: dict[str, Tensor] = {}
         for name, first in states[0].items():
             if first.is_floating_point():
@@ -133,14 +137,36 @@ class CheckpointKeeper:
         return {"kept": [list(entry) for entry in self.kept], "best_score": self.best_score}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the kept checkpoints of ``state``; later ones in the folder are removed."""
+        """Go on with the kept checkpoints of ``state``; see :meth:`restore`."""
         self.kept = [(float(score), int(step)) for score, step in state["kept"]]
         self.best_score = state["best_score"]
+
+    def restore(self) -> None:
+        """Make the folder what it was at the state that was loaded, as far as it can be.
+
+        A run that was killed may have gone further: it wrote later checkpoints, which are removed,
+        since training makes them again; made one of them ``best``, which becomes again what it was;
+        and removed some for them, which are kept no longer, since the same ones will push them out.
+        """
+        self.kept = [entry for entry in self.kept if self._whole(self.path(entry[1]))]
         known = {step for _, step in self.kept}
         for path in self.folder.glob("step-*"):
             match = re.fullmatch(r"step-(\d+)", path.name)
             if match and int(match[1]) not in known:
                 shutil.rmtree(path, ignore_errors=True)
+        if self.kept and self.kept[0][0] == self.best_score:
+            self._copy(self.path(self.kept[0][1]), self.folder / "best")
+
+    def _whole(self, folder: Path) -> bool:
+        """Whether a checkpoint is there, undamaged."""
+        if not folder.exists():
+            return False
+        try:
+            check(folder / WEIGHTS)
+        except (CheckpointError, OSError) as error:
+            log.warning("%s; it is no longer kept", error)
+            return False
+        return True
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

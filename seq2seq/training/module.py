@@ -71,6 +71,8 @@ class Seq2SeqModule(lightning.LightningModule):
         self.plateau: Plateau | None = None
         #: Its state in a resumed run, until it exists.
         self._plateau_state: dict[str, Any] | None = None
+        #: Of the batches since the last logged update, in a resumed run, until training starts.
+        self._restored_totals: list[Tensor] = []
         #: Loss, negative log-likelihood and tokens of the batches since the last logged update.
         self._totals: list[Tensor] = []
 
@@ -118,13 +120,15 @@ class Seq2SeqModule(lightning.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the plateau schedule, which Lightning does not see."""
+        """Keep what Lightning does not see: the plateau schedule, the losses not logged yet."""
+        checkpoint["totals"] = [*self._totals]
         if self.plateau is not None:
             checkpoint["plateau"] = self.plateau.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the plateau schedule."""
+        """Restore the plateau schedule and the losses not logged yet."""
         self._plateau_state = checkpoint.get("plateau")
+        self._restored_totals = checkpoint.get("totals", [])
 
     def on_train_start(self) -> None:
         """Finish the restoring of a resumed run's schedule.
@@ -132,6 +136,7 @@ class Seq2SeqModule(lightning.LightningModule):
         The plateau schedule gets its state, now that it exists. The rate of the others is computed
         anew: it may follow a limit that was changed.
         """
+        self._totals = [totals.to(self.device) for totals in self._restored_totals]
         for config in self.trainer.lr_scheduler_configs:
             schedule = config.scheduler
             if isinstance(schedule, LambdaLR):

@@ -14,7 +14,7 @@ import lightning
 import numpy
 import torch
 
-from seq2seq.data.cache import replacing
+from seq2seq.training.event_log import EventLog
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +35,12 @@ class Survival(lightning.Callback):
     """Saves all that is needed to go on exactly, and ends cleanly on Ctrl-C and SIGTERM.
 
     The state of training (weights, optimizer, schedule, position in the data, random states,
-    counters) is written after every ``every_n_steps`` updates, when training ends, and when a
-    signal asks to stop: the update in progress is finished first. A second signal ends the process
-    at once.
+    counters) is written when training begins, after every ``every_n_steps`` updates, when training
+    ends, and when a signal asks to stop: the update in progress is finished first. A second signal
+    ends the process at once.
 
     Args:
-        path: where the state is written: to a temporary name, synced, then renamed.
+        path: where the state is written, by the trainer's ``StateFile``.
         every_n_steps: updates between saves.
     """
 
@@ -59,6 +59,8 @@ class Survival(lightning.Callback):
             self._previous[number] = signal.signal(number, self._ask)
         if self._random_states is not None:
             restore_random_states(self._random_states)
+        else:
+            self.save(trainer)  # a folder that cannot be written to is found now, not hours later
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked is not None:
@@ -77,10 +79,11 @@ class Survival(lightning.Callback):
     ) -> None:
         """Save when it is time; stop when asked to.
 
-        Only between updates: gradients that are being accumulated are not saved.
+        Only between updates: gradients that are being accumulated are not saved. And not after the
+        last one: a state from which nothing is left to train has to hold the end of training too.
         """
         step = trainer.global_step
-        if step == self._seen:
+        if step == self._seen or step == trainer.max_steps or trainer.should_stop:
             return
         self._seen = step
         if step % self.every_n_steps == 0 or self.asked is not None:
@@ -89,8 +92,10 @@ class Survival(lightning.Callback):
             raise InterruptedRunError(self.asked)
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Save the final state, so that a finished run can be trained on."""
+        """Save the final state, so that a finished run can be trained on; stop if asked to."""
         self.save(trainer)
+        if self.asked is not None:
+            raise InterruptedRunError(self.asked)
 
     def teardown(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
@@ -101,9 +106,11 @@ class Survival(lightning.Callback):
         self._previous.clear()
 
     def save(self, trainer: lightning.Trainer) -> None:
-        """Write the state of training: whole, or not at all."""
-        with replacing(self.path, lasting=True) as temporary:
-            trainer.save_checkpoint(temporary)
+        """Write the state of training, after the events that come before it."""
+        for logger in trainer.loggers:
+            if isinstance(logger, EventLog):
+                logger.settle(trainer)
+        trainer.save_checkpoint(self.path)
 
     def state_dict(self) -> dict[str, Any]:
         """The random states of Python, NumPy and torch."""

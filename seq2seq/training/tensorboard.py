@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.figures import attention_heat_map
 from seq2seq.training.validation import monitored
+
+_FINAL = ".final"
 
 
 def report(
@@ -34,16 +38,24 @@ def report(
 
 
 def report_hyperparameters(
-    writer: SummaryWriter, config: dict[str, Any], metrics: dict[str, Any]
+    folder: Path, config: dict[str, Any], metrics: dict[str, Any], step: int
 ) -> None:
-    """Write the run's configuration with its final scores to the HPARAMS page."""
+    """Write the run's configuration with its final scores to the HPARAMS page.
+
+    They have a file of their own, which replaces that of an earlier end of the same run.
+    """
     scores = {
         f"final/{name}": monitored(metrics, name)
         for name, entry in metrics.items()
         if isinstance(entry, float) or (isinstance(entry, dict) and "score" in entry)
     }
-    writer.add_hparams(dict(_flat(config)), scores, run_name=".")
-    writer.flush()
+    for earlier in folder.glob(f"*{_FINAL}"):
+        earlier.unlink()
+    with SummaryWriter(str(folder), filename_suffix=_FINAL) as writer:
+        for summary in hparams(dict(_flat(config)), scores):
+            writer.file_writer.add_summary(summary, step)
+        for name, score in scores.items():
+            writer.add_scalar(name, score, step)
 
 
 def _scalars(metrics: dict[str, Any]) -> Iterable[tuple[str, float]]:

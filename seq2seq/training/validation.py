@@ -55,6 +55,14 @@ class Validation(lightning.Callback):
         #: Time spent on validation so far, not part of the training speed.
         self.seconds = 0.0
 
+    def on_fit_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Go on from a state: the folder as it was; a run that patience had ended stays ended."""
+        if trainer.ckpt_path is None:
+            return
+        if trainer.is_global_zero:
+            self.keeper.restore()
+        self._count(trainer)
+
     def on_train_batch_end(
         self,
         trainer: lightning.Trainer,
@@ -89,10 +97,14 @@ class Validation(lightning.Callback):
             if isinstance(logger, TensorBoardLogger):
                 self.report(logger.experiment, module.model, evaluation, step)
         log.info("step %d: %s%s", step, describe(evaluation.metrics), " *" if is_best else "")
+        self._count(trainer)
+        self.seconds += time.perf_counter() - started
+
+    def _count(self, trainer: lightning.Trainer) -> None:
+        """Stop when patience is at its end."""
         if self.patience is not None and self.without_better >= self.patience:
             log.info("stopping: no better %s in %d validations", self.monitor, self.patience)
             trainer.should_stop = True
-        self.seconds += time.perf_counter() - started
 
     def state_dict(self) -> dict[str, Any]:
         """For resuming."""

@@ -14,9 +14,11 @@ import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+
+import pytest
 
 # Which the commands set themselves, before their imports.
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
@@ -56,12 +58,16 @@ def forked(
     cwd: Path,
     stdin: str | bytes = b"",
     environment: Mapping[str, str] = MappingProxyType({}),
+    before: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """The same, its libraries imported already; where a system cannot fork, from cold.
 
-    A ``name`` that ends with ``.py`` is the path of a script.
+    A ``name`` that ends with ``.py`` is the path of a script. ``before`` is called in the process
+    before it becomes the command, to prepare an accident.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
+        if before is not None:
+            pytest.skip("accidents are prepared in a forked process")
         return cold(name, *arguments, cwd=cwd, stdin=stdin, environment=environment)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
@@ -69,7 +75,8 @@ def forked(
         streams = [Path(folder) / stream for stream in ("in", "out", "err")]
         streams[0].write_bytes(stdin.encode() if isinstance(stdin, str) else stdin)
         process = context.Process(
-            target=_run, args=(name, arguments, str(cwd), {**os.environ, **environment}, streams)
+            target=_run,
+            args=(name, arguments, str(cwd), {**os.environ, **environment}, streams, before),
         )
         process.start()
         process.join(TIMEOUT)
@@ -80,7 +87,12 @@ def forked(
 
 
 def _run(
-    name: str, arguments: tuple[str, ...], cwd: str, environment: dict, streams: list[Path]
+    name: str,
+    arguments: tuple[str, ...],
+    cwd: str,
+    environment: dict,
+    streams: list[Path],
+    before: Callable[[], None] | None,
 ) -> None:
     """Become the command."""
     os.chdir(cwd)
@@ -91,6 +103,8 @@ def _run(
             os.dup2(file.fileno(), number)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.argv = [name, *arguments]
+    if before is not None:
+        before()
     try:
         if name.endswith(".py"):
             sys.path.insert(0, str(Path(name).parent))

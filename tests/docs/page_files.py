@@ -71,9 +71,12 @@ class Files:
             self._run(folder / "RUN", kind)
         if re.search(r"\bRUN2\b", line):
             self._run(folder / "RUN2", SECOND.get(kind, kind))
-        for place in re.findall(r"(runs/[\w/]+/2026-…)", line):
+        for place in re.findall(r"runs/[\w/]+/2026-[\d_-]*…?", line):
             kind = "entailment" if "entailment" in place else "translation"
-            self._run(folder / place / "0", kind)
+            if not place.endswith("…"):
+                self._run(folder / place, kind)
+                continue
+            self._run(folder / place / "0", kind)  # a sweep's
             self._run(folder / place / "1", SECOND[kind])
 
     def _run(self, place: Path, kind: str) -> None:

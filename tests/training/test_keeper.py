@@ -101,6 +101,41 @@ def test_a_resumed_keeper_forgets_what_came_after(
     keeper.offer(filled(model, 2.0), 2, 0.5, {"loss": 0.0})
     again = CheckpointKeeper(tmp_path, subwords, config, keep=3)
     again.load_state_dict(state)
+    again.restore()
     assert again.kept == [(1.0, 1)]
     assert again.best_score == 1.0
     assert not again.path(2).exists()
+
+
+def test_a_resumed_keeper_makes_the_folder_what_it_was(
+    tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any]
+) -> None:
+    keeper = CheckpointKeeper(tmp_path, subwords, config, keep=2)
+    model = build(config["model"])
+    for step in (1, 2):
+        keeper.offer(filled(model, step), step, float(step), {"loss": 0.0})
+    state = keeper.state_dict()
+    keeper.offer(filled(model, 3.0), 3, 3.0, {"loss": 0.0})
+    assert constant_of(tmp_path / "best") == 3.0
+    again = CheckpointKeeper(tmp_path, subwords, config, keep=2)
+    again.load_state_dict(state)
+    again.restore()
+    assert again.kept == [(2.0, 2)], "the first, which the third pushed out, is gone"
+    assert constant_of(tmp_path / "best") == 2.0
+    again.offer(filled(model, 3.0), 3, 3.0, {"loss": 0.0})
+    assert (again.kept, again.best_score) == (keeper.kept, keeper.best_score)
+
+
+def test_a_damaged_checkpoint_is_not_averaged(
+    tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any]
+) -> None:
+    keeper = CheckpointKeeper(tmp_path, subwords, config, keep=3)
+    model = build(config["model"])
+    for step in (1, 2, 3):
+        keeper.offer(filled(model, step), step, float(step), {"loss": 0.0})
+    weights = tmp_path / "step-000002" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.unlink()  # which other names have too
+    weights.write_bytes(whole[:-1])
+    keeper.average(model, lambda _: (9.0, {"loss": 0.0}))
+    assert constant_of(tmp_path / "average") == 2.0, "of 1 and 3"

@@ -1,0 +1,41 @@
+"""The checksum of a file, in a file beside it that ``sha256sum -c`` understands."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from seq2seq.checkpoint.building import CheckpointError
+
+
+def checksum_file(path: Path) -> Path:
+    """Where the checksum of ``path`` stands."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def write_checksum(path: Path) -> None:
+    """Write the checksum of a file beside it."""
+    checksum_file(path).write_text(f"{_digest(path)}  {path.name}\n", encoding="ascii")
+
+
+def check(path: Path) -> None:
+    """Compare a file with its checksum, if it has one: checkpoints of earlier versions do not.
+
+    Raises:
+        CheckpointError: if the file is not what was written.
+    """
+    beside = checksum_file(path)
+    if not beside.is_file():
+        return
+    expected = beside.read_bytes().split(maxsplit=1)[:1]
+    if expected != [_digest(path).encode()]:
+        raise CheckpointError(
+            f"{path} is damaged: its checksum is not the one in {beside.name}. Copy the folder "
+            "anew, or use another checkpoint of the run; remove that file if you changed the "
+            "weights yourself"
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

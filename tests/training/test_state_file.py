@@ -1,0 +1,105 @@
+"""The state of training: two generations, and every kind of damage is noticed."""
+
+from __future__ import annotations
+
+import logging
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from seq2seq.training.state_file import PREVIOUS, RESUME, StateFile
+
+
+def state(step: int) -> dict[str, Any]:
+    weights = torch.full((64, 8), float(step))
+    return {"global_step": step, "state_dict": {"w": weights}, "rest": list(range(200))}
+
+
+@pytest.fixture
+def states(tmp_path: Path) -> StateFile:
+    states = StateFile(tmp_path)
+    for step in (1, 2, 3):
+        states.save_checkpoint(state(step), tmp_path / RESUME)
+    return states
+
+
+def test_the_newest_state_is_taken_and_the_one_before_it_is_kept(states: StateFile) -> None:
+    assert states.newest() == (states.path, 3)
+    assert torch.load(states.previous, weights_only=True)["global_step"] == 2
+    assert {path.name for path in states.path.parent.iterdir()} == {RESUME, PREVIOUS}
+
+
+def test_a_torn_state_gives_way_to_the_one_before_it_with_a_warning(
+    states: StateFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = states.path.read_bytes()
+    for torn in (b"", whole[:100], whole[: len(whole) // 2], whole[:-1], whole + bytes(100_000)):
+        states.path.write_bytes(torn)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            assert states.newest() == (states.previous, 2)
+        assert "is damaged" in caplog.text
+        assert "going on from the state before it, step 2" in caplog.text
+
+
+def test_a_damaged_state_does_not_become_the_previous_one(states: StateFile) -> None:
+    states.path.write_bytes(b"torn")
+    resumed = StateFile(states.path.parent)
+    assert resumed.newest()[1] == 2
+    resumed.save_checkpoint(state(4), resumed.path)
+    assert torch.load(states.previous, weights_only=True)["global_step"] == 2
+    resumed.save_checkpoint(state(5), resumed.path)
+    assert torch.load(states.previous, weights_only=True)["global_step"] == 4
+
+
+def test_no_bit_of_a_state_flips_unnoticed(states: StateFile) -> None:
+    whole = states.path.read_bytes()
+    expected = state(3)
+    draw = random.Random(1)
+    noticed = 0
+    for _ in range(300):
+        flipped = bytearray(whole)
+        flipped[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        states.path.write_bytes(flipped)
+        path, _ = states.newest()
+        noticed += path == states.previous
+        if path == states.path:  # a bit of the padding between records, which says nothing
+            found = torch.load(path, weights_only=True)
+            assert torch.equal(found["state_dict"]["w"], expected["state_dict"]["w"])
+            assert found["rest"] == expected["rest"]
+    assert noticed > 150
+
+
+def test_without_a_whole_state_there_is_nothing_to_go_on_from(states: StateFile) -> None:
+    states.path.write_bytes(b"torn")
+    states.previous.write_bytes(b"torn")
+    with pytest.raises(ValueError, match=r"resume\.ckpt is damaged .*No state is left"):
+        states.newest()
+
+
+def test_a_write_that_fails_leaves_both_states(
+    states: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("seq2seq.training.state_file.os.fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*resume\.ckpt'"):
+        states.save_checkpoint(state(4), states.path)
+    assert states.newest() == (states.path, 3)
+    assert {path.name for path in states.path.parent.iterdir()} == {RESUME, PREVIOUS}
+
+
+def test_a_file_system_without_links_keeps_two_generations_too(
+    states: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr("os.link", refused)
+    states.save_checkpoint(state(4), states.path)
+    assert states.newest() == (states.path, 4)
+    assert torch.load(states.previous, weights_only=True)["global_step"] == 3
