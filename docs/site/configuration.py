@@ -125,7 +125,8 @@ def _options(node: yaml.Node, lines: list[str], prefix: str) -> Iterator[Option]
 def _plumbing(option: Option) -> bool:
     """Whether it is of no use on the command line: what builds, and keys handed on to a corpus."""
     handed = option.key.startswith("corpus.") and option.value.startswith("${")
-    return option.key.rsplit(".", 1)[-1] in PLUMBING or handed
+    inner = option.key.startswith("hydra.") and not option.key.endswith("dir")
+    return option.key.rsplit(".", 1)[-1] in PLUMBING or handed or inner
 
 
 def _defaults(root: yaml.Node | None) -> list[str]:

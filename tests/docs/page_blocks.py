@@ -9,8 +9,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# ([\w/.]+\.(?:py|yaml))( \(add\))?\n")
-INLINE = re.compile(r"`((?:seq2seq-\w+\s|python scripts/)[^`]+)`")
-ELLIPSIS = "…"
+INLINE = re.compile(r"`((?:seq2seq-\w+\s|python\s+scripts/)[^`]+)`")
+CUT_SHORT = re.compile(r"…|\bN\b")  # something, or a number, is left to the reader
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ def blocks(page: str) -> list[Block]:
 
 
 def inline(page: str) -> list[Block]:
-    """Whole commands inside sentences and tables; those cut short by an ellipsis are none."""
+    """Whole commands inside sentences and tables; those cut short are none."""
     whole = FENCED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text(page))
     return [
         Block(page, whole[: match.start()].count("\n") + 1, "bash", " ".join(match[1].split()))
         for match in INLINE.finditer(whole)
-        if ELLIPSIS not in match[1]
+        if not CUT_SHORT.search(match[1])
     ]

@@ -5,6 +5,7 @@ Nothing is hidden: whatever a test adds to a command, or answers in its place, i
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from hydra import compose, initialize_config_dir
@@ -19,6 +20,7 @@ NOT_RUN = {
     "python -m pytest": "these are the tests",
     "python -m venv": "the tests run in an environment of theirs",
     "tensorboard --logdir": "a server that runs until it is stopped",
+    "python scripts/draw_mappings.py": "it rewrites a page; test_draw_mappings.py runs it",
 }
 
 # Commands of recipes that change the package: other tests run them in a copy that has the change.
@@ -82,6 +84,7 @@ SCRIPTS = {
     ),
     "bench_data": ("--pairs", "300", "--steps", "1", "data.subwords.size=300"),
 }
+OVERRIDE = re.compile(r"[a-z_.]+=")
 # What a script says, and ends with 1, without a network.
 SAID_OFFLINE = "put it at "
 
@@ -99,6 +102,14 @@ def shortened(command: str, arguments: list[str]) -> list[str]:
     if ("data", data) not in SHORT and data not in LABELED:
         added += FILES
     return [*USUAL, *arguments, *added]
+
+
+def shortened_script(script: str, arguments: list[str]) -> list[str]:
+    """The same of a script; overrides of configuration, which some take, are to be together."""
+    added = SCRIPTS.get(script, ())
+    overrides = [word for word in (*arguments, *added) if OVERRIDE.match(word)]
+    options = [word for word in (*arguments, *added) if not OVERRIDE.match(word)]
+    return [*options, *overrides]
 
 
 @cache
