@@ -101,7 +101,8 @@ def shortened(command: str, arguments: list[str]) -> list[str]:
     data = choices.get("data")
     if ("data", data) not in SHORT and data not in LABELED:
         added += FILES
-    return [*USUAL, *arguments, *added]
+    together = [*USUAL, *overrides, *added]
+    return ["-m", *together] if "-m" in arguments else together
 
 
 def shortened_script(script: str, arguments: list[str]) -> list[str]:
