@@ -13,7 +13,6 @@ from pathlib import Path
 
 import yaml
 
-COMMANDS = ("train", "evaluate", "translate", "predict", "explore", "compare")
 LEFT_OUT = ("hydra",)  # its own logging and help
 BASES = ("base", "pairs")  # choices that others of the group take in, with their comments
 PLUMBING = ("_target_", "_partial_")

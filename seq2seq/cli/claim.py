@@ -35,7 +35,7 @@ class Claim(Callback):
         if self._lock is None:
             self._claim(Path(config.hydra.runtime.output_dir), resumes=False)
 
-    def on_job_end(self, config: DictConfig, **_: Any) -> None:
+    def on_job_end(self, config: DictConfig, job_return: Any, **_: Any) -> None:
         """Give the folder back: a sweep goes on with the next."""
         if self._lock is not None:
             self._lock.release()

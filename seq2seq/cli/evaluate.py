@@ -11,37 +11,52 @@ from omegaconf import DictConfig
 
 from seq2seq.cli.application import plain, run
 from seq2seq.cli.corpus import chosen_corpus
+from seq2seq.cli.importing import quick_imports
+from seq2seq.cli.launch import follow, lead, leads
 
 if TYPE_CHECKING:
     from seq2seq.data.batch import Batch
+    from seq2seq.data.group import Group
     from seq2seq.evaluation.evaluation import AttentionMap
 
 
-def evaluate(config: DictConfig) -> None:
-    """Evaluate what the configuration names: hypotheses, or else a checkpoint."""
-    if config.hypotheses is not None:
+def evaluate(config: DictConfig, folder: Path, group: Group) -> None:
+    """Evaluate what the configuration names: hypotheses, or else a checkpoint.
+
+    Args:
+        config: composed.
+        folder: where the command was started.
+        group: of processes, which share a checkpoint's work; the first writes.
+    """
+    if config.hypotheses is None:
+        evaluate_checkpoint(config, group)
+    elif group.leads:
         evaluate_hypotheses(config)
-    else:
-        evaluate_checkpoint(config)
 
 
-def evaluate_checkpoint(config: DictConfig) -> None:
+def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     """Evaluate, print one table, write ``metrics.json``, the hypotheses and heat maps."""
-    from hydra.utils import instantiate
-    from rich.console import Console
+    with quick_imports():
+        import datasets  # noqa: F401 (which the corpus needs)
+        from hydra.utils import instantiate
+        from rich.console import Console
 
-    from seq2seq.checkpoint import checkpoint_task, load_checkpoints
-    from seq2seq.cli.device import choose_device
-    from seq2seq.data.corpora.corpus import content_of
-    from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
-    from seq2seq.tasks.generation import Generation
+        from seq2seq.checkpoint import checkpoint_task, load_checkpoints
+        from seq2seq.checkpoint.hub import is_hub
+        from seq2seq.cli.device import choose_device
+        from seq2seq.data.corpora.corpus import content_of
+        from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
+        from seq2seq.tasks.generation import Generation
+        from seq2seq.tasks.task import silent
 
     if config.references is not None:
         raise ValueError("references are of hypotheses=FILE; a checkpoint's are in its corpus")
-    device = choose_device(config.device)
+    device = choose_device(config.device, group)
     checkpoint = load_checkpoints(config.checkpoint, device)
     if not isinstance(config.checkpoint, str) and len(config.checkpoint) > 1 and not config.output:
         raise ValueError("output: an ensemble has no folder of its own; give one, output=FOLDER")
+    if is_hub(config.checkpoint) and not config.output:
+        raise ValueError("output: a checkpoint of the hub is not written to; give output=FOLDER")
     corpus = chosen_corpus(config.data, checkpoint)
     task = checkpoint_task(checkpoint.config, plain(config.task))
     task.check_model(type(checkpoint.model))
@@ -50,6 +65,8 @@ def evaluate_checkpoint(config: DictConfig) -> None:
     aligned: dict[str, Any] = {"alignments": True} if config.alignments else {}
     data = task.open(corpus, checkpoint.subwords, cache=config.data.get("cache"))
     split = config.data.split
+    with group.first_on_each_machine():
+        data.encoded(split)
     evaluation = task.evaluate(
         checkpoint.model,
         data,
@@ -59,9 +76,12 @@ def evaluate_checkpoint(config: DictConfig) -> None:
         batch_tokens=config.batch_tokens,
         attention=config.statistics,
         device=device,
-        progress=_progress,
+        progress=_progress if group.leads else silent,
+        group=group,
         **aligned,
     )
+    if not group.leads:
+        return
     output = Path(config.output) if config.output else checkpoint.folder
     output.mkdir(parents=True, exist_ok=True)
     # A part of a split must not pass for the whole.
@@ -89,12 +109,14 @@ def _progress(batches: Iterable[Batch]) -> Iterable[Batch]:
 
 
 def _write_heat_maps(maps: Iterable[AttentionMap], output: Path, split: str) -> None:
+    from seq2seq.data.cache import replacing
     from seq2seq.evaluation.figures import attention_heat_map
 
     for number, attention in enumerate(maps, start=1):
         path = output / f"attention.{split}.{number}.png"
         figure = attention_heat_map(attention.weights, attention.source, attention.target)
-        figure.savefig(path, dpi=150, bbox_inches="tight")
+        with replacing(path) as draft:  # not through a link that lies there
+            figure.savefig(draft, format="png", dpi=150, bbox_inches="tight")
         print(f"written: {path}")
 
 
@@ -146,8 +168,11 @@ def without_choices_of_task(arguments: list[str]) -> list[str]:
 
 def main() -> None:
     """Entry point of ``seq2seq-evaluate``."""
+    if not leads():
+        follow(evaluate)
+        return
     sys.argv[1:] = without_choices_of_task(sys.argv[1:])
-    run(evaluate, "evaluate")
+    run(lambda config: lead(evaluate, config), "evaluate")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,16 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder, plain, run
+from seq2seq.cli.corpus import remember_corpus
+from seq2seq.cli.importing import quick_imports, without_extras
+from seq2seq.cli.interruption import Interruption
+from seq2seq.cli.launch import check_devices, follow, lead, leads
 from seq2seq.cli.resume import (
     own_vocabularies,
     resume_arguments,
@@ -25,76 +29,105 @@ from seq2seq.cli.resume import (
     split_resume,
 )
 
+if TYPE_CHECKING:
+    from seq2seq.data.group import Group
+
 log = logging.getLogger(__name__)
 
 
-def train(config: DictConfig) -> None:
-    """Build the parts that the configuration names and run them."""
-    # The long imports (Lightning takes seconds) come after --help and every configuration error.
-    import lightning
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.utils import get_class, instantiate
-    from rich.console import Console
+def train(config: DictConfig, folder: Path, group: Group) -> None:
+    """Build the parts that the configuration names and run them.
 
-    from seq2seq.data.cache import replacing
-    from seq2seq.evaluation.report import metrics_table
-    from seq2seq.nn.losses import SequenceLoss
-    from seq2seq.training.fit import TestSettings, ValidationSettings, fit
-    from seq2seq.training.module import Seq2SeqModule
-    from seq2seq.training.survival import InterruptedRunError
+    Args:
+        config: composed.
+        folder: the run folder.
+        group: of processes, of which the first writes.
+    """
+    # The long imports (Lightning takes seconds) come after --help and every configuration error.
+    with quick_imports(), without_extras():
+        import lightning
+        import torch._dynamo  # noqa: F401 (optimizers ask for it)
+        from hydra.utils import get_class, instantiate
+        from rich.console import Console
+
+        from seq2seq.data.cache import replacing
+        from seq2seq.evaluation.report import metrics_table
+        from seq2seq.nn.losses import SequenceLoss
+        from seq2seq.publishing.provenance import write_provenance
+        from seq2seq.training.fit import TestSettings, ValidationSettings, fit
+        from seq2seq.training.module import Seq2SeqModule
+        from seq2seq.training.soundness import Soundness
+        from seq2seq.training.survival import InterruptedRunError
 
     started = time.perf_counter()
     _quiet()
-    folder = Path(HydraConfig.get().runtime.output_dir)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     check(config)
+    check_devices(config.trainer, group)
     task = instantiate(config.task, _convert_="all")
     check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
+    remember_corpus(plain(config.data, "corpus")["corpus"])
     settings = ("subwords", "filters", "limits", "processes", "cache")
     prepared = plain(config.data, *settings)
     if config.resume is not None:
         prepared["subwords"] |= own_vocabularies(folder)
-    data = task.prepare(corpus, **prepared)
     batch = plain(config.data, "batch")["batch"]
-    copying = config.model.get("copying", False)
-    loader = data.train_loader(seed=config.seed, copying=copying, **batch)
+    shared = {"copying": config.model.get("copying", False), "seed": config.seed}
+    with group.first_on_each_machine():
+        data = task.prepare(corpus, **prepared)
+        loader = data.train_loader(rank=group.rank, world_size=group.size, **shared, **batch)
     arguments = task.model_arguments(data.subwords)
     model = instantiate(config.model, **arguments, _convert_="all")
     if config.resume is None:
-        data.subwords.save(folder)
+        if group.leads:
+            data.subwords.save(folder)
         task.initialize(model, data.subwords, cache=config.data.cache)
     check_lengths(model.max_length, plain(config.data, "limits")["limits"])
     resolved = plain(config)
     resolved["model"].update(arguments)
-    with replacing(folder / "config.yaml", lasting=True) as draft:
-        draft.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
+    if group.leads:
+        with replacing(folder / "config.yaml", lasting=True) as draft:
+            draft.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
+        write_provenance(folder, corpus, data)
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
-    annealing = config.get("annealing")  # which runs of earlier versions do not have
+    # Which runs of earlier versions do not have:
+    annealing, compile = config.get("annealing"), config.get("compile")
     module = Seq2SeqModule(
         task,
         model,
         SequenceLoss(**config.loss),
         instantiate(config.optimizer),
         instantiate(config.schedule),
+        soundness=Soundness(folder / "bad_batches", data.subwords, **config.get("survival", {})),
+        compile=instantiate(compile, _convert_="all") if compile else None,
     )
     try:
         evaluation = fit(
             module,
             data,
             loader,
-            instantiate(config.trainer, _partial_=True),
+            instantiate(
+                config.trainer,
+                _partial_=True,
+                devices=group.local_size,
+                num_nodes=group.size // group.local_size,
+            ),
             folder=folder,
             config=resolved,
             validation=ValidationSettings(**instantiate(config.validation, _convert_="all")),
             test=TestSettings(**instantiate(config.test, _convert_="all")),
             annealing=instantiate(annealing, _convert_="all") if annealing else None,
             resume=config.resume is not None,
+            group=group,
         )
     except InterruptedRunError as stop:
-        log.warning("stopped by %s; go on with: seq2seq-train resume=%s", stop, _quoted(folder))
-        raise SystemExit(128 + stop.signal_number) from None
+        raise SystemExit(_stopped(str(stop), stop.signal_number, folder)) from None
+    except Interruption as stop:  # outside of training: before its first step, in the final test
+        raise SystemExit(_stopped(stop.name, stop.number, folder)) from None
+    if not group.leads:
+        return
     if evaluation is not None:
         Console().print(
             metrics_table(evaluation.metrics, title=f"{config.test.split} split, best checkpoint")
@@ -122,10 +155,6 @@ def check(config: DictConfig) -> None:
         )
     if missing := _missing(config.data, "data."):
         raise ValueError(f"this corpus needs {' '.join(f'{key}=…' for key in missing)}")
-    if str(config.trainer.devices) != "1" or config.trainer.get("num_nodes", 1) != 1:
-        raise ValueError(
-            f"trainer.devices={config.trainer.devices}: training runs on one device; set it to 1"
-        )
     if config.model.get("tie_embeddings") == "all" and not config.data.subwords.joint:
         raise ValueError(
             "model.tie_embeddings=all shares one table between both languages, which needs "
@@ -204,11 +233,24 @@ def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None
             )
 
 
+def _stopped(name: str, number: int, folder: Path) -> int:
+    """Say how to go on after a signal; the exit code."""
+    from seq2seq.training.state_file import RESUME
+
+    if (folder / RESUME).is_file():
+        log.warning("stopped by %s; go on with: seq2seq-train resume=%s", name, _quoted(folder))
+    else:
+        log.warning("stopped by %s before anything was saved: start again", name)
+    return 128 + number
+
+
 def _quiet() -> None:
     """Leave out what other libraries say of themselves."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    # Of sharded models: nothing is added to their outputs in place.
+    warnings.filterwarnings("ignore", message=".*returned a view tensor.*")
 
 
 def _shown(folder: Path) -> str:
@@ -228,16 +270,19 @@ def _quoted(folder: Path) -> str:
 
 def main() -> None:
     """Entry point of ``seq2seq-train``."""
+    if not leads():
+        follow(train)
+        return
     folder, others = split_resume(sys.argv[1:])
     if folder is None:
-        run(train, "train")
+        run(lambda config: lead(train, config), "train")
         return
     try:
         run_configuration(folder)
     except FileNotFoundError as error:
         raise SystemExit(f"error: {error}") from None
     sys.argv[1:] = resume_arguments(folder)
-    run(lambda _: train(resumed_config(folder, others)), "train")
+    run(lambda _: lead(train, resumed_config(folder, others)), "train")
 
 
 if __name__ == "__main__":

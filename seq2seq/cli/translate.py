@@ -4,28 +4,42 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections.abc import Iterable, Iterator
-from typing import cast
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from omegaconf import DictConfig
 
 from seq2seq.cli.application import run
+from seq2seq.cli.importing import quick_imports
+from seq2seq.cli.launch import follow, lead, leads
 from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
+
+if TYPE_CHECKING:
+    from seq2seq.data.group import Group
 
 log = logging.getLogger(__name__)
 
 
-def translate_lines(config: DictConfig) -> None:
-    """Read ``buffer`` lines, translate them together, write them, until there are no more."""
-    from hydra.utils import instantiate
+def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
+    """Read ``buffer`` lines, translate them together, write them, until there are no more.
 
-    from seq2seq.checkpoint import load_checkpoints
-    from seq2seq.cli.device import choose_device
-    from seq2seq.models.encoder_decoder import EncoderDecoder
-    from seq2seq.tasks.generation import Generation
+    Args:
+        config: composed.
+        folder: where the command was started.
+        group: of processes, which share the lines; the first reads and writes.
+    """
+    with quick_imports():
+        from hydra.utils import instantiate
+
+        from seq2seq.checkpoint import load_checkpoints
+        from seq2seq.cli.device import choose_device
+        from seq2seq.models.encoder_decoder import EncoderDecoder
+        from seq2seq.tasks.generation import Generation
 
     check_files(config.output, config.buffer, input=config.input, prefix=config.prefix)
-    device = choose_device(config.device)
+    device = choose_device(config.device, group)
     checkpoint = load_checkpoints(config.checkpoint, device)
     task = checkpoint.task
     if not isinstance(task, Generation):
@@ -41,13 +55,11 @@ def translate_lines(config: DictConfig) -> None:
     if model.max_length is not None:
         longest = min(longest, model.max_length - 1)
     number = 0
-    with (
-        reader(config.input) as lines,
-        reader(config.prefix) as beginnings,
-        writer(config.output) as out,
-    ):
+    own = (config.input, config.prefix, config.output) if group.leads else (None, None, os.devnull)
+    with reader(own[0]) as lines, reader(own[1]) as beginnings, writer(own[2]) as out:
         pairs = _paired(decoded(lines, config.input), beginnings, config)
-        for chunk in chunks(pairs, config.buffer):
+        read = chunks(pairs, config.buffer)
+        while chunk := group.from_first(next(read, []) if group.leads else []):
             sentences, prefixes = zip(*chunk, strict=True)
             for place, line in enumerate(sentences, start=number + 1):
                 _warn_if_cut(place, len(subwords.source.encode(line)), longest)
@@ -60,6 +72,7 @@ def translate_lines(config: DictConfig) -> None:
                 batch_tokens=config.batch_tokens,
                 max_source_length=longest,
                 device=device,
+                group=group,
             ):
                 number += 1
                 for text, score in hypotheses:
@@ -102,7 +115,10 @@ def _paired(
 
 def main() -> None:
     """Entry point of ``seq2seq-translate``."""
-    run(translate_lines, "translate")
+    if not leads():
+        follow(translate_lines)
+        return
+    run(lambda config: lead(translate_lines, config), "translate")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from seq2seq.data.batch import BOS_ID, EOS_ID, Batch
 from seq2seq.data.cache import content_key
 from seq2seq.data.extended_ids import ExtendedIds
+from seq2seq.data.group import ALONE, Group
 from seq2seq.data.mixing import MixedRows
 from seq2seq.data.plan import Plan, Rows, epoch_plan, sorted_plan
 from seq2seq.data.sequences import Sequences, collate
@@ -64,12 +65,12 @@ def _unchanged(batch: Any) -> Any:
 
 
 def _data_loader(
-    batches: PlannedBatches, start: int, num_workers: int, pin_memory: bool
+    batches: PlannedBatches, turn: range, num_workers: int, pin_memory: bool
 ) -> DataLoader[Batch]:
     return DataLoader(
         batches,
         batch_size=None,
-        sampler=range(start, len(batches)),
+        sampler=turn,
         num_workers=num_workers,
         pin_memory=pin_memory,
         collate_fn=_unchanged,
@@ -82,10 +83,13 @@ def _data_loader(
 class EvaluationLoader:
     """Every example exactly once, sorted by length, longest first.
 
+    A group shares the batches, each of which is the same as it would be without the group.
+
     Args:
         encoded: the ids of a split.
         tokens: most slots of a batch, counted as in `TrainLoader`.
         sentences: only the first so many examples of the split, None for all.
+        group: of processes; this one gets the batches of its rank.
         num_workers: processes that prepare batches; 0 prepares them in this one.
         pin_memory: hand out batches in page-locked memory.
     """
@@ -96,19 +100,21 @@ class EvaluationLoader:
         tokens: int,
         *,
         sentences: int | None = None,
+        group: Group = ALONE,
         num_workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
         source, target = encoded.lengths
         plan = sorted_plan(source[:sentences], target[:sentences], tokens)
         self._batches = PlannedBatches(encoded, plan)
+        self._turn = range(group.rank, len(plan), group.size)
         self._num_workers, self._pin_memory = num_workers, pin_memory
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return len(self._turn)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(_data_loader(self._batches, 0, self._num_workers, self._pin_memory))
+        return iter(_data_loader(self._batches, self._turn, self._num_workers, self._pin_memory))
 
 
 class TrainLoader:
@@ -176,7 +182,8 @@ class TrainLoader:
         if self.position >= len(self):
             self.epoch, self.position = self.epoch + 1, 0
         batches = self._plan(self.epoch)
-        for batch in _data_loader(batches, self.position, self._num_workers, self._pin_memory):
+        turn = range(self.position, len(batches))
+        for batch in _data_loader(batches, turn, self._num_workers, self._pin_memory):
             self.position += 1
             yield batch
 

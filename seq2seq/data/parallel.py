@@ -18,6 +18,7 @@ from seq2seq.data.encoding import drawn_column, encoded_column
 from seq2seq.data.errors import DataError
 from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.filters import Filters
+from seq2seq.data.group import ALONE, Group
 from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.mixing import MixedRows, Mixing
@@ -198,11 +199,12 @@ class ParallelData:
         tokens: int = 4096,
         *,
         sentences: int | None = None,
+        group: Group = ALONE,
         num_workers: int = 0,
         pin_memory: bool = False,
         copying: bool = False,
     ) -> EvaluationLoader:
-        """All examples of a split (or the first so many), longest first.
+        """All examples of a split (or the first so many), longest first; a group shares them.
 
         Nothing is left out; `batch.indices` gives the order back. With `copying`, for models that
         copy, words that the vocabulary lacks have ids too (`ExtendedIds`).
@@ -211,6 +213,7 @@ class ParallelData:
             replace(self.encoded(split), extended_ids=self._extended_ids(split, copying)),
             tokens,
             sentences=sentences,
+            group=group,
             num_workers=num_workers,
             pin_memory=pin_memory,
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,18 @@ from numpy.typing import NDArray
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.errors import DataError
+from seq2seq.data.segmentation_sampling import SegmentationSampler
 from seq2seq.data.vocabulary import Vocabulary
 
 SPACE = "▁"  # how SentencePiece writes a blank inside a piece
 
 
+_generator = random.Random()
+
+
 def seed_sampling(seed: int | Sequence[int]) -> None:
-    """Seed the sampling of segmentations; SentencePiece has one generator for all models."""
-    sentencepiece.set_random_generator_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+    """Seed the sampling of segmentations, of all models: one generator draws them."""
+    _generator.seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
 
 
 class Subwords(Vocabulary):
@@ -35,9 +41,10 @@ class Subwords(Vocabulary):
     def __init__(self, model: bytes) -> None:
         self.model = bytes(model)
         self._processor = sentencepiece.SentencePieceProcessor()
+        self._sampler: SegmentationSampler | None = None
         try:
             self._processor.LoadFromSerializedProto(self.model)
-        except (RuntimeError, TypeError) as error:
+        except (RuntimeError, TypeError, UnicodeError) as error:
             raise DataError("these bytes are not a SentencePiece model, or damaged") from error
         processor = self._processor
         if processor.GetPieceSize() == 0:
@@ -49,6 +56,7 @@ class Subwords(Vocabulary):
                 "convert it with seq2seq.data.adopt_subwords(model), as "
                 "data.subwords.source_model does"
             )
+        _check_pieces(processor)
 
     @property
     def size(self) -> int:
@@ -74,22 +82,38 @@ class Subwords(Vocabulary):
     ) -> list[NDArray[np.int32]]:
         """`encode` of many texts at once, as arrays.
 
-        Drawn in one thread, which SentencePiece seeds anew each time: the same call after the same
-        `seed_sampling` repeats, and so does a second call without another seed.
+        The same call after the same `seed_sampling` draws the same, in any process.
         """
         return self._encode(texts, "numpy", sample, alpha, nbest, num_threads=1)
 
     def _encode(
         self, texts: Any, kind: Any, sample: bool, alpha: float, nbest: int, **options: Any
     ) -> Any:
-        if sample:
-            options |= {"enable_sampling": True, "alpha": alpha, "nbest_size": nbest}
         try:
+            if sample:
+                return self._drawn(texts, alpha, nbest)
             return self._processor.Encode(texts, return_type=kind, **options)
         except (RuntimeError, TypeError, UnicodeError) as error:
+            if "IsSampleEncodeAvailable" in str(error):
+                raise DataError(
+                    "this subword model has one segmentation only: set "
+                    "data.subwords.sampling.alpha=null, or take a unigram or bpe model"
+                ) from error
             raise DataError(
                 "a text holds characters that are not Unicode (lone surrogates)"
             ) from error
+
+    def _drawn(self, texts: str | list[str], alpha: float, nbest: int) -> Any:
+        if self._sampler is None:
+            self._sampler = SegmentationSampler(self.model, self._best)
+        draw = partial(self._sampler.draw, alpha=alpha, nbest=nbest, generator=_generator)
+        normalized = self._processor.Normalize(texts)
+        if isinstance(texts, str):
+            return draw(normalized)
+        return [np.array(draw(text), dtype=np.int32) for text in normalized]
+
+    def _best(self, text: str, number: int) -> list[list[int]]:
+        return self._processor.NBestEncode(text, nbest_size=number, return_type=int)
 
     def decode(
         self, ids: Sequence[int], source: str = "", unknown: Sequence[str] | None = None
@@ -139,3 +163,14 @@ class Subwords(Vocabulary):
             if not 0 <= i < self.size:
                 raise DataError(f"there is no piece {i}: the subword model holds {self.size}")
         return ids
+
+
+def _check_pieces(processor: Any) -> None:
+    """Refuse what SentencePiece loads but cannot work with: it may come from a stranger."""
+    ids = list(range(processor.GetPieceSize()))
+    try:
+        processor.IdToPiece(ids)
+    except UnicodeError as error:
+        raise DataError("a piece of this SentencePiece model is not UTF-8: damaged") from error
+    if not np.isfinite(processor.GetScore(ids)).all():
+        raise DataError("a piece of this SentencePiece model has no finite score: damaged")

@@ -121,6 +121,11 @@ class AttentionStatistics:
             self.position_totals.device
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process is sent: nothing that lies on a device of this one."""
+        held = vars(self).items()
+        return {name: part.cpu() if isinstance(part, Tensor) else part for name, part in held}
+
     def summary(self) -> dict[str, Any]:
         """All averages, ready for JSON.
 

@@ -131,6 +131,7 @@ class Transformer(EncoderDecoder):
         target_input: Tensor,
         *,
         return_attention: bool = False,
+        return_logits: bool = True,
     ) -> Output:
         """See the base class."""
         mask = source_mask(source, source_lengths)[:, None, None]
@@ -151,7 +152,7 @@ class Transformer(EncoderDecoder):
             attention.append(weights)
         copied = self._copy_source(source, memory)
         by = attention[-1].mean(1) if copied else None
-        logits = self._logits(self.decoder_norm(x), by, embedded, copied)
+        logits = self._predicted(self.decoder_norm(x), by, embedded, copied, return_logits)
         return Output(logits, torch.stack(attention, dim=1) if return_attention else None)
 
     def start(self, source: Tensor, source_lengths: Tensor) -> State:
@@ -213,7 +214,7 @@ class Transformer(EncoderDecoder):
     def _attended(self, memory: Tensor) -> list[KeysValues]:
         """Each decoder layer's keys and values of the source."""
         layers = (cast(DecoderLayer, layer) for layer in self.decoder)
-        return [layer.cross_attention.keys_values(memory) for layer in layers]
+        return [layer.keys_values(memory) for layer in layers]
 
     def _encode(self, source: Tensor, mask: Tensor) -> Tensor:
         """``[batch, source_length]`` → ``[batch, source_length, size]``."""

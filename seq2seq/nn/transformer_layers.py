@@ -123,6 +123,10 @@ class DecoderLayer(nn.Module):
         self.cross_residual = residual(size, dropout)
         self.feedforward_residual = residual(size, dropout)
 
+    def keys_values(self, memory: Tensor) -> KeysValues:
+        """What the cross-attention reads of the source, ``[batch, source_length, size]``."""
+        return self.cross_attention.keys_values(memory)
+
     def forward(
         self,
         x: Tensor,

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from datasets import Dataset
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.errors import DataError
-from seq2seq.data.labels import label_ids
-from seq2seq.data.parallel import ParallelData
+from seq2seq.data.group import ALONE, Group
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_vectors import word_vectors
 from seq2seq.data.words import Words
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
 from seq2seq.evaluation.classification import classification_scores
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
-from seq2seq.evaluation.figures import confusion_heat_map
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
+from seq2seq.evaluation.merging import merged
 from seq2seq.evaluation.report import statistics_lines, value_lines
 from seq2seq.models.attending import evaluating
 from seq2seq.models.pair_classifier import Classification, PairClassifier
@@ -31,6 +28,12 @@ from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome, batches
 from seq2seq.tasks.pair_reading import class_probabilities, look_at_pairs, pair_maps, read
 from seq2seq.tasks.task import Progress, Task, silent
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from matplotlib.figure import Figure
+
+    from seq2seq.data.parallel import ParallelData
 
 LABELS = ("entailment", "neutral", "contradiction")
 NO_CLASS = -1  # marks examples that do not count; none here
@@ -117,19 +120,29 @@ class Entailment(Task):
         scores: Iterable[str] | None = None,
         device: torch.device | str = "cpu",
         progress: Progress = silent,
+        group: Group = ALONE,
     ) -> Evaluation:
         """See the base class; there is nothing to search, and all scores are always computed."""
         texts = data.split(split, sentences)
         probabilities = torch.zeros(len(texts), len(self.labels))
         statistics: dict[str, AttentionStatistics] = {}
         criterion, total = SequenceLoss(ignore_index=NO_CLASS), 0.0
+        loader = data.loader(split, tokens=batch_tokens, sentences=sentences, group=group)
         with evaluating(model):
-            for batch in progress(data.loader(split, tokens=batch_tokens, sentences=sentences)):
+            for batch in progress(loader):
                 batch = batch.to(device)
                 found = read(model, batch, return_attention=attention)
                 total += float(_loss(criterion, model, found, batch).loss_sum)
                 probabilities[batch.indices.cpu()] = class_probabilities(model, found).cpu()
                 _update(statistics, found, batch)
+        if group.size > 1:
+            parts = group.gathered((total, probabilities, statistics))
+            total = sum(part[0] for part in parts)
+            probabilities = torch.stack([part[1] for part in parts]).sum(0)  # a row is of one
+            seen = [part[2] for part in parts]
+            names = dict.fromkeys(name for part in seen for name in part)
+            union = {name: merged(part.get(name) for part in seen) for name in names}
+            statistics = {name: whole for name, whole in union.items() if whole is not None}
         numbers = data.encoded(split).labels
         assert numbers is not None
         gold = [self.labels[i] for i in numbers[: len(texts)].tolist()]
@@ -143,9 +156,9 @@ class Entailment(Task):
         }
         if parameters := mapping_parameters(model):
             metrics["mapping"] = parameters
-        names = ("premise", "hypothesis", "label", "predicted")
+        columns = ("premise", "hypothesis", "label", "predicted")
         rows = zip(texts["source"], texts["target"], gold, predicted, strict=True)
-        examples = [dict(zip(names, row, strict=True)) for row in rows]
+        examples = [dict(zip(columns, row, strict=True)) for row in rows]
         right = self.answer_scores(predicted, [gold])
         return Evaluation(
             metrics,
@@ -155,7 +168,7 @@ class Entailment(Task):
                 "example_scores.jsonl": value_lines({"accuracy": right}),
                 **{f"{k}.csv": statistics_lines(kept.records()) for k, kept in statistics.items()},
             },
-            {"confusion": partial(confusion_heat_map, metrics["f1"])},
+            {"confusion": lambda: _confusion(metrics["f1"])},
         )
 
     def _table(self, examples: Sequence[Mapping[str, str]], probabilities: Tensor) -> list[str]:
@@ -205,6 +218,8 @@ class Entailment(Task):
 
     def right_answers(self, texts: Dataset) -> list[list[str]]:
         """The labels, as the task writes them."""
+        from seq2seq.data.labels import label_ids  # loads pyarrow, which answers do without
+
         return [[self.labels[i] for i in label_ids(texts, self.labels, "shown")]]
 
     def answer_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
@@ -267,3 +282,10 @@ def _kept(
     statistics: dict[str, AttentionStatistics], name: str, attention: Tensor
 ) -> AttentionStatistics:
     return statistics.setdefault(name, AttentionStatistics(*attention.shape[1:3]))
+
+
+def _confusion(found: Any) -> Figure:
+    """Drawn when it is asked for: matplotlib takes half a second to import."""
+    from seq2seq.evaluation.figures import confusion_heat_map
+
+    return confusion_heat_map(found)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
 from seq2seq.data.corpora.corpus import Corpus, references
-from seq2seq.data.parallel import ParallelData
+from seq2seq.data.group import ALONE, Group
 from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
@@ -26,6 +27,9 @@ from seq2seq.tasks.looking import Outcome, look
 from seq2seq.tasks.reading import ReferenceReader, check_alignments, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.wording import hypothesis_text
+
+if TYPE_CHECKING:
+    from seq2seq.data.parallel import ParallelData
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +105,7 @@ class Generation(Task):
             batch.source_lengths,
             batch.target_input,
             return_attention=criterion.reads_attention,
+            return_logits=False,
         )
         return criterion(output.logits, batch.target_output, model.output_mapping, output.attention)
 
@@ -118,6 +123,7 @@ class Generation(Task):
         scores: Iterable[str] | None = None,
         device: torch.device | str = "cpu",
         progress: Progress = silent,
+        group: Group = ALONE,
     ) -> Evaluation:
         """See the base class.
 
@@ -130,9 +136,11 @@ class Generation(Task):
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
         search = search.with_vocabulary(data.subwords.target.written_ids)
         texts = data.split(split, sentences)
-        sources, hypotheses = list(texts["source"]), [""] * len(texts)
+        sources, written = list(texts["source"]), {}
         reader = ReferenceReader(model, data, texts, attention, alignments)
-        loader = data.loader(split, tokens=batch_tokens, sentences=sentences, copying=model.copying)
+        loader = data.loader(
+            split, tokens=batch_tokens, sentences=sentences, group=group, copying=model.copying
+        )
         with evaluating(model):
             for batch in progress(loader):
                 batch = batch.to(device)
@@ -146,7 +154,10 @@ class Generation(Task):
                 for row, index in enumerate(batch.indices.tolist()):
                     source, _ = batch.ids(row)
                     text = hypothesis_text(found[row][0], sources[index], source, data.subwords)
-                    hypotheses[index] = text
+                    written[index] = text
+        reader.share(group)
+        written = group.united(written)
+        hypotheses = [written[index] for index in range(len(texts))]
         known = references(texts)
         metrics = {**reader.metrics(), **self.scores(hypotheses, known, scores)}
         if parameters := mapping_parameters(model):
@@ -207,6 +218,7 @@ class Generation(Task):
         batch_tokens: int = 4096,
         max_source_length: int | None = None,
         device: torch.device | str = "cpu",
+        group: Group = ALONE,
     ) -> list[list[tuple[str, float]]]:
         """For each sentence, in the order given, its hypotheses with their scores.
 
@@ -223,10 +235,11 @@ class Generation(Task):
             batch_tokens: padded source subwords in a batch.
             max_source_length: in subwords, end of sentence not counted; None: no limit.
             device: where ``model`` is.
+            group: of processes that share the batches; each has all hypotheses.
         """
         search = search.with_vocabulary(subwords.target.written_ids)
         begun = [""] * len(sentences) if prefixes is None else prefixes
-        found: list[list[tuple[str, float]]] = [[(prefix, 0.0)] for prefix in begun]
+        found: dict[int, list[tuple[str, float]]] = {}
         ids = [
             _ids(subwords.source, sentence, sentence, model.copying)[:max_source_length]
             for sentence in sentences
@@ -236,7 +249,8 @@ class Generation(Task):
             for prefix, sentence in zip(begun, sentences, strict=True)
         ]
         order = sorted((i for i in range(len(ids)) if ids[i]), key=lambda i: len(ids[i]))
-        for members in _batches(order, [len(row) + 1 for row in ids], batch_tokens):
+        batches = _batches(order, [len(row) + 1 for row in ids], batch_tokens)
+        for members in itertools.islice(batches, group.rank, None, group.size):
             rows = [torch.tensor([*ids[i], EOS_ID]) for i in members]
             source = torch.nn.utils.rnn.pad_sequence(rows, True, PAD_ID).to(device)
             lengths = torch.tensor([len(row) for row in rows], device=device)
@@ -253,7 +267,8 @@ class Generation(Task):
                     hypothesis_text(h, sentences[i], [*ids[i], EOS_ID], subwords) for h in best
                 )
                 found[i] = [(text, h.score) for text, h in zip(texts, best, strict=True)]
-        return found
+        found = group.united(found)
+        return [found.get(i, [(prefix, 0.0)]) for i, prefix in enumerate(begun)]
 
 
 def _ids(vocabulary: Vocabulary, text: str, source: str, copying: bool) -> Sequence[int]:

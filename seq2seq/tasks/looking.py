@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from datasets import Dataset
 
 from seq2seq.data.batch import EOS_ID
 from seq2seq.data.extended_ids import ExtendedIds
@@ -70,7 +69,11 @@ def look(
             read = None
             if references is not None:
                 read = model(
-                    batch.source, batch.source_lengths, batch.target_input, return_attention=True
+                    batch.source,
+                    batch.source_lengths,
+                    batch.target_input,
+                    return_attention=True,
+                    return_logits=False,
                 ).attention
             for row, index in enumerate(batch.indices.tolist()):
                 best, text = hypotheses[row][0], sources[index]
@@ -117,5 +120,7 @@ def batches(
     )
     extended = None
     if getattr(model, "copying", False):
+        from datasets import Dataset  # a second, which other models are spared
+
         extended = ExtendedIds(Dataset.from_dict(texts), subwords.source)
     return EvaluationLoader(Encoded(source, target, extended_ids=extended), batch_tokens)

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from datasets import Dataset, DatasetDict
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.errors import DataError
-from seq2seq.data.parallel import ParallelData
+from seq2seq.data.group import Group
 from seq2seq.evaluation.alignment import (
     attention_links,
     check_inside,
     format_pharaoh,
     parse_pharaoh,
+    parse_segments,
 )
 from seq2seq.evaluation.alignment_score import AlignmentScore
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
 from seq2seq.evaluation.evaluation import AttentionMap
+from seq2seq.evaluation.merging import merged
 from seq2seq.evaluation.report import statistics_lines
 from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks.attention_map import attention_map
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+    from seq2seq.data.parallel import ParallelData
 
 
 class ReferenceReader:
@@ -68,6 +74,7 @@ class ReferenceReader:
             batch.source_lengths,
             batch.target_input,
             return_attention=self.attention,
+            return_logits=False,
         )
         loss = self.loss(output.logits, batch.target_output, self.model.output_mapping)
         self.totals["loss"] += float(loss.loss_sum)
@@ -98,6 +105,20 @@ class ReferenceReader:
             if self.links is not None:
                 found = attention_links(weights, *words, example["source"], example["target"])
                 self.links[index] = format_pharaoh(found)
+
+    def share(self, group: Group) -> None:
+        """Take in what the other processes of a group have read."""
+        if group.size == 1:
+            return
+        links = {i: line for i, line in enumerate(self.links or ()) if line}
+        parts = group.gathered((self.totals, self.statistics, self.alignment))
+        totals, statistics, alignments = zip(*parts, strict=True)
+        self.totals = {name: sum(part[name] for part in totals) for name in self.totals}
+        self.statistics = merged(statistics)
+        self.alignment = merged(alignments)
+        for i, line in group.united(links).items():
+            assert self.links is not None
+            self.links[i] = line
 
     def metrics(self) -> dict[str, Any]:
         """``loss``, ``perplexity``, ``tokens``, and ``attention`` and ``alignment`` summaries."""
@@ -141,6 +162,9 @@ def check_alignments(texts: DatasetDict) -> None:
             try:
                 gold = parse_pharaoh(example["alignment"])
                 check_inside(gold, example["source"], example["target"])
+                parse_segments(
+                    example.get("source_segments") or "", example.get("target_segments") or ""
+                )
             except ValueError as error:
                 raise DataError(f"data.{split}: example {number:,}: {error}") from error
 
@@ -159,7 +183,11 @@ def reference_maps(
         for batch in data.loader(split, sentences=number, copying=model.copying):
             batch = batch.to(device)
             weights = model(
-                batch.source, batch.source_lengths, batch.target_input, return_attention=True
+                batch.source,
+                batch.source_lengths,
+                batch.target_input,
+                return_attention=True,
+                return_logits=False,
             ).attention
             assert weights is not None
             for row, index in enumerate(batch.indices.tolist()):

@@ -5,20 +5,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from datasets import Dataset
 from torch import nn
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpora.corpus import Corpus, references
-from seq2seq.data.parallel import ParallelData, prepare
+from seq2seq.data.group import ALONE, Group
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from seq2seq.data.parallel import ParallelData
 
 Progress = Callable[[Iterable[Batch]], Iterable[Batch]]
 
@@ -72,6 +76,9 @@ class Task(ABC):
         cache: str | Path | None = None,
     ) -> ParallelData:
         """The corpus of a new run, with vocabularies made of its training split; checks labels."""
+        # `datasets` and its pandas take a second to import, and translating needs neither.
+        from seq2seq.data.parallel import prepare
+
         return prepare(
             corpus,
             subwords=subwords,
@@ -89,6 +96,8 @@ class Task(ABC):
 
         Labels are checked when a split is read.
         """
+        from seq2seq.data.parallel import ParallelData  # late, as in `prepare`
+
         return ParallelData(corpus, subwords, labels=self.labels, cache=cache)
 
     @abstractmethod
@@ -136,6 +145,7 @@ class Task(ABC):
         scores: Iterable[str] | None = None,
         device: torch.device | str = "cpu",
         progress: Progress = silent,
+        group: Group = ALONE,
     ) -> Evaluation:
         """Evaluate ``model`` on a split of ``data``.
 
@@ -153,6 +163,7 @@ class Task(ABC):
             scores: which scores to compute; None: all of the task's.
             device: where ``model`` is.
             progress: wraps the iterable of batches.
+            group: of processes that share the batches; each has the evaluation of all.
 
         Raises:
             ValueError: if the split does not exist or is empty.

@@ -16,6 +16,7 @@ from safetensors.torch import load_model
 from seq2seq.checkpoint import WEIGHTS, check, mend
 from seq2seq.data.cache import remove_leftovers
 from seq2seq.data.corpora.corpus import content_of
+from seq2seq.data.group import ALONE, Group
 from seq2seq.data.parallel import ParallelData, TrainLoader
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.evaluation.report import write_metrics, write_outputs
@@ -70,6 +71,7 @@ def fit(
     test: TestSettings,
     annealing: Annealing | None = None,
     resume: bool = False,
+    group: Group = ALONE,
 ) -> Evaluation | None:
     """Train, validating on the way; then evaluate the best checkpoint on the test split.
 
@@ -84,6 +86,7 @@ def fit(
         test: how to test.
         annealing: of the γ of attention mappings.
         resume: go on from the state of training in ``folder``.
+        group: of processes that train together; the first of them writes.
 
     Returns:
         The evaluation of the best checkpoint; None without a test split.
@@ -97,7 +100,7 @@ def fit(
     state, updates = states.newest() if resume else (None, None)
     clean(folder)
     _check(module.task, data, validation, test)
-    validator = _validator(module.task, data, folder, config, validation)
+    validator = _validator(module.task, data, folder, config, validation, group)
     shows_progress = config["trainer"].get("enable_progress_bar", True)
     logger = EventLog(folder, updates)
     built = trainer(
@@ -106,7 +109,7 @@ def fit(
             Stopwatch(folder / "training.json", lambda: validator.seconds),
             *([Annealer(annealing, module.model)] if annealing is not None else []),
             validator,
-            Survival(states.path, every_n_steps=validation.every_n_steps),
+            Survival(states.path, every_n_steps=validation.every_n_steps, group=group),
         ],
         plugins=[states],
         logger=logger,
@@ -121,13 +124,15 @@ def fit(
         check_fits(state, module)
     with telling_what_is_saved(folder):
         built.fit(module, train_loader, ckpt_path=state, weights_only=True)
-    model = module.model.to(built.strategy.root_device)
+    model = module.whole_model().to(built.strategy.root_device)
+    group.wait()  # until everything is written that the others read now
     if validation.average:
         _average(model, validator)
+        group.wait()
     check(validator.keeper.folder / "best" / WEIGHTS)
     load_model(model, str(validator.keeper.folder / "best" / WEIGHTS))
-    evaluation = _test(module.task, model, data, test, folder, config)
-    if evaluation is not None:
+    evaluation = _test(module.task, model, data, test, folder, config, group)
+    if evaluation is not None and group.leads:
         events = Path(logger.log_dir)
         tensorboard.report_hyperparameters(events, config, evaluation.metrics, built.global_step)
     return evaluation
@@ -167,6 +172,7 @@ def _validator(
     folder: Path,
     config: dict[str, Any],
     settings: ValidationSettings,
+    group: Group,
 ) -> Validation:
     def evaluate_split(model: AttendingModel) -> Evaluation:
         return task.evaluate(
@@ -177,6 +183,7 @@ def _validator(
             sentences=settings.sentences,
             scores=task.validation_scores,
             device=_device(model),
+            group=group,
         )
 
     def report(writer: Any, model: AttendingModel, evaluation: Evaluation, step: int) -> None:
@@ -192,6 +199,7 @@ def _validator(
         config,
         settings.keep_best,
         higher_is_better=monitor not in task.lower_is_better,
+        writes=group.leads,
     )
     return Validation(
         evaluate_split, report, keeper, settings.every_n_steps, monitor, settings.patience
@@ -220,10 +228,15 @@ def _test(
     test: TestSettings,
     folder: Path,
     config: dict[str, Any],
+    group: Group,
 ) -> Evaluation | None:
     if test.split is None:
         return None
-    evaluation = task.evaluate(model, data, test.split, search=test.search, device=_device(model))
+    evaluation = task.evaluate(
+        model, data, test.split, search=test.search, device=_device(model), group=group
+    )
+    if not group.leads:
+        return evaluation
     search = {"search": config["test"]["search"]} if task.searches else {}
     metrics = {**evaluation.metrics, **search, "texts": content_of(data.split(test.split))}
     for place in (folder, folder / "checkpoints" / "best"):

@@ -31,6 +31,7 @@ class CheckpointKeeper:
         config: saved in every checkpoint.
         keep: how many of the best to keep.
         higher_is_better: the sense of the score.
+        writes: whether this is the process that writes; others only know what is kept.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class CheckpointKeeper:
         config: dict[str, Any],
         keep: int = 3,
         higher_is_better: bool = True,
+        writes: bool = True,
     ) -> None:
         if keep < 1:
             raise ValueError(f"validation.keep_best must be at least 1, got {keep}")
@@ -48,6 +50,7 @@ class CheckpointKeeper:
         self.config = config
         self.keep = keep
         self.higher_is_better = higher_is_better
+        self.writes = writes
         #: (score, step) of the kept checkpoints, best first.
         self.kept: list[tuple[float, int]] = []
         #: Score of ``best``, which may be an average's.
@@ -78,7 +81,7 @@ class CheckpointKeeper:
         if (score, step) not in dropped:
             self._copy(last, self.path(step))
         for _, old in dropped:
-            shutil.rmtree(self.path(old), ignore_errors=True)
+            self._remove(self.path(old))
         self.kept = ranked[: self.keep]
         is_best = self._better(score)
         if is_best:
@@ -88,6 +91,8 @@ class CheckpointKeeper:
 
     def _copy(self, checkpoint: Path, folder: Path) -> None:
         """Put a copy of ``checkpoint`` in the place of ``folder``: hard links where they work."""
+        if not self.writes:
+            return
         with replacing_folder(folder) as new:
             for path in checkpoint.iterdir():
                 _link_or_copy(path, new / path.name)
@@ -128,7 +133,13 @@ class CheckpointKeeper:
             self._copy(folder, self.folder / "best")
         return score, better
 
+    def _remove(self, folder: Path) -> None:
+        if self.writes:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def _save(self, folder: Path, model: AttendingModel, metrics: dict[str, Any]) -> None:
+        if not self.writes:
+            return
         save_checkpoint(folder, model, self.subwords, self.config)
         write_metrics(folder / "metrics.json", {"validation": metrics})
 
@@ -153,7 +164,7 @@ class CheckpointKeeper:
         for path in self.folder.glob("step-*"):
             match = re.fullmatch(r"step-(\d+)", path.name)
             if match and int(match[1]) not in known:
-                shutil.rmtree(path, ignore_errors=True)
+                self._remove(path)
         if self.kept and self.kept[0][0] == self.best_score:
             self._copy(self.path(self.kept[0][1]), self.folder / "best")
 

@@ -17,12 +17,16 @@ from seq2seq.mappings import Mapping
 from seq2seq.models.attending import AttendingModel
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks import Task
+from seq2seq.training.fused import build_optimizer
+from seq2seq.training.gradients import scale_and_clip
+from seq2seq.training.halving import Halving
+from seq2seq.training.interval import logging_interval
 from seq2seq.training.schedules import Plateau
+from seq2seq.training.sharding import Sharded
+from seq2seq.training.soundness import Soundness
 
-
-def logging_interval(trainer: lightning.Trainer) -> int:
-    """``trainer.log_every_n_steps``, which Lightning sets without declaring; at least 1."""
-    return max(1, int(trainer.log_every_n_steps))  # type: ignore[attr-defined]
+#: Summed losses are divided by so much, to stay within half precision; exact, as a power of two.
+SCALE = 1024.0
 
 
 def parameter_groups(model: nn.Module) -> list[Any]:
@@ -41,9 +45,13 @@ def parameter_groups(model: nn.Module) -> list[Any]:
 class Seq2SeqModule(lightning.LightningModule):
     """Trains a model by maximum likelihood, or by its output mapping's Fenchel–Young loss.
 
-    The loss of a batch is the mean over its target tokens (or classes). Logged every
-    ``log_every_n_steps``: ``train/loss`` and ``train/perplexity``, means since the last time;
-    ``train/gradient_norm`` (before clipping) and ``train/learning_rate`` of that update.
+    The loss of an update is the mean over its target tokens (or classes), of all batches that are
+    accumulated and all processes: what goes backward is each batch's sum, and the gradients are
+    divided by the number of all tokens where they are clipped. Logged every
+    ``log_every_n_steps``: ``train/loss`` and ``train/perplexity``, means since the last time (of
+    updates whose loss is finite); ``train/gradient_norm`` (before clipping) and
+    ``train/learning_rate`` of that update; ``train/skipped_updates`` of the run (``Soundness``) and
+    ``train/halved_batches`` of this process (``Halving``).
 
     Args:
         task: how the model reads a batch.
@@ -51,6 +59,9 @@ class Seq2SeqModule(lightning.LightningModule):
         loss: summed loss and number of tokens, of logits and targets.
         optimizer: builds the optimizer from the parameters.
         schedule: builds the schedule from the optimizer.
+        soundness: passes over updates that are not finite; None: of the default kind.
+        compile: makes of the model what a training step calls, such as `torch.compile`; None: the
+            model itself. Everything else, validation among it, uses the model.
     """
 
     def __init__(
@@ -60,13 +71,23 @@ class Seq2SeqModule(lightning.LightningModule):
         loss: SequenceLoss,
         optimizer: Callable[..., Optimizer],
         schedule: Callable[..., LRScheduler | Plateau],
+        soundness: Soundness | None = None,
+        compile: Callable[[AttendingModel], Any] | None = None,
     ) -> None:
         super().__init__()
         self.task = task
         self.model = model
+        # In a tuple, or PyTorch would take it for a second module with weights of its own.
+        self._trained = (model if compile is None else compile(model),)
         self.loss = loss
         self.optimizer = optimizer
         self.schedule = schedule
+        self.soundness = soundness or Soundness()
+        self.halving = Halving(
+            lambda batch: self.task.loss(self._trained[0], batch, self.loss),
+            [*model.parameters()],
+            lambda: self.trainer.precision_plugin.forward_context(),
+        )
         #: The plateau schedule, if that is the one in use: validation steps it.
         self.plateau: Plateau | None = None
         #: Its state in a resumed run, until it exists.
@@ -75,14 +96,31 @@ class Seq2SeqModule(lightning.LightningModule):
         self._restored_totals: list[Tensor] = []
         #: Loss, negative log-likelihood and tokens of the batches since the last logged update.
         self._totals: list[Tensor] = []
+        #: The same of each batch of the update that is being made, of this process.
+        self._batches: list[Tensor] = []
+        #: The model in shards, if a strategy gives a mesh of devices to shard it over.
+        self.sharded: Sharded | None = None
+
+    def configure_model(self) -> None:
+        """Shard the model, where the strategy asks for it."""
+        if self._device_mesh is not None and self.sharded is None:
+            self.sharded = Sharded(self.model, self._device_mesh["data_parallel"])
+
+    def whole_model(self) -> AttendingModel:
+        """The model with all its weights on this device; all processes have to ask together."""
+        return self.model if self.sharded is None else self.sharded.whole()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Mean loss of a target token."""
-        result = self.task.loss(self.model, batch, self.loss)
+        """Summed loss of the target tokens, up to a constant."""
+        result = self.halving(batch)
         if self.plateau is not None:
             self.plateau.warm_up(self.trainer.global_step)
-        self._totals.append(torch.stack([*result]).detach())
-        return result.loss_sum / result.tokens.clamp(min=1)
+        self._batches.append(torch.stack([*result]).detach())
+        return self.soundness.guard(result.loss_sum, result.tokens) / SCALE
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """What goes with the module, whoever trains it."""
+        return [self.soundness]
 
     def configure_gradient_clipping(
         self,
@@ -90,24 +128,40 @@ class Seq2SeqModule(lightning.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip, and log the update that is about to be made: one norm serves both."""
+        """From sums to means, clip, and log the update that is about to be made: one norm serves.
+
+        Processes (which have the mean of their gradients) and accumulated batches count by their
+        tokens.
+        """
+        sums = torch.stack(self._batches).double().sum(0)
+        self._batches.clear()
+        sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        self._totals.append(sums)
+        scale = SCALE * self.trainer.world_size * self.trainer.accumulate_grad_batches
+        if self.sharded is not None:
+            self.sharded.average_kept_gradients()
         by_norm = gradient_clip_algorithm in (None, "norm") and gradient_clip_val
         limit = gradient_clip_val if by_norm and gradient_clip_val else math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit)
+        norm = scale_and_clip(self.parameters(), scale / sums[2].clamp(min=1), limit)
         if not by_norm:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        self.soundness.judge(optimizer, norm, self.trainer.global_step + 1)
         if (self.trainer.global_step + 1) % logging_interval(self.trainer) == 0:
-            loss_sum, nll_sum, tokens = torch.stack(self._totals).double().sum(0)
+            totals = torch.stack(self._totals)
+            finite = totals[:, :1].isfinite()
+            loss_sum, nll_sum, tokens = totals.where(finite, 0.0).sum(0)
             self._totals.clear()
             self.log("train/loss", (loss_sum / tokens).float())
             self.log("train/perplexity", (nll_sum / tokens).exp().float())
             self.log("train/gradient_norm", norm)
+            self.log("train/halved_batches", float(self.halving.halved))
             self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
 
     def configure_optimizers(self) -> Any:
         """One optimizer over the trainable parameters; its schedule steps with every update."""
         try:
-            optimizer = self.optimizer(parameter_groups(self.model))
+            scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+            optimizer = build_optimizer(self.optimizer, parameter_groups(self.model), scaled)
             schedule = self.schedule(optimizer)
         except TypeError as error:
             raise ValueError(f"optimizer or schedule: {error}") from error

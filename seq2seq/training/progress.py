@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
-from seq2seq.training.module import logging_interval
+from seq2seq.training.interval import logging_interval
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 class Throughput(lightning.Callback):
     """Logs ``train/tokens_per_second``, and a line every ``log_every_n_steps`` without a bar.
 
-    Tokens are the source's and the target's, without padding. Validation time does not count.
+    Tokens are the source's and the target's of all processes, without padding. Validation time does
+    not count.
 
     Args:
         lines: whether to log a line (a terminal has the progress bar instead).
@@ -50,6 +51,7 @@ class Throughput(lightning.Callback):
         """Count the batch; the clock runs from the first on."""
         if self._since is None:
             self._since = self._clock()
+            self._logged_at = trainer.global_step  # of a resumed run, whose update was logged
         self._tokens.append(batch.source_lengths.sum() + (batch.target_lengths - 1).sum())
 
     def on_train_batch_end(
@@ -66,7 +68,7 @@ class Throughput(lightning.Callback):
         if step == self._logged_at or step % logging_interval(trainer):
             return
         self._logged_at = step
-        tokens = int(torch.stack(self._tokens).sum())
+        tokens = int(trainer.strategy.reduce(torch.stack(self._tokens).sum(), reduce_op="sum"))
         now = self._clock()
         rate = tokens / max(now - self._since, 1e-9)
         module.log("train/tokens_per_second", rate)

@@ -101,7 +101,7 @@ class StateFile(TorchCheckpointIO):
             )
         raise FileNotFoundError(
             f"resume={self.path.parent}: there is no {RESUME} in that folder: the run ended before "
-            "its first update. Start it anew, in another folder"
+            "its first update. Start it anew"
         )
 
 
@@ -152,8 +152,13 @@ def telling_what_is_saved(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _ERRORS:
             raise
-        raise OSError(
-            f"{error.filename or folder} could not be written: {error.strerror}. Training stopped; "
+        saved = (
             "what was saved before is whole. Mend that, then go on with: "
             f"seq2seq-train resume={folder}"
+            if (folder / RESUME).is_file()
+            else "nothing was saved yet. Mend that, then start anew"
+        )
+        raise OSError(
+            f"{error.filename or folder} could not be written: {error.strerror}. "
+            f"Training stopped; {saved}"
         ) from error

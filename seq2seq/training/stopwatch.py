@@ -23,6 +23,7 @@ class Stopwatch(lightning.Callback):
         seconds             wall clock of these, reading batches and saving included
         seconds_per_update  and seconds_per_epoch; null where nothing was timed
         device              on which the model was
+        devices             how many of them trained together
 
     Args:
         path: where to write.
@@ -73,8 +74,10 @@ class Stopwatch(lightning.Callback):
             "seconds_per_update": self.seconds / self.updates if self.updates else None,
             "seconds_per_epoch": self.seconds / epochs if epochs else None,
             "device": name,
+            "devices": trainer.world_size,
         }
-        write_metrics(self.path, record)
+        if trainer.is_global_zero:
+            write_metrics(self.path, record)
 
     def _stop(self) -> None:
         if self._since is not None:

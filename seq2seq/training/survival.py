@@ -14,6 +14,7 @@ import lightning
 import numpy
 import torch
 
+from seq2seq.data.group import ALONE, Agreement, Group
 from seq2seq.training.event_log import EventLog
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,16 @@ class InterruptedRunError(Exception):
         self.signal_number = signal_number
 
 
+def heeded_signals() -> list[int]:
+    """Ctrl-C, SIGTERM, and the end of the terminal unless that is ignored (``nohup``)."""
+    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    return numbers
+
+
 class Survival(lightning.Callback):
-    """Saves all that is needed to go on exactly, and ends cleanly on Ctrl-C and SIGTERM.
+    """Saves all that is needed to go on exactly, and ends cleanly on Ctrl-C, SIGTERM and SIGHUP.
 
     The state of training (weights, optimizer, schedule, position in the data, random states,
     counters) is written when training begins, after every ``every_n_steps`` updates, when training
@@ -42,24 +51,32 @@ class Survival(lightning.Callback):
     Args:
         path: where the state is written, by the trainer's ``StateFile``.
         every_n_steps: updates between saves.
+        group: of processes that train together. They save together, the first of them writes, and
+            a signal to one stops all after the same update.
     """
 
-    def __init__(self, path: Path, every_n_steps: int) -> None:
+    def __init__(self, path: Path, every_n_steps: int, group: Group = ALONE) -> None:
         self.path = path
         self.every_n_steps = every_n_steps
+        self.group = group
+        self._agreement = Agreement(group)
         self.asked: int | None = None
         self._previous: dict[int, Any] = {}
         self._seen = -1
         self._random_states: dict[str, Any] | None = None
+        self._resumed = False
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Listen to signals; restore the random states of a resumed run last of all."""
         self._seen = trainer.global_step
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in heeded_signals():
             self._previous[number] = signal.signal(number, self._ask)
         if self._random_states is not None:
             restore_random_states(self._random_states)
-        else:
+        elif self.group.rank > 0:  # or all would drop out the same
+            seeds = numpy.random.SeedSequence([torch.initial_seed(), self.group.rank])
+            torch.manual_seed(int(seeds.generate_state(1)[0]))
+        if not self._resumed:
             self.save(trainer)  # a folder that cannot be written to is found now, not hours later
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
@@ -86,21 +103,24 @@ class Survival(lightning.Callback):
         if step == self._seen or step == trainer.max_steps or trainer.should_stop:
             return
         self._seen = step
-        if step % self.every_n_steps == 0 or self.asked is not None:
+        asked = self._agreement.exchange(self.asked or 0)
+        if step % self.every_n_steps == 0 or asked:
             self.save(trainer)
-        if self.asked is not None:
-            raise InterruptedRunError(self.asked)
+        if asked:
+            raise InterruptedRunError(asked)
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Save the final state, so that a finished run can be trained on; stop if asked to."""
         self.save(trainer)
-        if self.asked is not None:
-            raise InterruptedRunError(self.asked)
+        asked = max(self._agreement.exchange(self.asked or 0), self._agreement.finish())
+        if asked:
+            raise InterruptedRunError(asked)
 
     def teardown(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
     ) -> None:
         """Give the signals back."""
+        self._agreement.finish()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()
@@ -113,12 +133,14 @@ class Survival(lightning.Callback):
         trainer.save_checkpoint(self.path)
 
     def state_dict(self) -> dict[str, Any]:
-        """The random states of Python, NumPy and torch."""
-        return {"random_states": random_states()}
+        """The random states of Python, NumPy and torch, of each process."""
+        return {"random_states": self.group.gathered(random_states())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Keep the random states until training starts."""
-        self._random_states = state["random_states"]
+        states = state["random_states"]
+        self._random_states = dict(enumerate(states)).get(self.group.rank)
+        self._resumed = True
 
 
 def random_states() -> dict[str, Any]:

@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 class Validation(lightning.Callback):
     """Evaluates the model as ``seq2seq-evaluate`` does, every ``every_n_steps`` updates.
 
-    It runs between two updates and draws no random number, so training goes on exactly as it would
-    have without it.
+    Processes that train together share the work and all come to the same figures; the first of them
+    writes. It runs between two updates and draws no random number, so training goes on exactly as
+    it would have without it.
 
     Args:
         evaluate: evaluates a model on the validation split.
@@ -59,8 +60,7 @@ class Validation(lightning.Callback):
         """Go on from a state: the folder as it was; a run that patience had ended stays ended."""
         if trainer.ckpt_path is None:
             return
-        if trainer.is_global_zero:
-            self.keeper.restore()
+        self.keeper.restore()
         self._count(trainer)
 
     def on_train_batch_end(
@@ -87,15 +87,16 @@ class Validation(lightning.Callback):
         started = time.perf_counter()
         step = trainer.global_step
         self.last_step = step
-        evaluation = self.evaluate(module.model)
+        model = module.whole_model()
+        evaluation = self.evaluate(model)
         score = monitored(evaluation.metrics, self.monitor)
-        is_best = self.keeper.offer(module.model, step, score, evaluation.metrics)
+        is_best = self.keeper.offer(model, step, score, evaluation.metrics)
         self.without_better = 0 if is_best else self.without_better + 1
         if module.plateau is not None:
             module.plateau.step(evaluation.metrics["loss"])
-        for logger in trainer.loggers:
+        for logger in trainer.loggers if trainer.is_global_zero else ():
             if isinstance(logger, TensorBoardLogger):
-                self.report(logger.experiment, module.model, evaluation, step)
+                self.report(logger.experiment, model, evaluation, step)
         log.info("step %d: %s%s", step, describe(evaluation.metrics), " *" if is_best else "")
         self._count(trainer)
         self.seconds += time.perf_counter() - started

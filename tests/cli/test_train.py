@@ -238,7 +238,7 @@ def test_resuming_nowhere_leaves_nothing_behind(work: Path) -> None:
     [
         ("test.split=tset", "test.split=tset: the corpus has no such split"),
         ("validation.monitor=blue", "choose loss, perplexity, bleu, chrf"),
-        ("trainer.devices=2", "one device"),
+        ("trainer.devices=2", "torchrun --nproc-per-node=2"),
         ("model.hidden_size=23", "tied embeddings"),
         ("optimizer.lr=abc", "optimizer"),
         ("trainer.accelerator=gpu", "gpu"),

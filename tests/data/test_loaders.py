@@ -3,8 +3,10 @@ import logging
 
 import pytest
 import torch
+from datasets import DatasetDict
 
 from seq2seq.data import ParallelData
+from seq2seq.data.group import Group
 
 
 @pytest.fixture
@@ -152,3 +154,29 @@ def test_sampled_epochs_keep_number_of_batches_and_budget(texts, subwords):
         assert max(batch.slots for batch in batches) <= 512
         seen = itertools.chain.from_iterable(batch.indices.tolist() for batch in batches)
         assert sorted(seen) == list(range(600))
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+@pytest.mark.parametrize("sampling", [None, {"alpha": 0.2, "nbest": -1}])
+def test_ranks_see_each_sentence_once_in_every_epoch_in_as_many_batches(
+    texts, subwords, size, sampling
+):
+    odd = DatasetDict({"train": texts["train"].select(range(101))})
+    data = ParallelData(odd, subwords, sampling=sampling)
+    loaders = [data.train_loader(200, seed=1, rank=rank, world_size=size) for rank in range(size)]
+    for _ in range(3):
+        epoch = [[batch.indices.tolist() for batch in loader] for loader in loaders]
+        assert len({len(batches) for batches in epoch}) == 1, "or they would wait for each other"
+        seen = [index for batches in epoch for rows in batches for index in rows]
+        assert sorted(seen) == list(range(101))
+
+
+@pytest.mark.parametrize("size", [2, 3, 40])
+def test_a_group_shares_the_batches_of_an_evaluation(data, size):
+    whole = [batch.indices.tolist() for batch in data.loader("train", 512)]
+    parts = [
+        [batch.indices.tolist() for batch in data.loader("train", 512, group=Group(rank, size))]
+        for rank in range(size)
+    ]
+    assert sorted(rows for part in parts for rows in part) == sorted(whole), "each batch as it is"
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1

@@ -20,6 +20,13 @@ NOT_RUN = {
     "python -m pytest": "these are the tests",
     "python -m venv": "the tests run in an environment of theirs",
     "tensorboard --logdir": "a server that runs until it is stopped",
+    "scontrol show hostnames": "Slurm's",
+    "srun torchrun": "Slurm's, over several machines; what it starts is run as torchrun below",
+    "torchrun --nproc-per-node=8 -m seq2seq.cli.train trainer=fsdp": "shards take several processes"
+    ", which tests/cli/test_many_processes.py starts",
+    "seq2seq-push checkpoint=RUN to=hub:OWNER/NAME": "tests/publishing pushes to a hub of its own",
+    "seq2seq-translate checkpoint=hub:OWNER/NAME@v1": "tests/publishing fetches from it",
+    "python scripts/soak.py": "an hour of accidents; tests/scripts/test_soak.py has a few",
     "python scripts/draw_mappings.py": "it rewrites a page; test_draw_mappings.py runs it",
 }
 
@@ -60,6 +67,13 @@ LABELED = ("snli", "multinli", "sick", "snli_cad", "nli")
 # What is added to a command that goes on with a run of four steps.
 RESUMED = ("trainer.max_steps=6",)
 
+# What torchrun says to the processes that it starts; here to the only one of a group of one.
+# tests/cli/test_many_processes.py starts several.
+ALONE = {
+    **{"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"},
+    **{"MASTER_ADDR": "127.0.0.1", "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "none"},
+}
+
 # What is added to scripts. No file of a corpus is fetched: its script says what to put where, as it
 # does to whoever has no network (tests/scripts downloads from a server of its own).
 OFFLINE = ("--mirror", "http://127.0.0.1:9")
@@ -82,7 +96,7 @@ SCRIPTS = {
         *("--quick", "--rounds", "2", "--turn", "0.0001", "--shapes", "64x30", "--scales", "1"),
         *("--mappings", "softmax,fusedmax"),
     ),
-    "bench_data": ("--pairs", "300", "--steps", "1", "data.subwords.size=300"),
+    "fuzz_readers": ("--examples", "2"),
 }
 OVERRIDE = re.compile(r"[a-z_.]+=")
 # What a script says, and ends with 1, without a network.

@@ -12,6 +12,7 @@ import base64
 import json
 import os
 import shutil
+import socket
 import socketserver
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from pathlib import Path
 from commands import forked
 from page_blocks import REPOSITORY
 from page_commands import (
+    ALONE,
     NOT_RUN,
     OFFLINE,
     RUN_ELSEWHERE,
@@ -34,7 +36,7 @@ from page_commands import (
 )
 
 SYSTEM = ("cat", "cp", "head", "ls", "mkdir", "mv", "paste", "rm", "sort", "tail", "wc")
-PACKAGE = ("train", "evaluate", "translate", "predict", "explore", "compare")
+PACKAGE = ("train", "evaluate", "translate", "predict", "explore", "compare", "push", "export")
 CLIENT = """#!{python} -SE
 import base64, json, os, socket, sys
 connection = socket.socket(socket.AF_UNIX)
@@ -60,7 +62,6 @@ class Shell:
 
     folder: Path
     binaries: Path
-    socket: Path
     prepare: Prepare
     met: set[str] = field(default_factory=set)
 
@@ -68,7 +69,7 @@ class Shell:
         """A block, by bash, up to the first command that fails."""
         inherited = {k: v for k, v in os.environ.items() if k not in ("PATH", "BASH_ENV")}
         return subprocess.run(
-            [shutil.which("bash") or "bash", "-eu", "-o", "pipefail", "-c", text],
+            [shutil.which("bash") or "bash", "-e", "-o", "pipefail", "-c", text],
             cwd=self.folder,
             env={**inherited, "PATH": str(self.binaries)},
             stdin=subprocess.DEVNULL,
@@ -89,6 +90,10 @@ class Shell:
                 self.met.add(known)
                 return 0, "", ""
         environment = {**environment, "PATH": os.environ["PATH"]}
+        if words[0] == "torchrun":
+            module = words.index("-m")
+            words = [words[module + 1].replace("seq2seq.cli.", "seq2seq-"), *words[module + 2 :]]
+            environment |= {**ALONE, "MASTER_PORT": str(_free_port())}
         if words[0].startswith("seq2seq-"):
             name = words[0].removeprefix("seq2seq-")
             self.prepare(cwd, words)
@@ -108,6 +113,12 @@ class Shell:
             expected = code == 1 and SAID_OFFLINE in err
             return (0 if expected else 1), out, err
         return code, out, err
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
 
 
 def _ran(result: subprocess.CompletedProcess[str]) -> Answer:
@@ -132,19 +143,19 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def shell(folder: Path, binaries: Path, socket: Path, prepare: Prepare) -> Iterator[Shell]:
+def shell(folder: Path, binaries: Path, address: Path, prepare: Prepare) -> Iterator[Shell]:
     """A shell whose commands are answered while the context lasts."""
     binaries.mkdir()
     first_words = {known.split()[0] for known in NOT_RUN}
-    for name in (*(f"seq2seq-{name}" for name in PACKAGE), "python", *first_words):
+    for name in (*(f"seq2seq-{name}" for name in PACKAGE), "python", "torchrun", *first_words):
         path = binaries / name
-        path.write_text(CLIENT.format(python=sys.executable, socket=str(socket)))
+        path.write_text(CLIENT.format(python=sys.executable, socket=str(address)))
         path.chmod(0o755)
     for name in SYSTEM:
         if found := shutil.which(name):
             (binaries / name).symlink_to(found)
-    with socketserver.ThreadingUnixStreamServer(str(socket), _Handler) as server:
-        server.shell = Shell(folder, binaries, socket, prepare)  # type: ignore[attr-defined]
+    with socketserver.ThreadingUnixStreamServer(str(address), _Handler) as server:
+        server.shell = Shell(folder, binaries, prepare)  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:

@@ -14,8 +14,9 @@ from page_commands import NOT_RUN, RUN_ELSEWHERE
 from page_files import READ_BY_THE_SHELL
 from page_shell import Shell
 
-# Pages that tell one story from the top to the bottom; of others, every section is one of its own.
-STORIES = ("docs/tutorial.md",)
+# Pages that tell one story from the top to the bottom, in one folder, Python too; of others, every
+# section is one of its own, and Python blocks need no files.
+STORIES = ("docs/tutorial.md", "docs/publishing.md")
 LANGUAGES = {"bash", "python", "yaml", "text"}
 # Files of these places are of recipes that change the package: RUN_ELSEWHERE has their tests.
 OF_THE_PACKAGE = ("seq2seq/", "configs/")
@@ -26,7 +27,8 @@ def sections() -> list[tuple[str, str, list[Block]]]:
     found = []
     seen = {line for page in pages() for block in blocks(page) for line in block.text.splitlines()}
     for page in pages():
-        commands = [block for block in blocks(page) if block.language == "bash"]
+        languages = ("bash", "python") if page in STORIES else ("bash",)
+        commands = [block for block in blocks(page) if block.language in languages]
         for block in inline(page):  # once, whatever the number of sentences that have it
             if block.text not in seen:
                 commands.append(block)
@@ -54,7 +56,11 @@ def _blank(match: re.Match[str]) -> str:
     ("page", "commands"),
     [pytest.param(page, own, id=f"{page}:{line}") for page, line, own in sections()],
 )
-def test_the_commands_of_a_page_run(page: str, commands: list[Block], page_shell: Shell) -> None:
+def test_the_commands_of_a_page_run(
+    page: str, commands: list[Block], page_shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(page_shell.folder)
+    names: dict[str, object] = {"__name__": "page"}
     for block in blocks(page):
         if block.file and not block.file.startswith(OF_THE_PACKAGE):
             path = page_shell.folder / block.file
@@ -62,6 +68,9 @@ def test_the_commands_of_a_page_run(page: str, commands: list[Block], page_shell
             path.write_text(block.text, encoding="utf-8")
     failures = []
     for block in dict.fromkeys(commands):
+        if block.language == "python":
+            _run_python(block, names)
+            continue
         for name, make in READ_BY_THE_SHELL.items():
             if name in block.text:
                 make(page_shell.folder / name)
@@ -77,25 +86,31 @@ def test_what_is_not_run_here_is_still_on_a_page(known: str) -> None:
     assert any(known in block for block in shown), f"no page has {known!r} any more: remove it"
 
 
-@pytest.mark.parametrize("page", [page for page in pages() if "```python" in text(page)])
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if "```python" in text(page) and page not in STORIES]
+)
 def test_python_does_what_the_page_says(page: str) -> None:
-    """Blocks of a page share their names; ``# value`` behind an expression is what it gives."""
+    """Blocks of a page share their names."""
     names: dict[str, object] = {"__name__": "page"}
     for block in blocks(page):
-        if block.language != "python" or (block.file or "").startswith(OF_THE_PACKAGE):
+        if block.language == "python" and not (block.file or "").startswith(OF_THE_PACKAGE):
+            _run_python(block, names)
+
+
+def _run_python(block: Block, names: dict[str, object]) -> None:
+    """Every statement; ``# value`` behind an expression is compared with what it gives."""
+    lines = block.text.splitlines()
+    for statement in ast.parse(block.text).body:
+        code = ast.unparse(statement)
+        if not isinstance(statement, ast.Expr):
+            exec(code, names)
             continue
-        lines = block.text.splitlines()
-        for statement in ast.parse(block.text).body:
-            code = ast.unparse(statement)
-            if not isinstance(statement, ast.Expr):
-                exec(code, names)
-                continue
-            found = eval(code, names)
-            comment = lines[statement.end_lineno - 1][statement.end_col_offset :].strip()
-            said = _value(comment.removeprefix("#").strip())
-            if said is not None:
-                where = f"{block.page}:{block.line + statement.lineno}"
-                assert _alike(found, said), f"{where}: {code} gives {found}, not {said}"
+        found = eval(code, names)
+        comment = lines[statement.end_lineno - 1].encode()[statement.end_col_offset :].decode()
+        said = _value(comment.strip().removeprefix("#").strip())
+        if said is not None:
+            where = f"{block.page}:{block.line + statement.lineno}"
+            assert _alike(found, said), f"{where}: {code} gives {found}, not {said}"
 
 
 def _value(comment: str) -> object | None:

@@ -21,14 +21,16 @@ class Clock:
         monkeypatch.setattr(time, "perf_counter", lambda: self.now)
 
 
+ALONE = {"world_size": 1, "is_global_zero": True}
+
+
 def train(watch: Stopwatch, clock: Clock, first: int, last: int, seconds: float = 2.0) -> object:
     """Updates ``first`` to ``last`` of two batches each."""
     for step in range(first, last + 1):
         for batch in (1, 2):
             clock.now += seconds
-            trainer = SimpleNamespace(
-                global_step=step if batch == 2 else step - 1, num_training_batches=10
-            )
+            done = step if batch == 2 else step - 1
+            trainer = SimpleNamespace(global_step=done, num_training_batches=10, **ALONE)
             watch.on_train_batch_end(trainer, None, None, None, 0)  # type: ignore[arg-type]
     return trainer
 
@@ -55,6 +57,7 @@ def test_validation_and_the_first_batch_are_not_timed(
         "seconds_per_update": 3.6,
         "seconds_per_epoch": 20.0,
         "device": "cpu",
+        "devices": 1,
     }
 
 
@@ -76,7 +79,7 @@ def test_time_goes_on_where_a_run_was_interrupted(
 
 def test_a_single_batch_has_no_speed(tmp_path: Path) -> None:
     watch = Stopwatch(tmp_path / "training.json", lambda: 0.0)
-    trainer = SimpleNamespace(global_step=1, num_training_batches=1)
+    trainer = SimpleNamespace(global_step=1, num_training_batches=1, **ALONE)
     watch.on_train_batch_end(trainer, None, None, None, 0)  # type: ignore[arg-type]
     watch.on_train_end(trainer, module())  # type: ignore[arg-type]
     found = json.loads((tmp_path / "training.json").read_text())
