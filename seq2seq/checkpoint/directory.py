@@ -163,12 +163,14 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
                 f"{folder / CONFIG}: model.{name} is {expected!r:.80}, but what lies beside it "
                 f"(its subwords, its task) says {given!r:.80}"
             )
+    check(folder / WEIGHTS)
     with _named(folder):
         check_targets(config["model"])
-        task.check_model(get_class(str(config["model"].get("_target_"))))
+        if "_target_" not in config["model"]:
+            raise CheckpointError(f"{folder / CONFIG}: model has no _target_, the class to build")
+        task.check_model(get_class(config["model"]["_target_"]))
         check_sizes(partial(build, config["model"]), folder / WEIGHTS)
         model = build(config["model"])
-    check(folder / WEIGHTS)
     try:
         load_model(model, str(folder / WEIGHTS), device="cpu")
     except (SafetensorError, RuntimeError) as error:

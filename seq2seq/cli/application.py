@@ -78,7 +78,8 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
             place = getattr(error, "full_key", None)
             told = error.__cause__ if isinstance(error, InstantiationException) else None
             message = str(told or error).partition("\n    full_key:")[0]  # `place` again
-            print(f"error: {f'{place}: ' if place else ''}{message}", file=sys.stderr)
+            message = f"error: {f'{place}: ' if place else ''}{message}"
+            print("".join(map(_harmless, message)), file=sys.stderr)
             print("(debug=true shows where it was raised)", file=sys.stderr)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra makes the sweep's other runs first, then fails
@@ -100,6 +101,12 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
             for line in suggestions(config_name, given.overrides, given.config_dir):
                 print(line, file=sys.stderr)
         raise
+
+
+def _harmless(character: str) -> str:
+    """A character of a message, which may quote a stranger, as a terminal only shows it."""
+    shows = character.isprintable() or character in "\n\t"
+    return character if shows else f"\\x{ord(character):02x}"
 
 
 def mendable(error: Exception) -> bool:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from seq2seq.cli.application import plain, run
 from seq2seq.cli.corpus import chosen_corpus
+from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.launch import follow, lead, leads
 
 if TYPE_CHECKING:
@@ -35,16 +36,18 @@ def evaluate(config: DictConfig, folder: Path, group: Group) -> None:
 
 def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     """Evaluate, print one table, write ``metrics.json``, the hypotheses and heat maps."""
-    from hydra.utils import instantiate
-    from rich.console import Console
+    with quick_imports():
+        import datasets  # noqa: F401 (which the corpus needs)
+        from hydra.utils import instantiate
+        from rich.console import Console
 
-    from seq2seq.checkpoint import checkpoint_task, load_checkpoints
-    from seq2seq.checkpoint.hub import is_hub
-    from seq2seq.cli.device import choose_device
-    from seq2seq.data.corpora.corpus import content_of
-    from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
-    from seq2seq.tasks.generation import Generation
-    from seq2seq.tasks.task import silent
+        from seq2seq.checkpoint import checkpoint_task, load_checkpoints
+        from seq2seq.checkpoint.hub import is_hub
+        from seq2seq.cli.device import choose_device
+        from seq2seq.data.corpora.corpus import content_of
+        from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
+        from seq2seq.tasks.generation import Generation
+        from seq2seq.tasks.task import silent
 
     if config.references is not None:
         raise ValueError("references are of hypotheses=FILE; a checkpoint's are in its corpus")

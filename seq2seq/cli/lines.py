@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar
 
-from seq2seq.data.foreign import LONGEST_LINE
-
 Line = TypeVar("Line")
 
 
@@ -38,6 +36,8 @@ def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
     Raises:
         ValueError: at the first line that is too long or not UTF-8.
     """
+    from seq2seq.data.foreign import LONGEST_LINE  # here: with it come PyTorch and all the rest
+
     for number, line in enumerate(lines, start=1):
         if len(line) > LONGEST_LINE:
             raise ValueError(
@@ -75,6 +75,8 @@ def _opened(name: str) -> Iterator[Iterable[bytes]]:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
+    from seq2seq.data.foreign import LONGEST_LINE
+
     return iter(lambda: file.readline(LONGEST_LINE + 1), b"")
 
 

@@ -7,15 +7,17 @@ from typing import cast
 from omegaconf import DictConfig
 
 from seq2seq.cli.application import run
+from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
 
 
 def predict_lines(config: DictConfig) -> None:
     """Read ``buffer`` lines, classify them together, write them, until there are no more."""
-    from seq2seq.checkpoint import load_checkpoint
-    from seq2seq.cli.device import choose_device
-    from seq2seq.models.pair_classifier import PairClassifier
-    from seq2seq.tasks.entailment import Entailment
+    with quick_imports():
+        from seq2seq.checkpoint import load_checkpoint
+        from seq2seq.cli.device import choose_device
+        from seq2seq.models.pair_classifier import PairClassifier
+        from seq2seq.tasks.entailment import Entailment
 
     check_files(config.output, config.buffer, input=config.input)
     device = choose_device(config.device)

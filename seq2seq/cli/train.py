@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder, plain, run
 from seq2seq.cli.corpus import remember_corpus
+from seq2seq.cli.importing import quick_imports, without_extras
 from seq2seq.cli.interruption import Interruption
 from seq2seq.cli.launch import check_devices, follow, lead, leads
 from seq2seq.cli.resume import (
@@ -43,18 +44,20 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
         group: of processes, of which the first writes.
     """
     # The long imports (Lightning takes seconds) come after --help and every configuration error.
-    import lightning
-    from hydra.utils import get_class, instantiate
-    from rich.console import Console
+    with quick_imports(), without_extras():
+        import lightning
+        import torch._dynamo  # noqa: F401 (optimizers ask for it)
+        from hydra.utils import get_class, instantiate
+        from rich.console import Console
 
-    from seq2seq.data.cache import replacing
-    from seq2seq.evaluation.report import metrics_table
-    from seq2seq.nn.losses import SequenceLoss
-    from seq2seq.publishing.provenance import write_provenance
-    from seq2seq.training.fit import TestSettings, ValidationSettings, fit
-    from seq2seq.training.module import Seq2SeqModule
-    from seq2seq.training.soundness import Soundness
-    from seq2seq.training.survival import InterruptedRunError
+        from seq2seq.data.cache import replacing
+        from seq2seq.evaluation.report import metrics_table
+        from seq2seq.nn.losses import SequenceLoss
+        from seq2seq.publishing.provenance import write_provenance
+        from seq2seq.training.fit import TestSettings, ValidationSettings, fit
+        from seq2seq.training.module import Seq2SeqModule
+        from seq2seq.training.soundness import Soundness
+        from seq2seq.training.survival import InterruptedRunError
 
     started = time.perf_counter()
     _quiet()
@@ -89,14 +92,16 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
         write_provenance(folder, corpus, data)
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
-    annealing = config.get("annealing")  # which runs of earlier versions do not have
+    # Which runs of earlier versions do not have:
+    annealing, compile = config.get("annealing"), config.get("compile")
     module = Seq2SeqModule(
         task,
         model,
         SequenceLoss(**config.loss),
         instantiate(config.optimizer),
         instantiate(config.schedule),
-        Soundness(folder / "bad_batches", data.subwords, **config.get("survival", {})),
+        soundness=Soundness(folder / "bad_batches", data.subwords, **config.get("survival", {})),
+        compile=instantiate(compile, _convert_="all") if compile else None,
     )
     try:
         evaluation = fit(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from omegaconf import DictConfig
 
 from seq2seq.cli.application import run
+from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.launch import follow, lead, leads
 from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
 
@@ -29,12 +30,13 @@ def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
         folder: where the command was started.
         group: of processes, which share the lines; the first reads and writes.
     """
-    from hydra.utils import instantiate
+    with quick_imports():
+        from hydra.utils import instantiate
 
-    from seq2seq.checkpoint import load_checkpoints
-    from seq2seq.cli.device import choose_device
-    from seq2seq.models.encoder_decoder import EncoderDecoder
-    from seq2seq.tasks.generation import Generation
+        from seq2seq.checkpoint import load_checkpoints
+        from seq2seq.cli.device import choose_device
+        from seq2seq.models.encoder_decoder import EncoderDecoder
+        from seq2seq.tasks.generation import Generation
 
     check_files(config.output, config.buffer, input=config.input, prefix=config.prefix)
     device = choose_device(config.device, group)

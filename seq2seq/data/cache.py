@@ -15,13 +15,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute
 import xxhash
-from datasets import Dataset
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
 
 _SYSTEM_FOLDERS = {
     "win32": lambda: Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")),
@@ -62,6 +63,10 @@ def column_key(column: pa.ChunkedArray) -> str:
 
 
 def _texts_key(chunks: Iterable[pa.Array]) -> str:
+    # Late: what needs a place in the cache alone, such as a translation, has no tables.
+    import pyarrow as pa
+    import pyarrow.compute
+
     texts, lengths = xxhash.xxh3_128(), xxhash.xxh3_128()
     for chunk in chunks:
         if not len(chunk):

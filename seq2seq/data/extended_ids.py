@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from datasets import Dataset
 from torch import Tensor
 
 from seq2seq.data.batch import UNK_ID, Batch
 from seq2seq.data.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 class ExtendedIds:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from seq2seq.data.batch import PAD_ID, Batch
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Sequences:

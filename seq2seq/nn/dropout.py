@@ -5,6 +5,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def _kept(x: Tensor, p: float) -> Tensor:
+    """1 with probability 1 − p, else 0, as bytes in the shape of ``x``."""
+    words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64)
+    bits = words.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
+    return (bits >= round(p * 2**16) - 2**15).view(torch.int8)
+
+
+# The same as one node for `torch.compile`, which cannot trace the drawing: so that a compiled model
+# drops what the eager one drops, and is not broken in two at every dropout.
+_operator = torch.library.custom_op(
+    "seq2seq::kept", _kept, mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,)
+)
+_operator.register_fake(lambda x, p: x.new_empty(x.shape, dtype=torch.int8))
+
+
 class Dropout(nn.Module):
     """Zero with probability p and scale by ``1 / (1 − p)`` in training; the identity otherwise.
 
@@ -26,10 +41,8 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.p)
-        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64)
-        bits = words.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
-        kept = (bits >= round(self.p * 2**16) - 2**15).view(torch.int8)
-        return (x * kept).mul_(1 / (1 - self.p))
+        draw = torch.ops.seq2seq.kept if torch.compiler.is_compiling() else _kept
+        return (x * draw(x, self.p)).mul_(1 / (1 - self.p))
 
     def extra_repr(self) -> str:
         """The probability."""

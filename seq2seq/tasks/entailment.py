@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from datasets import Dataset
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.errors import DataError
 from seq2seq.data.group import ALONE, Group
-from seq2seq.data.labels import label_ids
-from seq2seq.data.parallel import ParallelData
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_vectors import word_vectors
 from seq2seq.data.words import Words
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
 from seq2seq.evaluation.classification import classification_scores
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
-from seq2seq.evaluation.figures import confusion_heat_map
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.merging import merged
 from seq2seq.evaluation.report import statistics_lines, value_lines
@@ -33,6 +28,12 @@ from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome, batches
 from seq2seq.tasks.pair_reading import class_probabilities, look_at_pairs, pair_maps, read
 from seq2seq.tasks.task import Progress, Task, silent
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from matplotlib.figure import Figure
+
+    from seq2seq.data.parallel import ParallelData
 
 LABELS = ("entailment", "neutral", "contradiction")
 NO_CLASS = -1  # marks examples that do not count; none here
@@ -167,7 +168,7 @@ class Entailment(Task):
                 "example_scores.jsonl": value_lines({"accuracy": right}),
                 **{f"{k}.csv": statistics_lines(kept.records()) for k, kept in statistics.items()},
             },
-            {"confusion": partial(confusion_heat_map, metrics["f1"])},
+            {"confusion": lambda: _confusion(metrics["f1"])},
         )
 
     def _table(self, examples: Sequence[Mapping[str, str]], probabilities: Tensor) -> list[str]:
@@ -217,6 +218,8 @@ class Entailment(Task):
 
     def right_answers(self, texts: Dataset) -> list[list[str]]:
         """The labels, as the task writes them."""
+        from seq2seq.data.labels import label_ids  # loads pyarrow, which answers do without
+
         return [[self.labels[i] for i in label_ids(texts, self.labels, "shown")]]
 
     def answer_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
@@ -279,3 +282,10 @@ def _kept(
     statistics: dict[str, AttentionStatistics], name: str, attention: Tensor
 ) -> AttentionStatistics:
     return statistics.setdefault(name, AttentionStatistics(*attention.shape[1:3]))
+
+
+def _confusion(found: Any) -> Figure:
+    """Drawn when it is asked for: matplotlib takes half a second to import."""
+    from seq2seq.evaluation.figures import confusion_heat_map
+
+    return confusion_heat_map(found)

@@ -7,14 +7,13 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
 from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.group import ALONE, Group
-from seq2seq.data.parallel import ParallelData
 from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
@@ -28,6 +27,9 @@ from seq2seq.tasks.looking import Outcome, look
 from seq2seq.tasks.reading import ReferenceReader, check_alignments, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.wording import hypothesis_text
+
+if TYPE_CHECKING:
+    from seq2seq.data.parallel import ParallelData
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from datasets import Dataset
 
 from seq2seq.data.batch import EOS_ID
 from seq2seq.data.extended_ids import ExtendedIds
@@ -121,5 +120,7 @@ def batches(
     )
     extended = None
     if getattr(model, "copying", False):
+        from datasets import Dataset  # a second, which other models are spared
+
         extended = ExtendedIds(Dataset.from_dict(texts), subwords.source)
     return EvaluationLoader(Encoded(source, target, extended_ids=extended), batch_tokens)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
-from seq2seq.data.parallel import ParallelData
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.models.attending import evaluating
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.tasks.attention_map import attention_map
 from seq2seq.tasks.looking import Outcome, batches
+
+if TYPE_CHECKING:
+    from seq2seq.data.parallel import ParallelData
 
 
 def read(model: PairClassifier, batch: Batch, *, return_attention: bool = False) -> Classification:

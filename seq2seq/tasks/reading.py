@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from datasets import Dataset, DatasetDict
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.errors import DataError
 from seq2seq.data.group import Group
-from seq2seq.data.parallel import ParallelData
 from seq2seq.evaluation.alignment import (
     attention_links,
     check_inside,
@@ -30,6 +28,11 @@ from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks.attention_map import attention_map
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+    from seq2seq.data.parallel import ParallelData
 
 
 class ReferenceReader:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seq2seq.data.corpora.corpus import references
-from seq2seq.data.parallel import ParallelData
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.evaluation.novelty import output_summary
 from seq2seq.evaluation.rouge import ORDERS, PROTOCOLS, Protocol, rouge_scores, sentence_rouge
 from seq2seq.tasks.generation import Generation
+
+if TYPE_CHECKING:
+    from seq2seq.data.parallel import ParallelData
 
 
 class Summarization(Generation):

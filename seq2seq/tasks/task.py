@@ -5,21 +5,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from datasets import Dataset
 from torch import nn
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.group import ALONE, Group
-from seq2seq.data.parallel import ParallelData, prepare
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from seq2seq.data.parallel import ParallelData
 
 Progress = Callable[[Iterable[Batch]], Iterable[Batch]]
 
@@ -73,6 +76,9 @@ class Task(ABC):
         cache: str | Path | None = None,
     ) -> ParallelData:
         """The corpus of a new run, with vocabularies made of its training split; checks labels."""
+        # `datasets` and its pandas take a second to import, and translating needs neither.
+        from seq2seq.data.parallel import prepare
+
         return prepare(
             corpus,
             subwords=subwords,
@@ -90,6 +96,8 @@ class Task(ABC):
 
         Labels are checked when a split is read.
         """
+        from seq2seq.data.parallel import ParallelData  # late, as in `prepare`
+
         return ParallelData(corpus, subwords, labels=self.labels, cache=cache)
 
     @abstractmethod

@@ -26,7 +26,7 @@ class EventLog(TensorBoardLogger):
     """
 
     def __init__(self, folder: Path, updates: int | None = None) -> None:
-        options = {} if updates is None else {"purge_step": updates + 1}
+        options: dict[str, Any] = {} if updates is None else {"purge_step": updates + 1}
         super().__init__(folder, name="", version="", sub_dir="tensorboard", **options)
         self._written: dict[str, int] = {}
 

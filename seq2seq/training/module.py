@@ -60,6 +60,8 @@ class Seq2SeqModule(lightning.LightningModule):
         optimizer: builds the optimizer from the parameters.
         schedule: builds the schedule from the optimizer.
         soundness: passes over updates that are not finite; None: of the default kind.
+        compile: makes of the model what a training step calls, such as `torch.compile`; None: the
+            model itself. Everything else, validation among it, uses the model.
     """
 
     def __init__(
@@ -70,16 +72,19 @@ class Seq2SeqModule(lightning.LightningModule):
         optimizer: Callable[..., Optimizer],
         schedule: Callable[..., LRScheduler | Plateau],
         soundness: Soundness | None = None,
+        compile: Callable[[AttendingModel], Any] | None = None,
     ) -> None:
         super().__init__()
         self.task = task
         self.model = model
+        # In a tuple, or PyTorch would take it for a second module with weights of its own.
+        self._trained = (model if compile is None else compile(model),)
         self.loss = loss
         self.optimizer = optimizer
         self.schedule = schedule
         self.soundness = soundness or Soundness()
         self.halving = Halving(
-            lambda batch: self.task.loss(self.model, batch, self.loss),
+            lambda batch: self.task.loss(self._trained[0], batch, self.loss),
             [*model.parameters()],
             lambda: self.trainer.precision_plugin.forward_context(),
         )

@@ -10,7 +10,6 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
-from seq2seq.evaluation.figures import attention_heat_map
 from seq2seq.training.validation import monitored
 
 _FINAL = ".final"
@@ -23,6 +22,8 @@ def report(
 
     Heat maps and texts are those of the first examples.
     """
+    from seq2seq.evaluation.figures import attention_heat_map  # matplotlib: not before it draws
+
     for name, value in _scalars(evaluation.metrics):
         writer.add_scalar(name, value, step)
     for name, draw in evaluation.figures.items():

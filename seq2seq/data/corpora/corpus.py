@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
-
-from datasets import Dataset, DatasetDict
+from typing import TYPE_CHECKING, Protocol
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import column_key, content_key
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
 
 SIDES = ("source", "target")  # the columns that every split has
 

@@ -20,9 +20,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from datasets import Dataset, DatasetDict
+from datasets import DatasetDict
 
+from seq2seq.data.corpora.drawn import kept
 from seq2seq.data.corpora.toy import core
 from seq2seq.data.corpora.toy.lexicon import (
     Adjective,
@@ -91,6 +93,7 @@ class ToyEntailment:
         validation_size: pairs of the validation split.
         test_size: pairs of the test split.
         denied_share: share of the hypotheses with a negation.
+        cache_folder: where to keep what was drawn; None for the default place.
     """
 
     source_language = "premise"
@@ -104,7 +107,9 @@ class ToyEntailment:
         validation_size: int = SIZES["validation"],
         test_size: int = SIZES["test"],
         denied_share: float = 0.2,
+        cache_folder: str | Path | None = None,
     ) -> None:
+        self._cache_folder = cache_folder
         self.seed = seed
         self.sizes = {"test": test_size, "validation": validation_size, "train": train_size}
         for split, size in self.sizes.items():
@@ -116,11 +121,11 @@ class ToyEntailment:
 
     def load(self) -> DatasetDict:
         """The splits, with no pair in two of them; labels in turn, a third each."""
+        return kept(self, self._drawn, self._cache_folder)
+
+    def _drawn(self) -> dict[str, list[dict[str, str]]]:
         taken: set[tuple[str, str]] = set()
-        made = {split: list(self._split(split, taken)) for split in self.sizes}
-        return DatasetDict(
-            {split: Dataset.from_list(made[split]) for split in ("train", "validation", "test")}
-        )
+        return {split: list(self._split(split, taken)) for split in self.sizes}
 
     def _split(self, split: str, taken: set[tuple[str, str]]) -> Iterator[dict[str, str]]:
         pairs = Pairs(random.Random(f"entailment/{self.seed}/{split}"), self.denied_share)

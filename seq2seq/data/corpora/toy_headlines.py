@@ -24,10 +24,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict
+from datasets import DatasetDict
 
+from seq2seq.data.corpora.drawn import kept
 from seq2seq.data.corpora.toy import Rates, Tail, core, english, knobs
 from seq2seq.data.corpora.toy.choices import Choices, Notes
 from seq2seq.data.corpora.toy.lexicon import LIVING, Verb
@@ -64,6 +66,7 @@ class ToyHeadlines:
         validation_size: pairs of the validation split.
         test_size: pairs of the test split.
         tail: fields of `Tail` to change: how long and how frequent the tail of rare words is.
+        cache_folder: where to keep what was drawn; None for the default place.
     """
 
     source_language = "article"
@@ -77,7 +80,9 @@ class ToyHeadlines:
         validation_size: int = 300,
         test_size: int = 500,
         tail: Mapping[str, Any] | None = None,
+        cache_folder: str | Path | None = None,
     ) -> None:
+        self._cache_folder = cache_folder
         self.seed = seed
         self.sizes = {"test": test_size, "validation": validation_size, "train": train_size}
         for split, size in self.sizes.items():
@@ -87,11 +92,11 @@ class ToyHeadlines:
 
     def load(self) -> DatasetDict:
         """The splits; `train_size` does not touch the other two."""
+        return kept(self, self._drawn, self._cache_folder)
+
+    def _drawn(self) -> dict[str, list[dict[str, str]]]:
         taken: set[str] = set()
-        made = {split: list(self._split(split, taken)) for split in self.sizes}
-        return DatasetDict(
-            {split: Dataset.from_list(made[split]) for split in ("train", "validation", "test")}
-        )
+        return {split: list(self._split(split, taken)) for split in self.sizes}
 
     def _split(self, split: str, taken: set[str]) -> Iterator[dict[str, str]]:
         draw = random.Random(f"headlines/{self.seed}/{split}")

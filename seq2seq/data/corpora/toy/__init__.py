@@ -43,9 +43,12 @@ and noun, idiom and object).
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
-from datasets import Dataset, DatasetDict
+from datasets import DatasetDict
+
+from seq2seq.data.corpora.drawn import kept
 
 from .choices import Choices, Rates
 from .clauses import Sentences
@@ -70,6 +73,7 @@ class Toy:
             never shows together.
         tail: Fields of `Tail` to change: how long and how frequent the tail of rare words is.
         rates: Fields of `Rates` to change: how often the hard things happen.
+        cache_folder: Where to keep what was drawn; None for the default place.
     """
 
     source_language = "en"
@@ -85,7 +89,9 @@ class Toy:
         held_out_share: float = 0.3,
         tail: Mapping[str, Any] | None = None,
         rates: Mapping[str, Any] | None = None,
+        cache_folder: str | Path | None = None,
     ) -> None:
+        self._cache_folder = cache_folder
         self.seed = seed
         self.sizes = {"test": test_size, "validation": validation_size, "train": train_size}
         for split, size in self.sizes.items():
@@ -99,14 +105,11 @@ class Toy:
 
     def load(self) -> DatasetDict:
         """The splits, disjoint as sentences; `train_size` does not touch the other two."""
+        return kept(self, self._drawn, self._cache_folder)
+
+    def _drawn(self) -> dict[str, list[dict[str, Any]]]:
         taken: set[str] = set()
-        made = {split: list(self._split(split, taken)) for split in self.sizes}
-        return DatasetDict(
-            {
-                split: Dataset.from_list([vars(example) for example in made[split]])
-                for split in ("train", "validation", "test")
-            }
-        )
+        return {split: [vars(e) for e in self._split(split, taken)] for split in self.sizes}
 
     def _split(self, split: str, taken: set[str]) -> Iterator[Example]:
         """Draw until the split is full; training never sees what is held out."""
