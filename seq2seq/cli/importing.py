@@ -34,9 +34,10 @@ def quick_imports() -> Iterator[None]:
 @contextlib.contextmanager
 def without_extras() -> Iterator[None]:
     """Inside, Lightning and torchmetrics do not see that the packages of `UNUSED` are installed."""
-    from lightning_utilities.core import imports
+    import lightning_utilities.core.imports
 
-    cache: Any = imports.RequirementCache
+    imports: Any = lightning_utilities.core.imports
+    cache = imports.RequirementCache
     is_met, is_available = cache.__bool__, imports.package_available
 
     def met(requirement: Any) -> bool:
