@@ -3,7 +3,7 @@
     python scripts/bench_attention.py
     python scripts/bench_attention.py --data multi30k --root DIR --models recurrent
 
-The loops of `bench_training.py` train our model, once for each mapping, from the same weights. They
+The loops of `training_loops.py` train our model, once for each mapping, from the same weights. They
 take turns of a batch, in an order that rotates. A ratio is the median over the turns of the seconds
 with a mapping by those with the first mapping on the same batch. In the Transformer the mapping is
 that of cross-attention; self-attention keeps softmax.
@@ -21,7 +21,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 import torch
-from bench_training import (
+from hydra.utils import instantiate
+from rich.console import Console
+from rich.table import Table
+from training_loops import (
     Loop,
     arguments,
     configuration,
@@ -29,9 +32,6 @@ from bench_training import (
     our_loss,
     prepared,
 )
-from hydra.utils import instantiate
-from rich.console import Console
-from rich.table import Table
 
 from seq2seq.data.parallel import ParallelData
 from seq2seq.nn.losses import SequenceLoss

@@ -31,7 +31,6 @@ from typing import Any
 
 import datasets
 import torch
-from bench_training import MODELS
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from marian_peers import System, ctranslate2, hugging_face, marian
@@ -40,6 +39,7 @@ from plain_search import beam_search
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
+from training_loops import MODELS
 
 from seq2seq.cli.application import config_folder
 from seq2seq.data.batch import EOS_ID, PAD_ID
@@ -93,7 +93,7 @@ class Result:
 
 
 def build(kind: str, attention: str, args: argparse.Namespace, size: int) -> nn.Module:
-    """Ours, of the size of `bench_training.py`, the same weights whatever the mapping."""
+    """Ours, of the size of `training_loops.py`, the same weights whatever the mapping."""
     overrides = [*MODELS[kind][1], f"attention={attention}", *args.overrides]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("train", overrides)

@@ -278,6 +278,7 @@ def test_a_gamma_of_many_numbers_is_refused(saved: tuple[Path, Recurrent]) -> No
     (mapping,) = model.attention_mappings()["cross"]
     del mapping.gamma
     mapping.register_buffer("gamma", torch.ones(5))
+    (folder / "model.safetensors.sha256").unlink()
     save_model(model, str(folder / "model.safetensors"))
     with pytest.raises(CheckpointError, match="does not fit"):
         load_checkpoint(folder)

@@ -52,7 +52,7 @@ def check_targets(node: Any, where: str = CONFIG) -> None:
         CheckpointError: naming the key.
     """
     if isinstance(node, str) and "${" in node:
-        raise CheckpointError(f"{where}: interpolations are refused, found {node!r}")
+        raise CheckpointError(f"{where}: interpolations are refused, found {node!r:.80}")
     if isinstance(node, list):
         for position, item in enumerate(node):
             check_targets(item, f"{where}[{position}]")
@@ -76,11 +76,11 @@ def _check_target(target: Any, where: str) -> None:
         try:
             defined_in = get_class(target).__module__
         except Exception as error:
-            raise CheckpointError(f"{where}: this version has no class {target!r}") from error
+            raise CheckpointError(f"{where}: this version has no class {target!r:.80}") from error
         allowed = f"{defined_in}.".startswith(tuple(f"{p}." for p in ALLOWED_PACKAGES))
     if not allowed:
         raise CheckpointError(
-            f"{where} names {target!r}, which a checkpoint may not: only classes of "
+            f"{where} names {target!r:.80}, which a checkpoint may not: only classes of "
             f"{', '.join(ALLOWED_PACKAGES)} are built"
         )
 

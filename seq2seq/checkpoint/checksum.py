@@ -6,6 +6,9 @@ import hashlib
 from pathlib import Path
 
 from seq2seq.checkpoint.building import CheckpointError
+from seq2seq.data.foreign import read_bounded
+
+LARGEST = 4096  # bytes of a file with a checksum and a name
 
 
 def checksum_file(path: Path) -> Path:
@@ -27,7 +30,7 @@ def check(path: Path) -> None:
     beside = checksum_file(path)
     if not beside.is_file():
         return
-    expected = beside.read_bytes().split(maxsplit=1)[:1]
+    expected = read_bounded(beside, LARGEST, "checksum").split(maxsplit=1)[:1]
     if expected != [_digest(path).encode()]:
         raise CheckpointError(
             f"{path} is damaged: its checksum is not the one in {beside.name}. Copy the folder "

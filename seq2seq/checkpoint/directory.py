@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from hydra.utils import get_class
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
-from seq2seq.checkpoint.building import CONFIG, CheckpointError, build, checkpoint_task
+from seq2seq.checkpoint.building import (
+    CONFIG,
+    CheckpointError,
+    build,
+    check_targets,
+    checkpoint_task,
+)
 from seq2seq.checkpoint.checksum import check, write_checksum
+from seq2seq.checkpoint.hub import fetched, is_hub
+from seq2seq.checkpoint.inspection import check_files, check_parameters, check_sizes
 from seq2seq.checkpoint.replacing import previous_folder, replacing_folder
+from seq2seq.data.errors import DataError
+from seq2seq.data.plain_yaml import read_yaml
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.models.attending import AttendingModel
 from seq2seq.models.encoder_decoder import EncoderDecoder
@@ -86,10 +99,21 @@ def writing_error(path: Path, error: SafetensorError) -> OSError:
 def checkpoint_folder(path: str | Path) -> Path:
     """The checkpoint directory that ``path`` means: itself, or the best one of a run folder.
 
+    ``hub:OWNER/NAME[@REVISION]`` means one on the Hugging Face hub, which is fetched.
+
     Raises:
-        CheckpointError: if there is none.
+        CheckpointError: if there is none, or it holds links.
     """
+    if is_hub(path):
+        return _found(fetched(str(path)))  # in a cache that is made of links, of its own
     path = Path(path).expanduser()
+    folder = _found(path)
+    check_files(path if folder.is_relative_to(path) else folder, folder)
+    return folder
+
+
+def _found(path: Path) -> Path:
+    """The checkpoint directory at ``path`` or below."""
     for candidate in (path, path / "checkpoints" / "best", path / "best"):
         if (candidate / CONFIG).is_file() and (candidate / WEIGHTS).is_file():
             return candidate
@@ -110,9 +134,9 @@ def load_config(folder: Path) -> dict[str, Any]:
         CheckpointError: if it is not a YAML mapping of plain values with a ``model`` entry.
     """
     try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CheckpointError(f"{folder / CONFIG} cannot be read: {error}") from error
+        config = read_yaml(folder / CONFIG)
+    except (OSError, DataError) as error:
+        raise CheckpointError(str(error)) from error
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
         raise CheckpointError(f"{folder / CONFIG} has no 'model': it is not a checkpoint's")
     return config
@@ -131,26 +155,40 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
     folder = checkpoint_folder(path)
     config = load_config(folder)
     subwords = VocabularyPair.load(folder)
-    task = checkpoint_task(config)
+    with _named(folder):
+        task = checkpoint_task(config)
     for name, given in task.model_arguments(subwords).items():
         if (expected := config["model"].get(name)) != given:
             raise CheckpointError(
-                f"{folder / CONFIG}: model.{name} is {expected}, but what lies beside it (its "
-                f"subwords, its task) says {given}"
+                f"{folder / CONFIG}: model.{name} is {expected!r:.80}, but what lies beside it "
+                f"(its subwords, its task) says {given!r:.80}"
             )
-    model = build(config["model"])
-    try:
-        task.check_model(type(model))
-    except ValueError as error:
-        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
     check(folder / WEIGHTS)
+    with _named(folder):
+        check_targets(config["model"])
+        if "_target_" not in config["model"]:
+            raise CheckpointError(f"{folder / CONFIG}: model has no _target_, the class to build")
+        task.check_model(get_class(config["model"]["_target_"]))
+        check_sizes(partial(build, config["model"]), folder / WEIGHTS)
+        model = build(config["model"])
     try:
         load_model(model, str(folder / WEIGHTS), device="cpu")
     except (SafetensorError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder / WEIGHTS} does not fit its config.yaml: {error}"
         ) from error
+    check_parameters(model, folder / WEIGHTS)
     return Checkpoint(folder, task, model.to(device).eval(), subwords, config)
+
+
+@contextlib.contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """Within the block, errors of the configuration say whose it is."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error) if str(folder) in str(error) else f"{folder / CONFIG}: {error}"
+        raise CheckpointError(text.replace(f"{CONFIG}: {CONFIG}", CONFIG)[:1000]) from error
 
 
 def load_checkpoints(

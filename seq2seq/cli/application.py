@@ -27,11 +27,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import seq2seq
+from seq2seq.cli.interruption import Interruption, listen
 
 #: Errors that tell the user what to mend; everything else is a defect and shows its traceback.
 MENDABLE = (
     OSError,  # a file that is missing or not to be read, a disk that is full
     ValueError,
+    FloatingPointError,
     HydraException,
     OmegaConfBaseException,
 )
@@ -49,10 +51,14 @@ def config_folder() -> Path:
 def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     """Run ``job`` as the Hydra application ``config_name`` with the overrides of the command line.
 
-    Exits with 0 on success, 1 when the configuration or the input is at fault or the job failed.
+    Exits with 0 on success; with 1 when the configuration or the input is at fault or the job
+    failed; with 128 + the signal's number when a signal asked to stop. A sweep exits with 1, after
+    all its runs, if one of them failed, and ends with the run that a signal stops.
     """
+    listen()
     if not sys.stderr.isatty():  # no progress bars where nobody watches
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     composed = False
 
     def guarded(config: DictConfig) -> None:
@@ -72,7 +78,8 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
             place = getattr(error, "full_key", None)
             told = error.__cause__ if isinstance(error, InstantiationException) else None
             message = str(told or error).partition("\n    full_key:")[0]  # `place` again
-            print(f"error: {f'{place}: ' if place else ''}{message}", file=sys.stderr)
+            message = f"error: {f'{place}: ' if place else ''}{message}"
+            print("".join(map(_harmless, message)), file=sys.stderr)
             print("(debug=true shows where it was raised)", file=sys.stderr)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra makes the sweep's other runs first, then fails
@@ -83,12 +90,23 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     )(guarded)
     try:
         application()
+    except Interruption as stop:
+        print(f"stopped by {stop.name}", file=sys.stderr)
+        raise
     except SystemExit as stop:
+        if stop.code == 2:  # argparse, of an option that is not known
+            raise SystemExit(1) from None
         if stop.code == 1 and not composed:
             given = get_args_parser().parse_known_args()[0]
             for line in suggestions(config_name, given.overrides, given.config_dir):
                 print(line, file=sys.stderr)
         raise
+
+
+def _harmless(character: str) -> str:
+    """A character of a message, which may quote a stranger, as a terminal only shows it."""
+    shows = character.isprintable() or character in "\n\t"
+    return character if shows else f"\\x{ord(character):02x}"
 
 
 def mendable(error: Exception) -> bool:

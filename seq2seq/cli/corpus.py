@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
@@ -11,6 +14,16 @@ from seq2seq.cli.application import plain
 if TYPE_CHECKING:
     from seq2seq.checkpoint import Checkpoint
     from seq2seq.data.corpora.corpus import Corpus
+
+log = logging.getLogger(__name__)
+
+#: Arguments of corpora that name files; of others, values that look like paths count.
+PLACES = ("root", "train", "validation", "test", "tests", "references", "path", "dataset")
+#: What is text for people, or written to and not read.
+NO_PLACES = ("_target_", "prepare", "cache_folder")
+#: The folder here that corpora are laid out in: what lies in it is there to be read.
+HERE = "data"
+LARGEST_NUMBER = 10_000_000  # such as the pairs of a generated corpus
 
 
 def chosen_corpus(data: DictConfig, checkpoint: Checkpoint) -> Corpus:
@@ -30,27 +43,84 @@ def chosen_corpus(data: DictConfig, checkpoint: Checkpoint) -> Corpus:
 def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Corpus:
     """The corpus that a checkpoint was trained on, with changes to its arguments.
 
-    A stranger's checkpoint may name local files to read, but neither a place to write nor anything
-    to fetch.
+    A stranger's checkpoint may name neither a place to write nor anything to fetch, and of local
+    files those in ``data/`` here alone. One that was trained here may read what it read then.
 
     Raises:
-        ValueError: if there is none, it would be fetched, or a change names no argument of it.
+        ValueError: if there is none, it would be fetched, it would read files that nobody here has
+            asked for, or a change names no argument of it.
     """
     from seq2seq.checkpoint import build
 
-    corpus = checkpoint.config.get("data", {}).get("corpus")
+    data = checkpoint.config.get("data")
+    corpus = data.get("corpus") if isinstance(data, dict) else None
     if not isinstance(corpus, dict):
         raise ValueError(f"{checkpoint.folder}: its config.yaml has no data.corpus; give data=…")
     unknown = sorted(set(changes) - set(corpus))
     if unknown:
-        raise ValueError(f"data.{unknown[0]} is not one of: {', '.join(sorted(set(corpus)))}")
-    built = build({**_without_places(corpus), **changes})
+        names = ", ".join(sorted(map(str, corpus)))
+        raise ValueError(f"data.{unknown[0]} is not one of: {names}")
+    wanted = {**_without_places(corpus), **changes}
+    if not _record(corpus).is_file():
+        unasked = {name: value for name, value in corpus.items() if name not in changes}
+        root = HERE if "root" in changes else str(corpus.get("root") or "")
+        for problem in _problems(unasked, "", root):
+            raise ValueError(
+                f"{checkpoint.folder}: {problem}, and it was not trained here; choose the corpus "
+                "yourself (data=NAME data.root=FOLDER, data=text data.test.source=FILE …), or give "
+                "that argument, if it is right (data.NAME=VALUE)"
+            )
+    built = build(wanted)
     if place := getattr(built, "fetched", None):
         raise ValueError(
             f"the checkpoint's corpus is fetched from {place!r}; allow it by choosing the corpus "
             f"yourself, such as: data=hub data.path={place} …"
         )
     return built
+
+
+def remember_corpus(corpus: dict[str, Any]) -> None:
+    """Note that the user of this machine has trained on a corpus, so that `own_corpus` opens it."""
+    from seq2seq.data.cache import write_atomically
+
+    try:
+        write_atomically(_record(corpus), b"trained on\n")
+    except OSError as error:
+        log.warning("evaluation will ask for the corpus (data=…): %s", error)
+
+
+def _record(corpus: dict[str, Any]) -> Path:
+    """In the user's cache, where no stranger writes; named by what the configuration says."""
+    from seq2seq.data.cache import cache_folder, content_key
+
+    return cache_folder(None) / "trained" / content_key("corpus", _without_places(corpus))
+
+
+def _problems(node: Any, key: str, root: str) -> Iterator[str]:
+    """What of a stranger's corpus is not to be followed unasked; its names start from ``root``."""
+    if isinstance(node, dict):
+        given = node.get("root")  # of a corpus in a mixture
+        root = given if key and isinstance(given, str) else root
+        for name, value in node.items():
+            if name not in NO_PLACES:
+                yield from _problems(value, f"{key}.{name}" if key else str(name), root)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _problems(value, key, root)
+    elif isinstance(node, int) and abs(node) > LARGEST_NUMBER:
+        yield f"data.corpus.{key} is {node:,}"
+    elif isinstance(node, str) and _names_files(node, key) and not _is_here(node, key, root):
+        yield f"data.corpus.{key} reads {node!r:.200}"
+
+
+def _names_files(value: str, key: str) -> bool:
+    return any(name in PLACES for name in key.split(".")) or value[:1] == "~" or "/" in value
+
+
+def _is_here(value: str, key: str, root: str) -> bool:
+    """Whether a name stays in the folder ``data`` here."""
+    path = PurePath(value) if key.split(".")[-1] == "root" else PurePath(root, value)
+    return path.parts[:1] == (HERE,) and ".." not in path.parts
 
 
 def _without_places(node: Any) -> Any:

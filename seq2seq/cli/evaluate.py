@@ -42,6 +42,7 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
         from rich.console import Console
 
         from seq2seq.checkpoint import checkpoint_task, load_checkpoints
+        from seq2seq.checkpoint.hub import is_hub
         from seq2seq.cli.device import choose_device
         from seq2seq.data.corpora.corpus import content_of
         from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
@@ -54,6 +55,8 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     checkpoint = load_checkpoints(config.checkpoint, device)
     if not isinstance(config.checkpoint, str) and len(config.checkpoint) > 1 and not config.output:
         raise ValueError("output: an ensemble has no folder of its own; give one, output=FOLDER")
+    if is_hub(config.checkpoint) and not config.output:
+        raise ValueError("output: a checkpoint of the hub is not written to; give output=FOLDER")
     corpus = chosen_corpus(config.data, checkpoint)
     task = checkpoint_task(checkpoint.config, plain(config.task))
     task.check_model(type(checkpoint.model))
@@ -106,12 +109,14 @@ def _progress(batches: Iterable[Batch]) -> Iterable[Batch]:
 
 
 def _write_heat_maps(maps: Iterable[AttentionMap], output: Path, split: str) -> None:
+    from seq2seq.data.cache import replacing
     from seq2seq.evaluation.figures import attention_heat_map
 
     for number, attention in enumerate(maps, start=1):
         path = output / f"attention.{split}.{number}.png"
         figure = attention_heat_map(attention.weights, attention.source, attention.target)
-        figure.savefig(path, dpi=150, bbox_inches="tight")
+        with replacing(path) as draft:  # not through a link that lies there
+            figure.savefig(draft, format="png", dpi=150, bbox_inches="tight")
         print(f"written: {path}")
 
 

@@ -34,9 +34,9 @@ def quick_imports() -> Iterator[None]:
 @contextlib.contextmanager
 def without_extras() -> Iterator[None]:
     """Inside, Lightning and torchmetrics do not see that the packages of `UNUSED` are installed."""
-    import lightning_utilities.core.imports
+    from lightning_utilities.core import imports as found
 
-    imports: Any = lightning_utilities.core.imports
+    imports: Any = found
     cache = imports.RequirementCache
     is_met, is_available = cache.__bool__, imports.package_available
 

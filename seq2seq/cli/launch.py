@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import mendable, plain
 from seq2seq.cli.importing import quick_imports
+from seq2seq.cli.interruption import listen
 
 if TYPE_CHECKING:
     from seq2seq.data.group import Group
@@ -117,6 +118,7 @@ def lead(job: Job, config: DictConfig) -> None:
 
 def follow(job: Job) -> None:
     """Do the job as one of the other processes: configuration and folder come from the first."""
+    listen()
     group = launched()
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     logging.basicConfig(level=logging.ERROR, format=f"[process {group.rank}] %(message)s")

@@ -7,7 +7,7 @@ import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import BinaryIO, TextIO, TypeVar
 
 Line = TypeVar("Line")
 
@@ -34,9 +34,16 @@ def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
     """Lines as text, without their ends.
 
     Raises:
-        ValueError: at the first line that is not UTF-8.
+        ValueError: at the first line that is too long or not UTF-8.
     """
+    from seq2seq.data.foreign import LONGEST_LINE  # here: with it come PyTorch and all the rest
+
     for number, line in enumerate(lines, start=1):
+        if len(line) > LONGEST_LINE:
+            raise ValueError(
+                f"input {name}: line {number:,} has more than {LONGEST_LINE:,} bytes; give a "
+                "sentence a line"
+            )
         try:
             yield line.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
@@ -50,12 +57,27 @@ def chunks(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:
 
 
 def reader(name: str | None) -> contextlib.AbstractContextManager[Iterable[bytes]]:
-    """A file, or standard input for `-`, line by line as they come; nothing for None."""
+    """A file, or standard input for `-`, line by line as they come; nothing for None.
+
+    No more of a line is read than `decoded` needs to refuse it.
+    """
     if name is None:
         return contextlib.nullcontext(())
     if name == "-":
-        return contextlib.nullcontext(iter(sys.stdin.buffer.readline, b""))
-    return Path(name).open("rb")
+        return contextlib.nullcontext(_lines(sys.stdin.buffer))
+    return _opened(name)
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[Iterable[bytes]]:
+    with Path(name).open("rb") as file:
+        yield _lines(file)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    from seq2seq.data.foreign import LONGEST_LINE
+
+    return iter(lambda: file.readline(LONGEST_LINE + 1), b"")
 
 
 def writer(name: str) -> contextlib.AbstractContextManager[TextIO]:

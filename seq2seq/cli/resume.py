@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 #: What a resumed run may change.
-CHANGEABLE = ("trainer.", "validation.", "test.", "data.training.", "debug")
+CHANGEABLE = ("trainer.", "validation.", "test.", "data.training.", "survival.", "debug")
 
 
 def split_resume(arguments: list[str]) -> tuple[Path | None, list[str]]:
@@ -63,7 +63,7 @@ def resumed_config(folder: Path, changes: list[str]) -> DictConfig:
         if not key.startswith(CHANGEABLE) or isinstance(OmegaConf.select(config, key), DictConfig):
             raise ValueError(
                 f"{override.input_line}: a resumed run keeps its {key}; only keys of "
-                "trainer, validation, test and data.training may change"
+                "trainer, validation, test, survival and data.training may change"
             )
         try:
             OmegaConf.update(config, key, override.value())

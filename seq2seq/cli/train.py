@@ -17,7 +17,9 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder, plain, run
+from seq2seq.cli.corpus import remember_corpus
 from seq2seq.cli.importing import quick_imports, without_extras
+from seq2seq.cli.interruption import Interruption
 from seq2seq.cli.launch import check_devices, follow, lead, leads
 from seq2seq.cli.resume import (
     own_vocabularies,
@@ -51,8 +53,10 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
         from seq2seq.data.cache import replacing
         from seq2seq.evaluation.report import metrics_table
         from seq2seq.nn.losses import SequenceLoss
+        from seq2seq.publishing.provenance import write_provenance
         from seq2seq.training.fit import TestSettings, ValidationSettings, fit
         from seq2seq.training.module import Seq2SeqModule
+        from seq2seq.training.soundness import Soundness
         from seq2seq.training.survival import InterruptedRunError
 
     started = time.perf_counter()
@@ -63,6 +67,7 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
     task = instantiate(config.task, _convert_="all")
     check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
+    remember_corpus(plain(config.data, "corpus")["corpus"])
     settings = ("subwords", "filters", "limits", "processes", "cache")
     prepared = plain(config.data, *settings)
     if config.resume is not None:
@@ -84,6 +89,7 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
     if group.leads:
         with replacing(folder / "config.yaml", lasting=True) as draft:
             draft.write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
+        write_provenance(folder, corpus, data)
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
     # Which runs of earlier versions do not have:
@@ -94,7 +100,8 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
         SequenceLoss(**config.loss),
         instantiate(config.optimizer),
         instantiate(config.schedule),
-        instantiate(compile, _convert_="all") if compile else None,
+        soundness=Soundness(folder / "bad_batches", data.subwords, **config.get("survival", {})),
+        compile=instantiate(compile, _convert_="all") if compile else None,
     )
     try:
         evaluation = fit(
@@ -116,8 +123,9 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
             group=group,
         )
     except InterruptedRunError as stop:
-        log.warning("stopped by %s; go on with: seq2seq-train resume=%s", stop, _quoted(folder))
-        raise SystemExit(128 + stop.signal_number) from None
+        raise SystemExit(_stopped(str(stop), stop.signal_number, folder)) from None
+    except Interruption as stop:  # outside of training: before its first step, in the final test
+        raise SystemExit(_stopped(stop.name, stop.number, folder)) from None
     if not group.leads:
         return
     if evaluation is not None:
@@ -223,6 +231,17 @@ def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None
                 f"data.limits.{name}={limit} and both ends of a sentence exceed model.max_length="
                 f"{max_length}: lower the one or raise the other"
             )
+
+
+def _stopped(name: str, number: int, folder: Path) -> int:
+    """Say how to go on after a signal; the exit code."""
+    from seq2seq.training.state_file import RESUME
+
+    if (folder / RESUME).is_file():
+        log.warning("stopped by %s; go on with: seq2seq-train resume=%s", name, _quoted(folder))
+    else:
+        log.warning("stopped by %s before anything was saved: start again", name)
+    return 128 + number
 
 
 def _quiet() -> None:

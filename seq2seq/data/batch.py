@@ -75,6 +75,12 @@ class Batch:
         source = self.source[row, : int(self.source_lengths[row])].tolist()
         return source, self.target[row, 1 : int(self.target_lengths[row])].tolist()
 
+    def part(self, rows: slice) -> Batch:
+        """Some of the sentence pairs, with no more padding than these need."""
+        some = self._each(lambda tensor: tensor[rows])
+        source, target = int(some.source_lengths.max()), int(some.target_lengths.max())
+        return replace(some, source=some.source[:, :source], target=some.target[:, :target])
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The same batch on another device."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))

@@ -26,6 +26,15 @@ def adopt_subwords(model: bytes) -> Subwords:
         proto.ParseFromString(model)
     except DecodeError as error:
         raise DataError("these bytes are not a SentencePiece model, or damaged") from error
+    try:
+        return _adopted(model, proto)
+    except (UnicodeError, ValueError, TypeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"this SentencePiece model is damaged ({error})") from error
+
+
+def _adopted(model: bytes, proto: Any) -> Subwords:
     spec = proto.trainer_spec
     ids = {name: getattr(spec, f"{name}_id") for name in SPECIALS}
     if ids == SPECIALS and len(proto.pieces) > len(SPECIALS):

@@ -44,7 +44,7 @@ class Subwords(Vocabulary):
         self._sampler: SegmentationSampler | None = None
         try:
             self._processor.LoadFromSerializedProto(self.model)
-        except (RuntimeError, TypeError) as error:
+        except (RuntimeError, TypeError, UnicodeError) as error:
             raise DataError("these bytes are not a SentencePiece model, or damaged") from error
         processor = self._processor
         if processor.GetPieceSize() == 0:
@@ -56,6 +56,7 @@ class Subwords(Vocabulary):
                 "convert it with seq2seq.data.adopt_subwords(model), as "
                 "data.subwords.source_model does"
             )
+        _check_pieces(processor)
 
     @property
     def size(self) -> int:
@@ -93,6 +94,11 @@ class Subwords(Vocabulary):
                 return self._drawn(texts, alpha, nbest)
             return self._processor.Encode(texts, return_type=kind, **options)
         except (RuntimeError, TypeError, UnicodeError) as error:
+            if "IsSampleEncodeAvailable" in str(error):
+                raise DataError(
+                    "this subword model has one segmentation only: set "
+                    "data.subwords.sampling.alpha=null, or take a unigram or bpe model"
+                ) from error
             raise DataError(
                 "a text holds characters that are not Unicode (lone surrogates)"
             ) from error
@@ -157,3 +163,14 @@ class Subwords(Vocabulary):
             if not 0 <= i < self.size:
                 raise DataError(f"there is no piece {i}: the subword model holds {self.size}")
         return ids
+
+
+def _check_pieces(processor: Any) -> None:
+    """Refuse what SentencePiece loads but cannot work with: it may come from a stranger."""
+    ids = list(range(processor.GetPieceSize()))
+    try:
+        processor.IdToPiece(ids)
+    except UnicodeError as error:
+        raise DataError("a piece of this SentencePiece model is not UTF-8: damaged") from error
+    if not np.isfinite(processor.GetScore(ids)).all():
+        raise DataError("a piece of this SentencePiece model has no finite score: damaged")

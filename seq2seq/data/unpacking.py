@@ -20,7 +20,16 @@ from seq2seq.data.errors import DataError
 BLOCK = 1 << 20
 TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 PACKERS: dict[str, Callable[..., Any]] = {**OPENERS, ".tgz": gzip.open}
-DAMAGES = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+DAMAGES = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    NotImplementedError,  # zipfile: a method that it does not know
+    RuntimeError,  # zipfile: encrypted
+)
 MOST_BYTES = 64 << 30
 
 

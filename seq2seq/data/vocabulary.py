@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from seq2seq.data.batch import UNK_ID
 from seq2seq.data.cache import write_atomically
 from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import read_bounded
 
-LARGEST_FILE = 256 * 2**20  # bytes; a million words take about 10 MiB
+LARGEST_FILE = 64 * 2**20  # bytes; a million words take about 10 MiB
 
 
 class Vocabulary(ABC):
@@ -40,10 +41,9 @@ class Vocabulary(ABC):
         path = Path(path)
         if not path.is_file():
             raise DataError(f"there is no {cls.kind} at {path.absolute()}")
-        if path.stat().st_size > LARGEST_FILE:
-            raise DataError(f"{path}: a {cls.kind} has at most {LARGEST_FILE:,} bytes")
+        content = read_bounded(path, LARGEST_FILE, cls.kind)
         try:
-            return cls(path.read_bytes())
+            return cls(content)
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
 

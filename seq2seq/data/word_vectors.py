@@ -8,6 +8,7 @@ import itertools
 import logging
 import lzma
 import math
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from safetensors.numpy import load_file, save_file
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, replacing
 from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import bounded_lines
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ UNPACKED: dict[str, Callable[[BinaryIO], Any]] = {
     ".xz": lzma.open,
 }
 LINES_FOR_SIZE = 100  # so many lines tell how many numbers a vector has
+LONGEST_VECTOR = 10_000  # numbers; published ones have 50 to 1,024
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,11 @@ def _read(path: Path, words: Sequence[str]) -> WordVectors:
         path, "rb", description=path.name, console=console, disable=not console.is_terminal
     ) as file:
         unpacked = UNPACKED.get(path.suffix.lower())
-        lines: Iterable[bytes] = unpacked(file) if unpacked else file
+        content = unpacked(file) if unpacked else file
+        lines = bounded_lines(content, path, path.stat().st_size if unpacked else None)
         try:
             return _vectors(lines, words, path)
-        except (EOFError, lzma.LZMAError, OSError) as error:
+        except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
             raise DataError(f"{path} cannot be read: {error}") from error
 
 
@@ -112,6 +116,11 @@ def _vectors(lines: Iterable[bytes], words: Sequence[str], path: Path) -> WordVe
         del first[0]
     size = _vector_size([line for _, line in first], path)
     index = {word.encode("utf-8", "surrogatepass"): i for i, word in enumerate(words)}
+    if size > LONGEST_VECTOR:
+        raise DataError(
+            f"{path} has {size:,} numbers a line, which no word vectors have (at most "
+            f"{LONGEST_VECTOR:,}): is each word on a line of its own?"
+        )
     vectors = np.zeros((len(words), size), np.float32)
     known = np.zeros(len(words), bool)
     malformed: list[int] = []

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import parse_json
 from seq2seq.data.tokenizers import TOKENIZERS, WHITESPACE
 from seq2seq.data.vocabulary import Vocabulary
 
@@ -143,9 +144,11 @@ def _read(model: bytes) -> tuple[bool, str, list[str]]:
         DataError: saying what is wrong.
     """
     try:
-        content = json.loads(model.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise DataError("these bytes are not a word vocabulary: not JSON, or damaged") from error
+        content = parse_json(model)
+    except DataError as error:
+        raise DataError(
+            f"these bytes are not a word vocabulary: not JSON, or damaged ({error})"
+        ) from error
     if not isinstance(content, dict) or set(content) - {"tokenizer"} != {"lowercase", "words"}:
         raise DataError('this is not a word vocabulary: no JSON of "lowercase" and "words"')
     lowercase, words = content["lowercase"], content["words"]

@@ -29,8 +29,8 @@ def parse_pharaoh(text: str) -> Alignment:
         source, separator, target = item.partition(mark)
         if not (separator and _is_index(source) and _is_index(target)):
             raise ValueError(
-                f"alignment: {item!r} in {text!r} is no link; write source-target with two "
-                "0-based word numbers, such as 0-0 1-2 (1p2 for a link that is only possible)"
+                f"alignment: {item!r:.60} in {text!r:.200} is no link; write source-target with "
+                "two 0-based word numbers, such as 0-0 1-2 (1p2 for a link that is only possible)"
             )
         possible.add((int(source), int(target)))
         if mark == "-":
@@ -44,7 +44,7 @@ def check_inside(gold: Alignment, source: str, target: str) -> None:
     Raises:
         ValueError: naming the link.
     """
-    link_matrix(gold.possible, (len(target.split()), len(source.split())))
+    _check_inside(gold.possible, len(target.split()), len(source.split()))
 
 
 def format_pharaoh(links: Iterable[Link]) -> str:
@@ -60,8 +60,9 @@ def parse_segments(source_segments: str, target_segments: str) -> Segments:
     source, target = _spans("source", source_segments), _spans("target", target_segments)
     if len(source) != len(target):
         raise ValueError(
-            f"segments: {len(source)} source spans {source_segments!r} but {len(target)} target "
-            f"spans {target_segments!r}; the k-th of one translates to the k-th of the other"
+            f"segments: {len(source)} source spans {source_segments!r:.200} but {len(target)} "
+            f"target spans {target_segments!r:.200}; the k-th of one translates to the k-th of the "
+            "other"
         )
     return list(zip(source, target, strict=True))
 
@@ -72,7 +73,7 @@ def _spans(side: str, text: str) -> list[tuple[int, int]]:
         start, _, end = item.partition("-")
         if not (_is_index(start) and _is_index(end) and int(start) < int(end)):
             raise ValueError(
-                f"{side}_segments: {item!r} in {text!r} is no span; write start-end with "
+                f"{side}_segments: {item!r:.60} in {text!r:.200} is no span; write start-end with "
                 "0-based word numbers, end exclusive, such as 0-2 2-3"
             )
         spans.append((int(start), int(end)))
@@ -80,7 +81,7 @@ def _spans(side: str, text: str) -> list[tuple[int, int]]:
 
 
 def _is_index(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def word_attention(
@@ -201,12 +202,19 @@ def attention_links(
 
 def link_matrix(pairs: Iterable[Link], shape: tuple[int, ...]) -> Tensor:
     """[target words, source words] bool, True at the links."""
+    pairs = list(pairs)
+    _check_inside(pairs, *shape)
     matrix = torch.zeros(shape, dtype=torch.bool)
     for source, target in pairs:
-        if target >= shape[0] or source >= shape[1]:
-            raise ValueError(
-                f"gold link {source}-{target} lies outside the sentence of {shape[1]} source and "
-                f"{shape[0]} target words; is the alignment over whitespace words, source first?"
-            )
         matrix[target, source] = True
     return matrix
+
+
+def _check_inside(pairs: Iterable[Link], target_count: int, source_count: int) -> None:
+    for source, target in pairs:
+        if target >= target_count or source >= source_count:
+            raise ValueError(
+                f"gold link {source}-{target} lies outside the sentence of {source_count} source "
+                f"and {target_count} target words; is the alignment over whitespace words, source "
+                "first?"
+            )

@@ -65,14 +65,12 @@ def compare(
 
 def comparable(run: Run) -> tuple[Any, ...]:
     """Equal for runs that may stand in one table: task, split, its texts, signatures of scores."""
-    config = run.config
-    data = config.get("data") or {}
     # Runs of before texts were recorded: the corpus as it is configured.
-    texts = run.metrics.get("texts") or show(data.get("corpus"))
+    texts = run.metrics.get("texts") or at(run.config, "data.corpus")
     return (
-        at(config, "task._target_"),
+        show(at(run.config, "task._target_")),
         run.split,
-        texts,
+        show(texts),
         tuple(sorted(run.signatures.items())),
     )
 
@@ -123,8 +121,8 @@ def _about(runs: Sequence[Run]) -> str:
     config = runs[0].config
     task = at(config, "task._target_") or "translation"
     corpus = at(config, "data.corpus") or {}
-    languages = [corpus.get(f"{side}_language") for side in ("source", "target")]
-    pair = f" {'→'.join(map(str, languages))}" if all(languages) else ""
+    languages = [at(config, f"data.corpus.{side}_language") for side in ("source", "target")]
+    pair = f" {'→'.join(map(show, languages))}" if all(languages) else ""
     number = len(runs[0].hypotheses() or ())
     size = f", {number:,} examples" if number else ""
     return f"{show({'_target_': task})}, {show(corpus)}{pair}, {runs[0].split} split{size}"

@@ -71,7 +71,9 @@ def markdown(tables: Sequence[Comparison]) -> str:
 
 def _unmarked(words: str) -> str:
     """Text in which nothing is Markdown."""
-    return "".join(f"\\{character}" if character in "\\|*_`<" else character for character in words)
+    return "".join(
+        f"\\{character}" if character in "\\|*_`<[]!" else character for character in words
+    )
 
 
 def latex(tables: Sequence[Comparison]) -> str:

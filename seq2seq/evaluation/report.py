@@ -12,6 +12,8 @@ from rich.text import Text
 
 from seq2seq.data.cache import replacing
 from seq2seq.data.corpora.readers import read_lines
+from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import LARGEST_JSON, parse_json, read_bounded
 
 
 def metrics_table(metrics: Mapping[str, Any], title: str | None = None) -> Table:
@@ -71,13 +73,13 @@ def _number(value: Any) -> str:
 def read_metrics(path: str | Path) -> dict[str, Any]:
     """Read ``metrics.json``; an empty dictionary where there is none yet."""
     path = Path(path)
-    if not path.exists():
-        return {}
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        metrics = parse_json(read_bounded(path, LARGEST_JSON, "file of metrics"))
+    except FileNotFoundError:
+        return {}
+    except DataError as error:
         raise ValueError(
-            f"{path} is no JSON ({error}); move it away, it will be written anew"
+            f"{path} cannot be read: {error}; move it away, it will be written anew"
         ) from error
     if not isinstance(metrics, dict):
         raise ValueError(f"{path} holds no JSON object of splits; move it away")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from seq2seq.data.foreign import shown
+
 #: Keys (and all below them) that say nothing of what was trained and tested.
 INCIDENTAL = (
     "seed",
@@ -59,12 +61,12 @@ def _collect(prefix: str, values: Sequence[Any], found: list[tuple[str, list[Any
     if not all(isinstance(value, dict) for value in present):
         found.append((prefix, list(values)))
         return
-    targets = {value.get("_target_") for value in present}
+    targets = {_target(value) for value in present}
     if len(targets) > 1:
         found.append((prefix, list(values)))
     for target in sorted(targets, key=str):
         group = [
-            value if value is not _NOTHING and value.get("_target_") == target else _NOTHING
+            value if value is not _NOTHING and _target(value) == target else _NOTHING
             for value in values
         ]
         for key in dict.fromkeys(key for value in group if value is not _NOTHING for key in value):
@@ -73,6 +75,12 @@ def _collect(prefix: str, values: Sequence[Any], found: list[tuple[str, list[Any
             members = sum(value is not _NOTHING for value in group)
             if key != "_target_" and (len(here) < members or any(v != here[0] for v in here)):
                 _collect(f"{prefix}.{key}" if prefix else str(key), inner, found)
+
+
+def _target(value: Config) -> str | None:
+    """The name of the class; of a stranger's configuration it may be anything."""
+    target = value.get("_target_")
+    return target if target is None else str(target)
 
 
 def _repeats(shown: Sequence[str], known: Sequence[str]) -> bool:
@@ -93,14 +101,14 @@ def show(value: Any) -> str:
     if isinstance(value, Mapping):
         target = value.get("_target_")
         if target is None:
-            return ", ".join(f"{key}={show(inner)}" for key, inner in value.items())
-        name = str(target).rpartition(".")[2]
+            return ", ".join(f"{shown(key)}={show(inner)}" for key, inner in value.items())
+        name = shown(target, 200).rpartition(".")[2]
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, list):
         return f"[{', '.join(map(show, value))}]"
-    return str(value)
+    return shown(value, 200)
 
 
 def shown_by(configs: Iterable[Config], keys: Sequence[str]) -> dict[str, list[str]]:
@@ -114,7 +122,7 @@ def shown_by(configs: Iterable[Config], keys: Sequence[str]) -> dict[str, list[s
     for key in keys:
         values = [at(config, key) for config in configs]
         if all(value is None for value in values):
-            known = ", ".join(sorted({name for config in configs for name in config}))
+            known = ", ".join(sorted({shown(name) for config in configs for name in config}))
             raise ValueError(f"by={key}: no run has that key; at the top they have {known}")
         columns[key] = [ABSENT if value is None else show(value) for value in values]
     return columns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -11,17 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import parse_json, shown
+from seq2seq.data.plain_yaml import read_yaml
 from seq2seq.evaluation.report import read_metrics, read_texts
+from seq2seq.evaluation.run_differences import at
 
 #: A folder with one of these is a run's.
 MARKS = ("config.yaml", "train.log", ".hydra")
 
+#: What a split may be called: its name is part of the names of files.
+SPLIT_NAME = re.compile(r"\w[\w.-]{0,99}")
+
 
 @dataclass(frozen=True)
 class Run:
-    """What one run found on one split.
+    """What one run found on one split; its files may be a stranger's.
 
     Attributes:
         folder: of the run.
@@ -45,28 +49,24 @@ class Run:
         return {
             name: entry["score"]
             for name, entry in self.metrics.items()
-            if isinstance(entry, dict) and isinstance(entry.get("score"), int | float)
+            if isinstance(entry, dict) and _is_measure(entry.get("score")) and name == shown(name)
         }
 
     @property
     def signatures(self) -> dict[str, str]:
         """The signature of each score."""
-        return {name: str(self.metrics[name].get("signature", "")) for name in self.scores}
+        return {name: shown(self.metrics[name].get("signature", ""), 500) for name in self.scores}
 
     def measure(self, name: str) -> float | None:
         """A score, a number beside the scores, a statistic of attention or alignment, a time."""
         places = (
             self.scores,
             self.metrics,
-            *(
-                part.get("overall") or {}
-                for part in self.metrics.values()
-                if isinstance(part, dict)
-            ),
+            *(at(self.metrics, f"{part}.overall") for part in self.metrics),
             self.training,
         )
         for place in places:
-            if isinstance(value := place.get(name), int | float):
+            if isinstance(place, dict) and _is_measure(value := place.get(name)):
                 return value
         return None
 
@@ -85,8 +85,19 @@ class Run:
         path = self.place / f"example_scores.{self.split}.jsonl"
         if not path.is_file():
             return None
-        rows = [json.loads(line) for line in read_texts(path)]
-        return [float(row[name]) for row in rows] if rows and name in rows[0] else None
+        values = []
+        for number, line in enumerate(read_texts(path), start=1):
+            try:
+                row = parse_json(line)
+            except DataError as error:
+                raise DataError(f"line {number:,} of {path}: {error}") from error
+            value: Any = row.get(name) if isinstance(row, dict) else None
+            if value is None and number == 1:
+                return None
+            if not _is_measure(value):
+                raise DataError(f"line {number:,} of {path} has no number {name}")
+            values.append(float(value))
+        return values or None
 
 
 @dataclass(frozen=True)
@@ -128,22 +139,25 @@ def read_run(folder: Path, split: str | None = None) -> Run:
         ValueError: saying what is missing or broken.
     """
     try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        config = read_yaml(folder / "config.yaml")
     except FileNotFoundError:
         raise ValueError("no config.yaml: it ended before training began") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except DataError as error:
         raise ValueError(f"config.yaml cannot be read ({error})") from error
-    if not isinstance(config, dict):
-        raise ValueError("config.yaml is no configuration")
-    split = split or (config.get("test") or {}).get("split") or "test"
+    if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
+        raise ValueError("config.yaml is no configuration: it has no model")
+    split = split or at(config, "test.split") or "test"
+    if not isinstance(split, str) or not SPLIT_NAME.fullmatch(split):
+        raise ValueError(f"{shown(split)!r} is no name of a split; give one with split=")
     places = [folder, folder / "checkpoints" / "best"]
     found = {place: read_metrics(place / "metrics.json") for place in places}
     place = next((p for p in places if isinstance(found[p].get(split), dict)), None)
     if place is None:
         if not found[folder]:
             raise ValueError(f"no metrics.json: training has not ended{_resumable(folder)}")
+        others = shown(", ".join(found[folder]), 200)
         raise ValueError(
-            f"no results of {split}, only of {', '.join(found[folder])}; make them with "
+            f"no results of {split}, only of {others}; make them with "
             f"seq2seq-evaluate checkpoint={folder} data.split={split}"
         )
     metrics = found[place][split]
@@ -156,6 +170,11 @@ def read_run(folder: Path, split: str | None = None) -> Run:
         metrics,
         read_metrics(folder / "training.json"),
     )
+
+
+def _is_measure(value: Any) -> bool:
+    """Whether it is a number that can be averaged and shown; no NaN is."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e100
 
 
 def _resumable(folder: Path) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 from sacrebleu.metrics.base import Metric, Score
 from sacrebleu.significance import PairedTest
 
-from seq2seq.evaluation.reference_sets import without_lacking
-from seq2seq.evaluation.scores import METRICS
+from seq2seq.evaluation.reference_sets import check_references, without_lacking
+from seq2seq.evaluation.scores import METRICS, check_tokenizer
 
 TESTS: Mapping[str, tuple[str, str]] = {
     "bootstrap": ("bs", "paired bootstrap resampling (Koehn 2004)"),
@@ -84,8 +84,15 @@ def compare_texts(
     Raises:
         ValueError: if this version of sacreBLEU does not compute what the signature says.
     """
+    for hypotheses in systems:
+        check_references(hypotheses, references)
     fields = dict(part.partition(":")[::2] for part in signature.split("|"))
-    metric = METRICS[name](fields.get("tok", "13a"))
+    tokenizer = fields.get("tok", "13a")
+    check_tokenizer(tokenizer)
+    try:
+        metric = METRICS[name](tokenizer)
+    except (ImportError, RuntimeError) as error:  # of those that need a package of their own
+        raise ValueError(f"{name}: the tokenizer {tokenizer} is not installed: {error}") from error
     tested = _paired(metric, systems, without_lacking(references), test, samples)
     if str(metric.get_signature()) != signature:
         raise ValueError(f"{name}: {signature} was scored, {metric.get_signature()} is computed")
@@ -95,7 +102,13 @@ def compare_texts(
 def compare_values(
     systems: Sequence[Sequence[float]], test: str = "bootstrap", samples: int | None = None
 ) -> Tested:
-    """Test a score that is a mean over examples, by the values of each system."""
+    """Test a score that is a mean over examples, by the values of each system.
+
+    Raises:
+        ValueError: if they have not as many.
+    """
+    if len(counts := {len(values) for values in systems}) > 1:
+        raise ValueError(f"there are {' and '.join(map(str, sorted(counts)))} values of examples")
     return _paired(MeanOfValues(), systems, None, test, samples)
 
 

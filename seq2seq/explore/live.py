@@ -52,7 +52,14 @@ class Question:
             type(v) not in (int, float) for v in values.values()
         ):
             raise ValueError("parameters has to be an object of numbers")
-        return cls(model, source, reference or None, {k: float(v) for k, v in values.items()})
+        try:
+            f"{source}{reference}".encode()
+            numbers = {name: float(value) for name, value in values.items()}
+        except UnicodeEncodeError as error:
+            raise ValueError("a text holds characters that are not Unicode") from error
+        except OverflowError as error:
+            raise ValueError("a number in parameters is too large") from error
+        return cls(model, source, reference or None, numbers)
 
 
 class Live:

@@ -1,6 +1,6 @@
 """Regularized max operators: mappings from scores to sparse and structured probabilities."""
 
-from seq2seq.mappings import registration, transforms  # noqa: F401 (forms of the operators)
+from seq2seq.mappings import registration, traced, transforms  # noqa: F401 (forms of the operators)
 from seq2seq.mappings.constrained_softmax import ConstrainedSoftmax
 from seq2seq.mappings.constrained_sparsemax import ConstrainedSparsemax
 from seq2seq.mappings.entmax import Entmax

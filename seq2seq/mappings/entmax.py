@@ -106,7 +106,7 @@ class TsallisNegentropy(Regularizer):
         """
         a = self._excess
         low = values.new_zeros(values.shape[0], 1)
-        high = low - torch.expm1(low - a * math.log(values.shape[-1])) / a
+        high = low - torch.expm1(-a * simplex.width(values).log()) / a
 
         def function(c: Tensor) -> tuple[Tensor, Tensor]:
             y = self._power(values - c)

@@ -74,7 +74,7 @@ class PNorm(Regularizer):
         """
         q = self.p / (self.p - 1)
         low = values.new_full((values.shape[0], 1), -1.0)
-        high = low * values.shape[-1] ** (-1 / q)
+        high = low * simplex.width(values) ** (-1 / q)
 
         def function(tau: Tensor) -> tuple[Tensor, Tensor]:
             ratio = (1 - values / tau).clamp(min=0.0)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from seq2seq.mappings import implementations
+from seq2seq.mappings import implementations, tracing
 from seq2seq.mappings.domain import GAMMA
 from seq2seq.mappings.implementations import Call
 from seq2seq.mappings.regularizer import Regularizer
@@ -92,6 +92,8 @@ def _way(eager: Any, name: str) -> Callable[..., Tensor]:
     """The form of an operator that what is going on asks for."""
     if plain():
         return eager.apply
+    if tracing.active():
+        return FORMS["traced"][name]
     return FORMS["registered" if torch.compiler.is_compiling() else "transformed"][name]
 
 

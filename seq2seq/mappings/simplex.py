@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from seq2seq.mappings import tracing
+
 
 def project(values: Tensor) -> Tensor:
     """Project rows ``[rows, length]`` onto the simplex; −inf gets 0, and a row of −inf is all 0."""
@@ -17,6 +19,8 @@ def threshold(values: Tensor) -> Tensor:
     Newton's method on Σ(x − τ)_+ = 1 from τ = −1: the sum is convex in τ, so τ only grows, the
     active set only shrinks, and when it does not, τ is exact. A few passes suffice, without a sort.
     """
+    if tracing.active():
+        return _threshold_by_sorting(values)
     tau = values.new_full((values.shape[0], 1), -1.0)
     while True:
         active = values > tau
@@ -27,11 +31,27 @@ def threshold(values: Tensor) -> Tensor:
         tau = torch.maximum(tau, larger)
 
 
+def _threshold_by_sorting(values: Tensor) -> Tensor:
+    """The same without a loop, Σ_{i≤k} x_(i) − 1 over k, for the last k with 1 + k·x_(k) > Σ."""
+    descending = values.double().clamp(min=-2.0).sort(-1, descending=True).values
+    total = descending.cumsum(-1)
+    rank = torch.ones_like(descending).cumsum(-1)
+    count = (1 + rank * descending > total).sum(-1, keepdim=True)
+    return ((total.gather(-1, count - 1) - 1) / count).to(values.dtype)
+
+
+def width(values: Tensor) -> Tensor:
+    """The length of the rows ``[rows, length]``, as numbers ``[rows, 1]`` of their type."""
+    return torch.ones_like(values).sum(-1, keepdim=True)
+
+
 def candidates(values: Tensor, margin: float) -> Tensor:
     """The values above −``margin`` of ``[rows, length]``, as ``[rows, fewer]`` where that pays.
 
     Wide rows, such as scores over a vocabulary, mostly hold values that no support can reach.
     """
+    if tracing.active():
+        return values
     length = values.shape[-1]
     count = int((values > -margin).sum(-1).max()) if length > 64 else length
     return values.topk(max(count, 1), dim=-1).values if 4 * count < length else values

@@ -86,7 +86,7 @@ class SquaredPNorm(Regularizer):
         """
         p, r = self.p, 1 / (self.p - 1)
         high = values.new_ones(values.shape[0], 1)
-        low = high * values.shape[-1] ** ((2 - p) * (1 - p) / p - (p - 1))
+        low = simplex.width(values) ** ((2 - p) * (1 - p) / p - (p - 1))
         finite = values.clamp(min=-2.0)
 
         def function(m: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from seq2seq.nn.embedding import Embedding, tie
 from seq2seq.nn.linear import Linear
 from seq2seq.nn.log_probabilities import LogProbabilities
 from seq2seq.nn.pointer_generator import CopySource, PointerGenerator
+from seq2seq.nn.projected import Projected
 
 
 class Output(NamedTuple):
@@ -21,10 +22,11 @@ class Output(NamedTuple):
 
     ``logits`` ``[batch, target_length, target_vocabulary]``, with copying the log-probabilities
     ``[batch, target_length, target_vocabulary + extra]``; ``attention`` ``[batch, layer, head,
-    target_length, source_length]``, if it was asked for.
+    target_length, source_length]``, if it was asked for. Where logits were not asked for, there is
+    what gives them instead; not with copying.
     """
 
-    logits: Tensor
+    logits: Tensor | Projected
     attention: Tensor | None
 
 
@@ -107,6 +109,7 @@ class EncoderDecoder(AttendingModel):
         target_input: Tensor,
         *,
         return_attention: bool = False,
+        return_logits: bool = True,
     ) -> Output:
         """Predict every target token from those before it.
 
@@ -115,6 +118,7 @@ class EncoderDecoder(AttendingModel):
             source_lengths: ``[batch]``; what lies beyond has no influence.
             target_input: ``[batch, target_length]`` ids, bos first; with copying like ``source``.
             return_attention: whether to return the cross-attention.
+            return_logits: False: the loss computes them, a few rows at a time (``nn.projected``).
         """
 
     @abstractmethod
@@ -132,10 +136,15 @@ class EncoderDecoder(AttendingModel):
         target_input: Tensor,
         *,
         return_attention: bool = False,
+        return_logits: bool = True,
     ) -> Output:
         """Call ``forward`` with the module's hooks."""
         return super().__call__(
-            source, source_lengths, target_input, return_attention=return_attention
+            source,
+            source_lengths,
+            target_input,
+            return_attention=return_attention,
+            return_logits=return_logits,
         )
 
     @property
@@ -167,6 +176,19 @@ class EncoderDecoder(AttendingModel):
         return (
             () if self.pointer_generator is None else self.pointer_generator.prepare(source, memory)
         )
+
+    def _predicted(
+        self,
+        state: Tensor,
+        weights: Tensor | None,
+        embedded: Tensor,
+        source: tuple[Tensor, ...],
+        return_logits: bool,
+    ) -> Tensor | Projected:
+        """``_logits``, or what gives them, where nothing has to be mixed into them."""
+        if return_logits or self.copying:
+            return self._logits(state, weights, embedded, source)
+        return Projected(state, self.output.weight, self.output.bias)
 
     def _logits(
         self, state: Tensor, weights: Tensor | None, embedded: Tensor, source: tuple[Tensor, ...]

@@ -57,8 +57,9 @@ class Ensemble(EncoderDecoder):
         target_input: Tensor,
         *,
         return_attention: bool = False,
+        return_logits: bool = True,
     ) -> Output:
-        """See the base class."""
+        """See the base class; the mean is of logits in any case."""
         outputs = [
             member(source, source_lengths, target_input, return_attention=return_attention)
             for member in self._models
@@ -98,10 +99,10 @@ class Ensemble(EncoderDecoder):
 
     def _mean(self, outputs: Sequence[Output | Step]) -> Tensor:
         """``log 1/n Σ_m p_m``, at least float32."""
-        logs = [
-            _log_probabilities(output.logits, member.output_mapping)
-            for member, output in zip(self._models, outputs, strict=True)
-        ]
+        logs = []
+        for member, output in zip(self._models, outputs, strict=True):
+            assert isinstance(output.logits, Tensor)  # which were asked for
+            logs.append(_log_probabilities(output.logits, member.output_mapping))
         return torch.stack(logs).logsumexp(0) - math.log(len(logs))
 
 

@@ -102,12 +102,13 @@ class Recurrent(EncoderDecoder):
         target_input: Tensor,
         *,
         return_attention: bool = False,
+        return_logits: bool = True,
     ) -> Output:
         """See the base class."""
         memory, bridged, copied = self._encode(source, source_lengths)
         embedded = self.dropout(self.target_embedding(self._embeddable(target_input)))
         attentional, weights = self.decoder(embedded, bridged, memory)
-        logits = self._logits(attentional, weights, embedded, copied)
+        logits = self._predicted(attentional, weights, embedded, copied, return_logits)
         return Output(logits, weights[:, None, None] if return_attention else None)
 
     def start(self, source: Tensor, source_lengths: Tensor) -> State:

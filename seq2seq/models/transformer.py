@@ -131,6 +131,7 @@ class Transformer(EncoderDecoder):
         target_input: Tensor,
         *,
         return_attention: bool = False,
+        return_logits: bool = True,
     ) -> Output:
         """See the base class."""
         mask = source_mask(source, source_lengths)[:, None, None]
@@ -151,7 +152,7 @@ class Transformer(EncoderDecoder):
             attention.append(weights)
         copied = self._copy_source(source, memory)
         by = attention[-1].mean(1) if copied else None
-        logits = self._logits(self.decoder_norm(x), by, embedded, copied)
+        logits = self._predicted(self.decoder_norm(x), by, embedded, copied, return_logits)
         return Output(logits, torch.stack(attention, dim=1) if return_attention else None)
 
     def start(self, source: Tensor, source_lengths: Tensor) -> State:

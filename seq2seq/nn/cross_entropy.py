@@ -33,28 +33,49 @@ def smoothed_cross_entropy(
     return loss, plain
 
 
+def losses_and_gradient(
+    logits: Tensor, target: Tensor, smoothing: float, *, differentiate: bool = True
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Of each row, real or not: smoothed and plain cross-entropy, and ``softmax(x) − q``.
+
+    Args:
+        logits: ``[rows, vocabulary]``.
+        target: ``[rows]`` ids.
+        smoothing: ε.
+        differentiate: whether the gradient is wanted.
+
+    Returns:
+        ``[rows]``, ``[rows]`` and ``[rows, vocabulary]`` (or None), at least float32.
+    """
+    exact = torch.promote_types(logits.dtype, torch.float32)
+    softmax = torch.softmax(logits, dim=-1, dtype=exact)
+    # log softmax(x)_k = x_k − max x + log max softmax(x): no second pass of exponentials. What
+    # may be large is subtracted first, so that no digit of the small is lost.
+    top, rest = logits.amax(-1).to(exact), -softmax.amax(-1).log()
+    target = target[:, None]
+    plain = (top - logits.gather(-1, target).squeeze(-1)) + rest
+    loss = plain
+    if smoothing:
+        uniform = (top - logits.mean(-1, dtype=exact)) + rest
+        loss = (1 - smoothing) * plain + smoothing * uniform
+    if not differentiate:
+        return loss, plain, None
+    if smoothing:
+        softmax -= smoothing / logits.size(-1)
+    step = softmax.new_full((), smoothing - 1.0).expand_as(target)
+    return loss, plain, softmax.scatter_add_(-1, target, step)
+
+
 class _SmoothedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, logits: Tensor, target: Tensor, real: Tensor, smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        exact = torch.promote_types(logits.dtype, torch.float32)
-        softmax = torch.softmax(logits, dim=-1, dtype=exact)
-        # log softmax(x)_k = x_k − max x + log max softmax(x): no second pass of exponentials. What
-        # may be large is subtracted first, so that no digit of the small is lost.
-        top, rest = logits.amax(-1).to(exact), -softmax.amax(-1).log()
-        target = target[:, None]
-        plain = (top - logits.gather(-1, target).squeeze(-1)) + rest
-        loss = plain
-        if smoothing:
-            uniform = (top - logits.mean(-1, dtype=exact)) + rest
-            loss = (1 - smoothing) * plain + smoothing * uniform
-        if ctx.needs_input_grad[0]:
-            if smoothing:
-                softmax -= smoothing / logits.size(-1)
-            step = softmax.new_full((), smoothing - 1.0).expand_as(target)
-            ctx.gradient, ctx.dtype = softmax.scatter_add_(-1, target, step), logits.dtype
-            ctx.save_for_backward(real)
+        loss, plain, ctx.gradient = losses_and_gradient(
+            logits, target, smoothing, differentiate=ctx.needs_input_grad[0]
+        )
+        ctx.dtype = logits.dtype
+        ctx.save_for_backward(real)
         plain_sum = plain.where(real, 0.0).sum()
         ctx.mark_non_differentiable(plain_sum)
         return loss.where(real, 0.0).sum(), plain_sum

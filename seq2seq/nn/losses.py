@@ -1,5 +1,6 @@
 """The training loss of a sequence model: a Fenchel–Young loss with label smoothing."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -7,8 +8,9 @@ from torch import Tensor
 
 from seq2seq.mappings import Mapping, Softmax
 from seq2seq.nn.coverage import coverage_loss
-from seq2seq.nn.cross_entropy import smoothed_cross_entropy
+from seq2seq.nn.cross_entropy import losses_and_gradient, smoothed_cross_entropy
 from seq2seq.nn.log_probabilities import LogProbabilities
+from seq2seq.nn.projected import Projected, Score, by_autograd, in_chunks
 
 
 class SequenceLossOutput(NamedTuple):
@@ -60,22 +62,30 @@ class SequenceLoss:
         return self.coverage > 0.0
 
     def __call__(
-        self, logits: Tensor, target: Tensor, mapping: Mapping, attention: Tensor | None = None
+        self,
+        logits: Tensor | Projected,
+        target: Tensor,
+        mapping: Mapping,
+        attention: Tensor | None = None,
     ) -> SequenceLossOutput:
         """Sum over a batch.
 
         Args:
-            logits: ``[batch, length, vocabulary]``.
+            logits: ``[batch, length, vocabulary]``, or what gives them: then they are never there
+                as a whole, and the loss is differentiable once.
             target: ``[batch, length]``.
             mapping: logits → probabilities, the model's ``output_mapping``.
             attention: ``[batch, layer, head, length, source_length]``, where ``reads_attention``.
         """
         real = target != self.ignore_index
-        gamma = mapping.gamma
-        if isinstance(mapping, LogProbabilities):
+        if isinstance(logits, Projected) and not _by_row(mapping):
+            logits = logits.whole()
+        if isinstance(logits, Projected):
+            loss, nll = in_chunks(self._score(mapping), logits, target, real)
+        elif isinstance(mapping, LogProbabilities):
             loss, nll = mapping.negative_log_likelihood(logits, target, real, self.label_smoothing)
-        elif isinstance(mapping, Softmax) and (not isinstance(gamma, Tensor) or gamma.numel() == 1):
-            loss, nll = self._softmax(logits, target, real, gamma)
+        elif _is_cross_entropy(mapping):
+            loss, nll = self._softmax(logits, target, real, mapping.gamma)
         else:
             found = mapping.class_losses(
                 logits,
@@ -95,12 +105,49 @@ class SequenceLoss:
         self, logits: Tensor, target: Tensor, real: Tensor, gamma: float | Tensor
     ) -> tuple[Tensor, Tensor]:
         """Ω is zero on one-hot targets, so ``L = γ · cross-entropy(x/γ)``."""
+        logits, real = logits.flatten(0, -2), real.flatten()
+        loss, nll = smoothed_cross_entropy(
+            _divided(logits, gamma), target.flatten().where(real, 0), real, self.label_smoothing
+        )
         if isinstance(gamma, Tensor):
             gamma = gamma.reshape(())
-        logits, real = logits.flatten(0, -2), real.flatten()
-        is_one = not isinstance(gamma, Tensor) and gamma == 1.0
-        scaled = logits if is_one else logits / gamma
-        loss, nll = smoothed_cross_entropy(
-            scaled, target.flatten().where(real, 0), real, self.label_smoothing
-        )
         return loss * gamma, nll
+
+    def _score(self, mapping: Mapping) -> Score:
+        """The same losses, of a chunk of rows."""
+        smoothing, gamma = self.label_smoothing, mapping.gamma
+        if not _is_cross_entropy(mapping):
+            return by_autograd(partial(mapping.class_losses, label_smoothing=smoothing))
+
+        def score(
+            logits: Tensor, target: Tensor, differentiate: bool
+        ) -> tuple[Tensor, Tensor, Tensor | None]:
+            loss, nll, gradient = losses_and_gradient(
+                _divided(logits, gamma), target, smoothing, differentiate=differentiate
+            )
+            return loss * gamma, nll, gradient  # by x, of γ · loss(x/γ)
+
+        return score
+
+
+def _divided(logits: Tensor, gamma: float | Tensor) -> Tensor:
+    """``x/γ``, for a γ of one number."""
+    if isinstance(gamma, Tensor):
+        return logits / gamma.reshape(())
+    return logits if gamma == 1.0 else logits / gamma
+
+
+def _is_cross_entropy(mapping: Mapping) -> bool:
+    """Whether it is a softmax of one γ."""
+    gamma = mapping.gamma
+    return isinstance(mapping, Softmax) and (not isinstance(gamma, Tensor) or gamma.numel() == 1)
+
+
+def _by_row(mapping: Mapping) -> bool:
+    """Whether the loss of a row of logits can be had apart, with its gradient by the logits only.
+
+    Parameters that learn, or that differ from row to row, need all logits together.
+    """
+    parameters = mapping.tensors().values()
+    alike = all(p.numel() == 1 and not p.requires_grad for p in parameters)
+    return alike and mapping.dim == -1 and not isinstance(mapping, LogProbabilities)

@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+LARGEST_TABLE = 1 << 28  # numbers; 1 GiB
+
 
 class Positions(nn.Module):
     """No position information: the identity, and the face that the kinds below share."""
@@ -57,7 +59,7 @@ class Learned(Positions):
 
     def __init__(self, size: int, heads: int, max_length: int) -> None:
         super().__init__(size, heads, max_length)
-        self.table = nn.Parameter(torch.randn(max_length, size) * 0.02)
+        self.table = nn.Parameter(nn.init.normal_(torch.empty(max_length, size), std=0.02))
 
     def add(self, embedded: Tensor, offset: int = 0) -> Tensor:
         """Add the trained vectors."""
@@ -102,6 +104,14 @@ POSITIONS: dict[str, type[Positions]] = {
 
 
 def _angles(length: int, size: int) -> Tensor:
-    """``t / 10000^(2i/size)`` as ``[length, ceil(size / 2)]``."""
-    frequencies = torch.exp(torch.arange(0, size, 2) * (-math.log(10000.0) / size))
-    return torch.arange(length)[:, None] * frequencies
+    """``t / 10000^(2i/size)`` as ``[length, ceil(size / 2)]``.
+
+    Numbers also where a model is built without (on the device ``meta``): they are not loaded.
+    """
+    if length * size > LARGEST_TABLE:
+        raise ValueError(
+            f"max_length={length:,} positions of {size:,} numbers each would take "
+            f"{length * size * 4 / 1e9:.1f} GB: set a smaller max_length"
+        )
+    frequencies = torch.exp(torch.arange(0, size, 2, device="cpu") * (-math.log(10000.0) / size))
+    return torch.arange(length, device="cpu")[:, None] * frequencies

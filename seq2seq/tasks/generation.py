@@ -105,6 +105,7 @@ class Generation(Task):
             batch.source_lengths,
             batch.target_input,
             return_attention=criterion.reads_attention,
+            return_logits=False,
         )
         return criterion(output.logits, batch.target_output, model.output_mapping, output.attention)
 

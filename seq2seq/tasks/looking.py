@@ -69,7 +69,11 @@ def look(
             read = None
             if references is not None:
                 read = model(
-                    batch.source, batch.source_lengths, batch.target_input, return_attention=True
+                    batch.source,
+                    batch.source_lengths,
+                    batch.target_input,
+                    return_attention=True,
+                    return_logits=False,
                 ).attention
             for row, index in enumerate(batch.indices.tolist()):
                 best, text = hypotheses[row][0], sources[index]

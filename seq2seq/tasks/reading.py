@@ -17,6 +17,7 @@ from seq2seq.evaluation.alignment import (
     check_inside,
     format_pharaoh,
     parse_pharaoh,
+    parse_segments,
 )
 from seq2seq.evaluation.alignment_score import AlignmentScore
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
@@ -73,6 +74,7 @@ class ReferenceReader:
             batch.source_lengths,
             batch.target_input,
             return_attention=self.attention,
+            return_logits=False,
         )
         loss = self.loss(output.logits, batch.target_output, self.model.output_mapping)
         self.totals["loss"] += float(loss.loss_sum)
@@ -160,6 +162,9 @@ def check_alignments(texts: DatasetDict) -> None:
             try:
                 gold = parse_pharaoh(example["alignment"])
                 check_inside(gold, example["source"], example["target"])
+                parse_segments(
+                    example.get("source_segments") or "", example.get("target_segments") or ""
+                )
             except ValueError as error:
                 raise DataError(f"data.{split}: example {number:,}: {error}") from error
 
@@ -178,7 +183,11 @@ def reference_maps(
         for batch in data.loader(split, sentences=number, copying=model.copying):
             batch = batch.to(device)
             weights = model(
-                batch.source, batch.source_lengths, batch.target_input, return_attention=True
+                batch.source,
+                batch.source_lengths,
+                batch.target_input,
+                return_attention=True,
+                return_logits=False,
             ).attention
             assert weights is not None
             for row, index in enumerate(batch.indices.tolist()):

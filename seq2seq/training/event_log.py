@@ -10,7 +10,7 @@ import lightning
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from seq2seq.training.module import logging_interval
+from seq2seq.training.interval import logging_interval
 
 
 class EventLog(TensorBoardLogger):
@@ -26,7 +26,7 @@ class EventLog(TensorBoardLogger):
     """
 
     def __init__(self, folder: Path, updates: int | None = None) -> None:
-        options = {} if updates is None else {"purge_step": updates + 1}
+        options: dict[str, Any] = {} if updates is None else {"purge_step": updates + 1}
         super().__init__(folder, name="", version="", sub_dir="tensorboard", **options)
         self._written: dict[str, int] = {}
 

@@ -17,17 +17,16 @@ from seq2seq.mappings import Mapping
 from seq2seq.models.attending import AttendingModel
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks import Task
+from seq2seq.training.fused import build_optimizer
 from seq2seq.training.gradients import scale_and_clip
+from seq2seq.training.halving import Halving
+from seq2seq.training.interval import logging_interval
 from seq2seq.training.schedules import Plateau
 from seq2seq.training.sharding import Sharded
+from seq2seq.training.soundness import Soundness
 
 #: Summed losses are divided by so much, to stay within half precision; exact, as a power of two.
 SCALE = 1024.0
-
-
-def logging_interval(trainer: lightning.Trainer) -> int:
-    """``trainer.log_every_n_steps``, which Lightning sets without declaring; at least 1."""
-    return max(1, int(trainer.log_every_n_steps))  # type: ignore[attr-defined]
 
 
 def parameter_groups(model: nn.Module) -> list[Any]:
@@ -49,8 +48,10 @@ class Seq2SeqModule(lightning.LightningModule):
     The loss of an update is the mean over its target tokens (or classes), of all batches that are
     accumulated and all processes: what goes backward is each batch's sum, and the gradients are
     divided by the number of all tokens where they are clipped. Logged every
-    ``log_every_n_steps``: ``train/loss`` and ``train/perplexity``, means since the last time;
-    ``train/gradient_norm`` (before clipping) and ``train/learning_rate`` of that update.
+    ``log_every_n_steps``: ``train/loss`` and ``train/perplexity``, means since the last time (of
+    updates whose loss is finite); ``train/gradient_norm`` (before clipping) and
+    ``train/learning_rate`` of that update; ``train/skipped_updates`` of the run (``Soundness``) and
+    ``train/halved_batches`` of this process (``Halving``).
 
     Args:
         task: how the model reads a batch.
@@ -58,6 +59,7 @@ class Seq2SeqModule(lightning.LightningModule):
         loss: summed loss and number of tokens, of logits and targets.
         optimizer: builds the optimizer from the parameters.
         schedule: builds the schedule from the optimizer.
+        soundness: passes over updates that are not finite; None: of the default kind.
         compile: makes of the model what a training step calls, such as `torch.compile`; None: the
             model itself. Everything else, validation among it, uses the model.
     """
@@ -69,6 +71,7 @@ class Seq2SeqModule(lightning.LightningModule):
         loss: SequenceLoss,
         optimizer: Callable[..., Optimizer],
         schedule: Callable[..., LRScheduler | Plateau],
+        soundness: Soundness | None = None,
         compile: Callable[[AttendingModel], Any] | None = None,
     ) -> None:
         super().__init__()
@@ -79,6 +82,12 @@ class Seq2SeqModule(lightning.LightningModule):
         self.loss = loss
         self.optimizer = optimizer
         self.schedule = schedule
+        self.soundness = soundness or Soundness()
+        self.halving = Halving(
+            lambda batch: self.task.loss(self._trained[0], batch, self.loss),
+            [*model.parameters()],
+            lambda: self.trainer.precision_plugin.forward_context(),
+        )
         #: The plateau schedule, if that is the one in use: validation steps it.
         self.plateau: Plateau | None = None
         #: Its state in a resumed run, until it exists.
@@ -103,11 +112,15 @@ class Seq2SeqModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Summed loss of the target tokens, up to a constant."""
-        result = self.task.loss(self._trained[0], batch, self.loss)
+        result = self.halving(batch)
         if self.plateau is not None:
             self.plateau.warm_up(self.trainer.global_step)
         self._batches.append(torch.stack([*result]).detach())
-        return result.loss_sum / SCALE
+        return self.soundness.guard(result.loss_sum, result.tokens) / SCALE
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """What goes with the module, whoever trains it."""
+        return [self.soundness]
 
     def configure_gradient_clipping(
         self,
@@ -132,18 +145,23 @@ class Seq2SeqModule(lightning.LightningModule):
         norm = scale_and_clip(self.parameters(), scale / sums[2].clamp(min=1), limit)
         if not by_norm:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        self.soundness.judge(optimizer, norm, self.trainer.global_step + 1)
         if (self.trainer.global_step + 1) % logging_interval(self.trainer) == 0:
-            loss_sum, nll_sum, tokens = torch.stack(self._totals).sum(0)
+            totals = torch.stack(self._totals)
+            finite = totals[:, :1].isfinite()
+            loss_sum, nll_sum, tokens = totals.where(finite, 0.0).sum(0)
             self._totals.clear()
             self.log("train/loss", (loss_sum / tokens).float())
             self.log("train/perplexity", (nll_sum / tokens).exp().float())
             self.log("train/gradient_norm", norm)
+            self.log("train/halved_batches", float(self.halving.halved))
             self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
 
     def configure_optimizers(self) -> Any:
         """One optimizer over the trainable parameters; its schedule steps with every update."""
         try:
-            optimizer = self.optimizer(parameter_groups(self.model))
+            scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+            optimizer = build_optimizer(self.optimizer, parameter_groups(self.model), scaled)
             schedule = self.schedule(optimizer)
         except TypeError as error:
             raise ValueError(f"optimizer or schedule: {error}") from error

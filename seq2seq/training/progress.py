@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
-from seq2seq.training.module import logging_interval
+from seq2seq.training.interval import logging_interval
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class Throughput(lightning.Callback):
         """Count the batch; the clock runs from the first on."""
         if self._since is None:
             self._since = self._clock()
+            self._logged_at = trainer.global_step  # of a resumed run, whose update was logged
         self._tokens.append(batch.source_lengths.sum() + (batch.target_lengths - 1).sum())
 
     def on_train_batch_end(

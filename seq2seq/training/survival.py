@@ -32,8 +32,16 @@ class InterruptedRunError(Exception):
         self.signal_number = signal_number
 
 
+def heeded_signals() -> list[int]:
+    """Ctrl-C, SIGTERM, and the end of the terminal unless that is ignored (``nohup``)."""
+    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    return numbers
+
+
 class Survival(lightning.Callback):
-    """Saves all that is needed to go on exactly, and ends cleanly on Ctrl-C and SIGTERM.
+    """Saves all that is needed to go on exactly, and ends cleanly on Ctrl-C, SIGTERM and SIGHUP.
 
     The state of training (weights, optimizer, schedule, position in the data, random states,
     counters) is written when training begins, after every ``every_n_steps`` updates, when training
@@ -61,7 +69,7 @@ class Survival(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Listen to signals; restore the random states of a resumed run last of all."""
         self._seen = trainer.global_step
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in heeded_signals():
             self._previous[number] = signal.signal(number, self._ask)
         if self._random_states is not None:
             restore_random_states(self._random_states)

@@ -7,8 +7,11 @@ import importlib
 import os
 import resource
 import signal
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -63,3 +66,37 @@ class At:
             return result
 
         setattr(owner, name, counting)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Sends the command a signal from outside of its main thread, once something is so.
+
+    Args:
+        number: the signal.
+        path: a file that exists, or a pipe that is read from.
+        text: what the file holds.
+    """
+
+    number: int
+    path: Path
+    text: str = ""
+
+    def __call__(self) -> None:
+        """Begin to watch."""
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._is_so():
+            time.sleep(0.01)
+        os.kill(os.getpid(), self.number)
+        time.sleep(60)  # a pipe stays open
+
+    def _is_so(self) -> bool:
+        if not self.path.is_fifo():
+            return self.path.exists() and self.text in self.path.read_text()
+        try:
+            os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody reads yet
+            return False
+        return True

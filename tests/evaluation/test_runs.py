@@ -76,3 +76,22 @@ def test_another_split_is_read_where_evaluation_wrote_it(write_run: WriteRun) ->
     assert (run.split, run.place, run.scores) == ("newstest", best, {"bleu": 7.0})
     assert run.config["test"] == {"search": {"k": 1}}, "the search that made the hypotheses"
     assert run.hypotheses() is None
+
+
+@pytest.mark.parametrize("split", ["../../secret", "/etc/passwd", "a*", ["test"], ".hidden", ""])
+def test_the_name_of_a_split_leads_nowhere(write_run: WriteRun, split: object) -> None:
+    folder = write_run("run", test={"split": split or "a/b"})
+    (left_out,) = find_runs([folder])[1]
+    assert "is no name of a split" in left_out.reason
+
+
+def test_numbers_that_are_none_and_names_that_move_the_cursor_are_left_out(
+    write_run: WriteRun,
+) -> None:
+    folder = write_run("run")
+    scores = '{"bleu": {"score": 7.5}, "chrf": {"score": NaN}, "ter": {"score": 1e999}}'
+    odd = scores.replace("}}", '}, "a\\u001b[2J": {"score": 1.0}}')
+    (folder / "metrics.json").write_text(f'{{"test": {odd}}}')
+    (run,) = find_runs([folder])[0]
+    assert run.scores == {"bleu": 7.5}
+    assert run.measure("chrf") is None

@@ -122,3 +122,20 @@ def test_dropout_acts_in_training_only(
     model.train()
     first, second = (model(source, source_lengths, target).logits for _ in range(2))
     assert not torch.allclose(first, second)
+
+
+def test_the_loss_is_the_same_when_logits_are_left_to_it(
+    model: EncoderDecoder, source: Tensor, source_lengths: Tensor, target: Tensor
+) -> None:
+    answer = torch.where(target == 2, 3, target).flip(1)
+    losses, slopes = [], []
+    for whole in (True, False):
+        output = model.eval()(source, source_lengths, target, return_logits=whole)
+        losses.append(SequenceLoss(0.1)(output.logits, answer, model.output_mapping).loss_sum)
+        model.zero_grad()
+        losses[-1].backward()
+        slopes.append(
+            {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+        )
+    torch.testing.assert_close(*losses, **TOLERANCE)
+    torch.testing.assert_close(*slopes, **TOLERANCE)

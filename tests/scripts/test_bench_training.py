@@ -45,15 +45,24 @@ def test_every_model_races_in_all_three_loops(tmp_path: Path) -> None:
         for speeds in race["tokens_per_second"].values():
             assert len(speeds) == 2, "the turn that warms up does not count"
             assert min(speeds) > 0
-        assert set(race["ratio"]) == {"ours", "run"}
-        assert race["seconds_of_a_save"] > 0
+        assert {"plain", "ours", "run"} <= set(race["ratio"])
+        assert 0.5 < race["filled"] <= 1
+        for loop, peak in race["peak_bytes"].items():
+            assert peak >= race["ready_bytes"][loop] > 1 << 20
+        measured = race["measured"]
+        assert measured["seconds_of_a_save"] > 0
+        assert measured["sentences"] == 4
+        assert measured["seconds_of_a_validation"] > 0
+        assert "memory of training ÷ plain" in race["bars"]
     assert [path.name for path in tmp_path.iterdir()] == ["found.json"]
 
 
-def test_mappings_and_half_precision_are_options(tmp_path: Path) -> None:
+def test_mappings_half_precision_and_validation_are_options(tmp_path: Path) -> None:
     options = ["--models", "transformer", "--attention", "softmax,fusedmax", "--precision", "bf16"]
-    found = races(tmp_path, *options)
+    found = races(tmp_path, *options, "--sentences", "0")
     assert [race["attention"] for race in found] == ["softmax", "fusedmax"]
+    assert all("sentences" not in race["measured"] for race in found)
+    assert "bf16" in json.loads((tmp_path / "found.json").read_text())["caption"]
 
 
 def test_models_of_unlike_size_are_not_compared(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def module(model: EncoderDecoder, compile: Any = None) -> Seq2SeqModule:
         SequenceLoss(label_smoothing=0.1),
         partial(torch.optim.Adam, lr=0.01),
         lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0),
-        compile,
+        compile=compile,
     )
 
 

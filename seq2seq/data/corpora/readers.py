@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import bounded_lines, shown
 
 Row = tuple[int, list[str]]
 Reader = Callable[[Path, Sequence[str | int]], Iterator[Row]]
@@ -29,11 +30,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     r"""The lines of a UTF-8 file with their numbers from 1.
 
     A line ends at \n or \r\n and nowhere else: texts may hold U+2028, \x0b, \x85 and the like.
+    The length of a line is bounded, and so is what a packed file unpacks to.
     """
     number = 0
     try:
         with _open(path) as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(_lines(file, path), start=1):
                 text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
                 yield number, text.removeprefix("\ufeff") if number == 1 else text
     except UnicodeDecodeError as error:
@@ -46,6 +48,11 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path} cannot be read after line {number:,}: {error}") from error
 
 
+def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    packed = path.suffix.lower() in OPENERS
+    return bounded_lines(file, path, path.stat().st_size if packed else None)
+
+
 def _open(path: Path) -> BinaryIO:
     return OPENERS.get(path.suffix.lower(), open)(path, "rb")
 
@@ -56,14 +63,22 @@ def read_plain(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
         yield number, [line]
 
 
-SEGMENT = re.compile(r"<seg\b[^>]*>(.*?)</seg>", re.IGNORECASE)
+# Neither part can be tried anew from every `<seg`, or a bad line would take hours.
+SEGMENT = re.compile(r"<seg\b[^<>]*>(.*?)</seg>", re.IGNORECASE)
+LAST_END = re.compile(r".*</seg>", re.IGNORECASE)
 
 
 def read_segments(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
     """The segments of a test set in SGML or XML, as WMT and IWSLT publish them, one a line."""
     for number, line in read_lines(path):
-        if match := SEGMENT.search(line):
-            yield number, [html.unescape(match[1]).strip()]
+        if (whole := LAST_END.match(line)) and (match := SEGMENT.search(whole[0])):
+            try:
+                yield number, [html.unescape(match[1]).strip()]
+            except ValueError as error:  # a number of thousands of digits
+                raise DataError(
+                    f"line {number:,} of {path} has a character reference that stands for no "
+                    "character; take it out"
+                ) from error
 
 
 def read_tsv(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
@@ -73,7 +88,8 @@ def read_tsv(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
         header = next(lines, (0, ""))[1].split("\t")
         for column in columns:
             if isinstance(column, str) and column not in header:
-                raise DataError(f"{path} has no column {column!r}; it has: {', '.join(header)}")
+                there = shown(", ".join(header), 200)
+                raise DataError(f"{path} has no column {column!r}; it has: {there}")
         columns = [header.index(c) if isinstance(c, str) else c for c in columns]
     for number, line in lines:
         fields = line.split("\t")
@@ -91,7 +107,7 @@ def read_json_lines(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
         place = f"line {number:,} of {path}"
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{place} is not JSON: {error}") from error
         yield number, [pick(record, str(column), place) for column in columns]
 
@@ -102,11 +118,19 @@ def pick(record: Any, field: str, place: str) -> str:
     whole = isinstance(record, Mapping) and field in record
     for name in [field] if whole else field.split("."):
         if not isinstance(value, Mapping) or name not in value:
-            there = ", ".join(value) if isinstance(value, Mapping) else f"only {value!r}"
-            raise DataError(f"{place} has no field {field!r}; there is: {there}")
+            there = ", ".join(value) if isinstance(value, Mapping) else f"only {value!r:.200}"
+            raise DataError(f"{place} has no field {field!r}; there is: {shown(there, 200)}")
         value = value[name]
     if not isinstance(value, str):
-        raise DataError(f"{place}: field {field!r} holds {value!r}, not a text")
+        raise DataError(f"{place}: field {field!r} holds {value!r:.60}, not a text")
+    if not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"{place}: field {field!r} holds characters that are not Unicode (lone surrogates, "
+                f"{error.object[error.start]!a})"
+            ) from error
     return value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,8 @@ from seq2seq.data.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+BLOCK_ROWS = 10_000
+BLOCK_CHARACTERS = 1 << 25
 TABLE_VERSION = 1  # part of the cache's key: raise it when the same files give other rows
 
 PlacedRow = tuple[int, Sequence[object], list[str]]
@@ -37,9 +38,21 @@ def normalized(
 
 
 def cached_table(
-    path: Path, columns: Sequence[str], rows: Iterable[PlacedRow], on_empty: str
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterable[PlacedRow],
+    on_empty: str,
+    names: Sequence[object] = (),
 ) -> Dataset:
-    """The table at `path` of the cache; made from the rows if it is not there (or is damaged)."""
+    """The table at `path` of the cache; made from the rows if it is not there (or is damaged).
+
+    Args:
+        path: in the cache.
+        columns: their names.
+        rows: read only if need be.
+        on_empty: "error" or "skip" rows where a side is empty.
+        names: of the files, for the message where there is no row in them.
+    """
     try:
         return Dataset.from_file(str(path))
     except (FileNotFoundError, pa.ArrowInvalid):
@@ -50,34 +63,48 @@ def cached_table(
         pa.OSFile(str(temporary), "wb") as file,
         pa.ipc.new_stream(file, schema) as writer,
     ):
-        texts = _checked(rows, columns, on_empty)
-        while block := list(itertools.islice(texts, 10_000)):
+        for block in _blocks(_checked(rows, columns, on_empty, names)):
             block_columns = [list(column) for column in zip(*block, strict=True)]
             writer.write_batch(pa.record_batch(block_columns, schema))
     return Dataset.from_file(str(path))
 
 
+def _blocks(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:
+    """As many rows as are written at once: fewer, where they are long."""
+    block: list[list[str]] = []
+    size = 0
+    for row in rows:
+        block.append(row)
+        size += sum(map(len, row))
+        if len(block) == BLOCK_ROWS or size > BLOCK_CHARACTERS:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
 def _checked(
-    rows: Iterable[PlacedRow], columns: Sequence[str], on_empty: str
+    rows: Iterable[PlacedRow], columns: Sequence[str], on_empty: str, names: Sequence[object]
 ) -> Iterator[list[str]]:
     if on_empty not in ("error", "skip"):
         raise DataError(f"data.on_empty={on_empty} is neither error nor skip")
     sides = [columns.index(column) for column in SIDES]
     kept = skipped = 0
     files: dict[object, None] = {}
-    for number, names, texts in rows:
+    for number, places, texts in rows:
         empty = [side for side in sides if not texts[side].strip()]
         if not empty:
             kept += 1
             yield texts
         elif on_empty == "error":
             raise DataError(
-                f"line {number:,} of {names[empty[0]]} is empty; drop it with data.on_empty=skip"
+                f"line {number:,} of {places[empty[0]]} is empty; drop it with data.on_empty=skip"
             )
         else:
             skipped += 1
-        files.update(dict.fromkeys(names))
+        files.update(dict.fromkeys(places))
     if skipped:
         logger.warning("%s empty line(s) skipped in %s", f"{skipped:,}", ", ".join(map(str, files)))
     if not kept:
-        raise DataError(f"there is no sentence pair in {', '.join(map(str, files)) or 'its files'}")
+        where = ", ".join(map(str, files or names)) or "its files"
+        raise DataError(f"there is no sentence pair in {where}")

@@ -121,7 +121,9 @@ class Text:
         if self._normalize is not None:
             key = content_key(key, self._normalize, self._normalize_targets)
             rows = normalized(rows, columns, self._normalize, self._normalize_targets)
-        return cached_table(self._cache / "texts" / f"{key}.arrow", columns, rows, self._on_empty)
+        names = [*given.values()] if isinstance(given, dict) else [given]
+        path = self._cache / "texts" / f"{key}.arrow"
+        return cached_table(path, columns, rows, self._on_empty, names)
 
     @property
     def _combined_columns(self) -> list[str]:
@@ -216,8 +218,8 @@ def find_files(files: Files, root: Path = Path(), prepare: str | None = None) ->
         if path.is_file():
             found.append(path)
             continue
-        matches = sorted(glob.glob(str(path), recursive=True))
-        if not matches or path.is_dir():
+        matches = [m for m in sorted(glob.glob(str(path), recursive=True)) if Path(m).is_file()]
+        if not matches:
             hint = f". Get the corpus by: {prepare}" if prepare else ""
             raise DataError(_missing(path) + hint)
         found.extend(Path(match) for match in matches)

@@ -1,0 +1,94 @@
+"""``hub:owner/name[@revision]``: a checkpoint directory of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from seq2seq.checkpoint.building import CONFIG, CheckpointError
+
+PREFIX = "hub:"
+FORM = re.compile(r"hub:([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+#: What of a repository is a checkpoint directory's; nothing else is fetched.
+FILES = (
+    "model.safetensors",
+    "model.safetensors.sha256",
+    CONFIG,
+    "subwords*.model",
+    "words*.json",
+    "metrics.json",
+    "README.md",
+)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of models, at a branch, tag or commit; None: the main one."""
+
+    name: str
+    revision: str | None = None
+
+    @classmethod
+    def of(cls, text: str, key: str = "checkpoint") -> Repository:
+        """What ``hub:owner/name[@revision]`` names.
+
+        Args:
+            text: as the user gave it.
+            key: the option that it was given to.
+
+        Raises:
+            CheckpointError: if it is not of this form.
+        """
+        match = FORM.fullmatch(text)
+        if match is None or ".." in text:
+            raise CheckpointError(f"{key}={text}: write hub:OWNER/NAME or hub:OWNER/NAME@REVISION")
+        return cls(match[1], match[2])
+
+
+def is_hub(path: object) -> bool:
+    """Whether a place that the user named is on the hub."""
+    return str(path).startswith(PREFIX)
+
+
+def fetched(text: str) -> Path:
+    """The folder of a repository in Hugging Face's cache, fetched where it is not there yet.
+
+    ``HF_HUB_OFFLINE``, ``HF_ENDPOINT``, ``HF_HOME`` and ``HF_TOKEN`` mean what they mean to
+    ``huggingface_hub``.
+
+    Raises:
+        CheckpointError: if there is no such repository, or it cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    place = Repository.of(text)
+    try:
+        folder = snapshot_download(place.name, revision=place.revision, allow_patterns=list(FILES))
+    except GatedRepoError as error:
+        raise CheckpointError(
+            f"checkpoint={text}: its owner grants access; ask on its page, then: hf auth login"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise CheckpointError(
+            f"checkpoint={text}: {place.name} has no revision {place.revision or 'main'}"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise CheckpointError(
+            f"checkpoint={text}: the hub has no such repository, or it is private: hf auth login"
+        ) from error
+    except LocalEntryNotFoundError as error:
+        raise CheckpointError(
+            f"checkpoint={text}: it was not fetched before, and the hub cannot be reached "
+            "(is HF_HUB_OFFLINE set?); connect, or give a folder"
+        ) from error
+    except (HfHubHTTPError, OSError) as error:
+        raise CheckpointError(f"checkpoint={text} cannot be fetched: {error}") from error
+    return Path(folder)

@@ -1,0 +1,182 @@
+"""What a stranger's checkpoint is looked at for before anything is made of it: files and sizes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.nn.modules import module as registration
+from torch.overrides import TorchFunctionMode
+
+from seq2seq.checkpoint.building import CONFIG, CheckpointError
+
+LARGEST_HEADER = 16 << 20  # bytes of names and shapes; a hundred thousand tensors take about 10 MiB
+LARGEST_TABLES = 1 << 30  # bytes of what is computed, not loaded, such as sinusoidal positions
+#: Times that a tensor of the file may be registered while the model is built: tied ones are twice,
+#: and each layer has a copy of its mapping's parameters.
+MOST_REGISTRATIONS = 4
+DRAWING = {"normal_", "uniform_", "trunc_normal_", "bernoulli_", "orthogonal_"}
+FLOATS = {"F16", "BF16", "F32", "F64"}
+
+
+def check_files(path: Path, folder: Path) -> None:
+    """Refuse links and devices: a checkpoint's files lie in it, and nothing of it is elsewhere.
+
+    Args:
+        path: what the user named; it may be a link itself.
+        folder: the checkpoint directory, there or below.
+
+    Raises:
+        CheckpointError: naming what is refused.
+    """
+    below = folder.relative_to(path).parts
+    for number in range(1, len(below) + 1):
+        _refuse_link(path.joinpath(*below[:number]))
+    for entry in sorted(folder.iterdir()):
+        _refuse_link(entry)
+
+
+def _refuse_link(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        raise CheckpointError(
+            f"{path} is a symbolic link to {os.readlink(path)!r:.200}, and a checkpoint holds its "
+            f"files itself: if you trust it, copy the folder with its content (cp -rL)"
+        )
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise CheckpointError(f"{path} is neither a file nor a folder: take it out")
+
+
+def check_sizes(build: Callable[[], nn.Module], weights: Path) -> None:
+    """Refuse a configuration of a model larger than its weights, before memory is taken for it.
+
+    The model is built without memory (on the device ``meta``), and what it holds is compared with
+    the names and shapes that the file of weights begins with.
+
+    Args:
+        build: builds the model.
+        weights: the file.
+
+    Raises:
+        CheckpointError: if they do not fit, or the file is damaged.
+    """
+    shapes = _shapes(weights)
+    with _registering_at_most(len(shapes)), torch.device("meta"), _WithoutDrawing():
+        model = build()
+    state = model.state_dict(keep_vars=True)
+    stored = {id(state[name]) for name in shapes if name in state}
+    problems = [
+        f"{name} is {list(tensor.shape)} by {CONFIG}, and {shapes.get(name, 'nothing')} in the file"
+        for name, tensor in state.items()
+        if list(tensor.shape) != shapes.get(name)
+        and (name in shapes or id(tensor) not in stored)  # tied ones are stored once
+    ]
+    problems += [f"{name} is nothing that the model has" for name in shapes if name not in state]
+    # A mapping takes over what was set or learned in the mapping that was saved.
+    problems = [text for text in problems if not _of_mapping(text, state, shapes)]
+    if problems:
+        raise CheckpointError(f"{weights} does not fit its {CONFIG}: {problems[0]}")
+
+
+def _of_mapping(text: str, state: dict[str, Tensor], shapes: dict[str, Any]) -> bool:
+    """Whether only loading can tell: an annealed γ, a number that the configuration lacks."""
+    name = text.partition(" ")[0]
+    return name not in state and shapes[name] == []
+
+
+def _shapes(path: Path) -> dict[str, list[int]]:
+    """Names and shapes of the tensors in a file, without reading them.
+
+    Raises:
+        CheckpointError: if it is damaged, or holds what no model of this package does.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > LARGEST_HEADER:
+        raise CheckpointError(
+            f"{path} is damaged: names and shapes would take {size:,} bytes, and a model's take at "
+            f"most {LARGEST_HEADER:,}"
+        )
+    shapes = {}
+    try:
+        with safe_open(str(path), "pt") as file:
+            for name in file.keys():  # noqa: SIM118 - it is no dictionary
+                part = file.get_slice(name)
+                if part.get_dtype() not in FLOATS:
+                    raise CheckpointError(
+                        f"{path}: {name!r:.80} has numbers of the kind {part.get_dtype()}; weights "
+                        f"are {', '.join(sorted(FLOATS))}"
+                    )
+                shapes[name] = list(part.get_shape())
+    except (SafetensorError, OSError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"{path} does not fit its {CONFIG}, or is damaged: {error}"
+        ) from error
+    return shapes
+
+
+class _WithoutDrawing(TorchFunctionMode):
+    """First weights are not drawn: where there are no numbers, PyTorch takes seconds over it."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") in DRAWING:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _registering_at_most(tensors: int) -> Iterator[None]:
+    """Within the block, no module is built of many more parts than a file has tensors.
+
+    So that a configuration of a billion layers ends at once.
+    """
+    left = MOST_REGISTRATIONS * tensors + 64
+    bytes_left = LARGEST_TABLES
+
+    def count(owner: nn.Module, name: str, part: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ValueError(f"it describes a model of more parts than {tensors} tensors make")
+
+    def count_buffer(owner: nn.Module, name: str, part: Any) -> None:
+        nonlocal bytes_left
+        count(owner, name, part)
+        if isinstance(part, Tensor):
+            bytes_left -= part.numel() * part.element_size()
+        if bytes_left < 0:
+            raise ValueError(f"its tables ({name}) would take more than {LARGEST_TABLES:,} bytes")
+
+    handles = [
+        registration.register_module_parameter_registration_hook(count),
+        registration.register_module_buffer_registration_hook(count_buffer),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def check_parameters(model: nn.Module, weights: Path) -> None:
+    """Refuse parameters of mappings that are no numbers: what a mapping makes of them is not told.
+
+    Raises:
+        CheckpointError: naming the first.
+    """
+    for name, module in model.named_modules():
+        tensors = getattr(module, "tensors", None)
+        for parameter, value in tensors().items() if callable(tensors) else ():
+            if not bool(torch.isfinite(value).all()):
+                raise CheckpointError(f"{weights}: {parameter} of {name} is not finite")

@@ -1,0 +1,26 @@
+"""``seq2seq-export``: a checkpoint as programs that run without this package."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from seq2seq.cli.application import run
+
+
+def export_checkpoint(config: DictConfig) -> None:
+    """Load, export, say what was written."""
+    from seq2seq.checkpoint import load_checkpoint
+    from seq2seq.publishing.export import export
+
+    folder = export(load_checkpoint(config.checkpoint), config.output, config.format)
+    for path in sorted(folder.iterdir()):
+        print(f"written: {path}")
+
+
+def main() -> None:
+    """Entry point of ``seq2seq-export``."""
+    run(export_checkpoint, "export")
+
+
+if __name__ == "__main__":
+    main()

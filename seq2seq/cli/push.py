@@ -1,0 +1,43 @@
+"""``seq2seq-push``: a checkpoint and its model card to a folder or to the Hugging Face hub."""
+
+from __future__ import annotations
+
+import logging
+
+from omegaconf import DictConfig
+
+from seq2seq.cli.application import run
+
+log = logging.getLogger(__name__)
+
+
+def push_checkpoint(config: DictConfig) -> None:
+    """Load, so that nothing broken is published; push; say how it is used from there."""
+    from seq2seq.checkpoint import load_checkpoint
+    from seq2seq.publishing.push import push
+
+    checkpoint = load_checkpoint(config.checkpoint)
+    if not (checkpoint.folder / "metrics.json").is_file():
+        log.warning(
+            "the checkpoint has no scores, and its card says so; measure them first by: "
+            "seq2seq-evaluate checkpoint=%s",
+            config.checkpoint,
+        )
+    place = push(
+        checkpoint,
+        config.to,
+        private=config.private,
+        name=config.name,
+        license=config.license,
+    )
+    print(f"pushed: {place}")
+    print(f"Use it: {checkpoint.task.use} checkpoint={place}")
+
+
+def main() -> None:
+    """Entry point of ``seq2seq-push``."""
+    run(push_checkpoint, "push")
+
+
+if __name__ == "__main__":
+    main()

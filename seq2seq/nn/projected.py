@@ -1,0 +1,163 @@
+"""Losses of logits that are never there as a whole: the output layer a chunk of rows at a time.
+
+A batch of 2,000 target tokens and a vocabulary of 8,000 make 64 MB of logits, as much again of
+probabilities and of gradients, which are written and read outside the caches. But a loss is a sum
+over rows, and its gradient by the logits of a row is known as soon as the loss of the row is. So a
+chunk of rows is projected, scored and differentiated while it is in the cache, and leaves behind
+what it adds to the gradients of states, weight and bias only; on the way back these are scaled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from seq2seq.nn.linear import linear
+
+ROWS = 256  # of a chunk, at least: below, matrix products are slow
+NUMBERS = {"cpu": 1 << 21}  # logits of a chunk, about: these 8 MB stay in the cache
+NUMBERS_ELSEWHERE = 1 << 26  # where the chunk has to keep a whole GPU busy
+
+Score = Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor, Tensor | None]]
+"""Logits ``[rows, vocabulary]``, target ``[rows]`` and whether to differentiate → the losses and
+the −log p of the rows, and the gradient of the sum of the losses by the logits (or None)."""
+
+
+class Projected(NamedTuple):
+    """The logits ``states Wᵀ + b``, not computed yet.
+
+    ``states`` ``[batch, length, size]``, ``weight`` ``[vocabulary, size]``, ``bias``
+    ``[vocabulary]`` or None.
+    """
+
+    states: Tensor
+    weight: Tensor
+    bias: Tensor | None
+
+    def whole(self) -> Tensor:
+        """All of them, ``[batch, length, vocabulary]``."""
+        return linear(self.states, self.weight, self.bias)
+
+    def detach(self) -> Projected:
+        """The same without a gradient."""
+        bias = None if self.bias is None else self.bias.detach()
+        return Projected(self.states.detach(), self.weight.detach(), bias)
+
+
+def by_autograd(losses: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Score:
+    """The score of any losses: logits and target → the losses and the −log p of the rows."""
+
+    def score(
+        logits: Tensor, target: Tensor, differentiate: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        with torch.set_grad_enabled(differentiate):
+            leaf = logits.detach().requires_grad_(differentiate)
+            found, surprises = losses(leaf, target)
+            gradient = torch.autograd.grad(found.sum(), leaf)[0] if differentiate else None
+        return found.detach(), surprises, gradient
+
+    return score
+
+
+def in_chunks(
+    score: Score, projected: Projected, target: Tensor, real: Tensor, rows: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Sum a loss over the real rows of logits, a chunk at a time.
+
+    Args:
+        score: of a chunk.
+        projected: states, weight and bias; all may have a gradient, once.
+        target: ``[batch, length]`` ids; any id where not real.
+        real: ``[batch, length]``, bool.
+        rows: of a chunk; by default what suits the device.
+
+    Returns:
+        the loss to differentiate, and the sum of −log p, which has no gradient.
+    """
+    states, weight, bias = projected if torch.is_grad_enabled() else projected.detach()
+    states, target, real = states.flatten(0, -2), target.flatten(), real.flatten()
+    place = states.device.type
+    target = target.where(real, 0)
+    padded = place != "cpu"
+    if not padded:  # elsewhere the host would have to wait for the number of rows
+        kept = real.nonzero().squeeze(1)
+        states, target, real = states.index_select(0, kept), target[kept], real[kept]
+    if torch.is_autocast_enabled(place) and states.dtype != torch.float64:
+        dtype = torch.get_autocast_dtype(place)
+        states, weight = states.to(dtype), weight.to(dtype)
+        bias = bias if bias is None else bias.to(dtype)
+    if rows is None:
+        rows = max(ROWS, NUMBERS.get(place, NUMBERS_ELSEWHERE) // len(weight))
+    loss, surprise = _InChunks.apply(states, weight, bias, target, real, score, padded, rows)
+    return loss, surprise
+
+
+class _InChunks(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        target: Tensor,
+        real: Tensor,
+        score: Score,
+        padded: bool,
+        rows: int,
+    ) -> tuple[Tensor, Tensor]:
+        exact = torch.promote_types(states.dtype, torch.float32)
+        wanted = ctx.needs_input_grad[:3]
+        loss = torch.zeros((), dtype=exact, device=states.device)
+        surprise = torch.zeros_like(loss)
+        of_states = torch.empty_like(states) if wanted[0] else None
+        of_weight = torch.zeros_like(weight, dtype=exact) if wanted[1] else None
+        of_bias = torch.zeros_like(bias, dtype=exact) if bias is not None and wanted[2] else None
+        for first in range(0, len(states), rows):
+            part = slice(first, first + rows)
+            near = states[part]
+            logits = linear(near, weight, bias)
+            found, missed, gradient = score(logits, target[part], any(wanted))
+            loss += found.where(real[part], 0.0).sum()
+            surprise += missed.where(real[part], 0.0).sum()
+            if gradient is None:
+                continue
+            if padded:
+                gradient.masked_fill_(~real[part][:, None], 0.0)
+            if of_bias is not None:
+                of_bias += gradient.sum(0)
+            gradient = gradient.to(near.dtype)
+            if of_states is not None:
+                torch.mm(gradient, weight, out=of_states[part])
+            if of_weight is not None:
+                _add_product(of_weight, gradient, near)
+        ctx.gradients = (
+            of_states,
+            None if of_weight is None else of_weight.to(weight.dtype),
+            None if of_bias is None or bias is None else of_bias.to(bias.dtype),
+        )
+        ctx.mark_non_differentiable(surprise)
+        return loss, surprise
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.gradients is None:
+            raise RuntimeError(
+                "the loss went backward a second time, but its memory was given away the first "
+                "time; compute the loss anew instead of retaining the graph"
+            )
+        scaled = tuple(g if g is None else g.mul_(upstream) for g in ctx.gradients)
+        ctx.gradients = None
+        return *scaled, None, None, None, None, None
+
+
+def _add_product(total: Tensor, gradient: Tensor, states: Tensor) -> None:
+    """``total += gradientᵀ states``, the sum over chunks in float32 or better."""
+    if total.dtype == states.dtype:
+        total.addmm_(gradient.t(), states)
+    else:
+        total += gradient.t() @ states

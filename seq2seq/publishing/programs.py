@@ -1,0 +1,288 @@
+"""The parts of a model as programs with named inputs and outputs: tensors in, tensors out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.data.batch import BOS_ID, PAD_ID
+from seq2seq.mappings import Mapping, Softmax
+from seq2seq.models.attending import AttendingModel, evaluating
+from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.ensemble import Ensemble
+from seq2seq.models.pair_classifier import PairClassifier
+from seq2seq.models.state import State
+from seq2seq.nn.history import History
+from seq2seq.nn.multi_head_attention import KeysValues
+from seq2seq.nn.recurrent_encoder import RecurrentEncoder
+from seq2seq.publishing.errors import PublishingError
+from seq2seq.publishing.scanned_encoder import ScannedEncoder
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output: its name, type, and shape of numbers and names of free dimensions."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A part of a model, to be exported.
+
+    Attributes:
+        name: of its file.
+        module: takes and returns tensors, in the order of the ports.
+        examples: one set of inputs.
+        inputs: what they are.
+        outputs: what it returns.
+    """
+
+    name: str
+    module: nn.Module
+    examples: tuple[Tensor, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+
+class Encoder(nn.Module):
+    """``source`` and ``source_lengths`` → what the first step reads besides a token."""
+
+    def __init__(self, model: EncoderDecoder) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, source: Tensor, source_lengths: Tensor) -> tuple[Tensor, ...]:
+        """``[batch, source_length]`` and ``[batch]`` → the state, part by part."""
+        # What is only a view of another output, or comes in twice, becomes a tensor of its own.
+        return tuple(part.clone() for part in _parts(self.model.start(source, source_lengths)))
+
+
+class Step(nn.Module):
+    """A token and the state → what search reads, where the model looks, the state after it.
+
+    Args:
+        model: of which a step is made.
+        like: a state, for the number of its parts.
+    """
+
+    def __init__(self, model: EncoderDecoder, like: State) -> None:
+        super().__init__()
+        self.model = model
+        self.memories, self.pasts = len(like.source), len(like.past)
+        self.grows = like.history is not None
+
+    def forward(self, token: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """``[batch]`` and the parts → log-probabilities, attention, the parts that change.
+
+        The log-probabilities ``[batch, vocabulary]`` are those that search reads: given that
+        neither padding nor the beginning of a sentence comes next.
+        """
+        source, rest = state[: self.memories], state[self.memories :]
+        past, grown = rest[: self.pasts], rest[self.pasts :]
+        history = Appended.of(grown) if self.grows else None
+        logits, after, attention = self.model.step(
+            State(source, past, history=history), token, return_attention=True
+        )
+        assert attention is not None
+        forbidden = torch.tensor([PAD_ID, BOS_ID], device=logits.device)
+        logits = logits.index_fill(-1, forbidden, -torch.inf)
+        found = _log_probabilities(logits, self.model.output_mapping)
+        return (found, attention.squeeze(3), *_parts(after)[self.memories :])
+
+
+class Classifier(nn.Module):
+    """Two sentences → the probabilities of the classes, and where the model looks."""
+
+    def __init__(self, model: PairClassifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        premise: Tensor,
+        premise_lengths: Tensor,
+        hypothesis: Tensor,
+        hypothesis_lengths: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """``[batch, length]`` and ``[batch]`` each → ``[batch, class]``, attention."""
+        found = self.model(
+            premise, premise_lengths, hypothesis, hypothesis_lengths, return_attention=True
+        )
+        attention = [part for part in (found.attention, found.reverse) if part is not None]
+        return (self.model.output_mapping(found.logits), *attention)
+
+
+@dataclass(frozen=True)
+class Appended(History):
+    """A history without a room: each step appends its keys and values to those that came in."""
+
+    grown: tuple[Tensor, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Sequence[Tensor]) -> Appended:
+        """Keys and values of layer after layer, ``[batch, head, history_length, head_size]``."""
+        return cls(None, length=parts[0].size(2), grown=tuple(parts))  # type: ignore[arg-type]
+
+    def advance(self, width: int) -> Appended:
+        """One position more, still to be written."""
+        return Appended(self.room, length=self.length + 1, grown=self.grown)
+
+    def write(self, layer: int, new: KeysValues) -> KeysValues:
+        """A layer's keys and values with the new ones behind."""
+        place = slice(2 * layer, 2 * layer + 2)
+        pairs = zip(self.grown[place], new, strict=True)
+        both = tuple(torch.cat([old, one], dim=2) for old, one in pairs)
+        grown = (*self.grown[: 2 * layer], *both, *self.grown[2 * layer + 2 :])
+        object.__setattr__(self, "grown", grown)
+        return KeysValues(*both)
+
+
+def programs(model: AttendingModel) -> list[Program]:
+    """The programs that a model consists of: an encoder and a step, or a classifier.
+
+    Args:
+        model: is left as it is.
+
+    Raises:
+        PublishingError: for a model that cannot be taken apart.
+    """
+    if isinstance(model, PairClassifier):
+        return [_classifier(model)]
+    if not isinstance(model, EncoderDecoder) or isinstance(model, Ensemble):
+        raise PublishingError(
+            f"a {type(model).__name__} cannot be exported: give one encoder-decoder or classifier"
+        )
+    if model.copying:
+        raise PublishingError(
+            "a model with model.copying=true cannot be exported: the words that it copies enlarge "
+            "its vocabulary from sentence to sentence; train one without, or use seq2seq-translate"
+        )
+    return _encoder_and_step(model)
+
+
+def _exportable(model: AttendingModel) -> Any:
+    """A copy in evaluation mode whose parts can all be recorded."""
+    model = copy.deepcopy(model).cpu().eval().requires_grad_(False)
+    for module in list(model.modules()):
+        if isinstance(module, Mapping):
+            for name, learned in module.learned().items():  # is read as a tensor, not a module
+                value = learned().detach()
+                del module._modules[name]
+                module.register_buffer(name, value)
+        for name, child in list(module.named_children()):
+            if isinstance(child, RecurrentEncoder):
+                setattr(module, name, ScannedEncoder(child))
+    return model
+
+
+def _encoder_and_step(model: EncoderDecoder) -> list[Program]:
+    exportable = _exportable(model)
+    small, large = ({"batch": 2 + n, "source_length": 5 + 2 * n} for n in range(2))
+    with evaluating(model):
+        inputs, others = (_sentences(sizes, "source") for sizes in (small, large))
+        state, other = (model.start(*given) for given in (inputs, others))
+    shapes = [
+        _shape(one, two, small, large)
+        for one, two in zip(_parts(state), _parts(other), strict=True)
+    ]
+    names = [f"memory_{n}" for n in range(len(state.source))]
+    names += [f"past_{n}" for n in range(len(state.past))]
+    memories = len(names) - len(state.past)
+    if state.history is not None:
+        names += [f"history_{n}" for n in range(len(shapes) - len(names))]
+    ports = [
+        Port(name, _dtype(part), shape)
+        for name, part, shape in zip(names, _parts(state), shapes, strict=True)
+    ]
+    grown = [_growing(port) for port in ports]
+    token = Port("token", "int64", ("batch",))
+    parts = [
+        part if "history" not in name else part.new_zeros(*part.shape[:2], 3, part.size(3))
+        for name, part in zip(names, _parts(state), strict=True)
+    ]
+    step = Step(exportable, state)
+    examples = (torch.tensor([4, 5]), *(part.clone() for part in parts))
+    with torch.no_grad():
+        found, attention, *_ = step(*examples)
+    outputs = (
+        Port("log_probabilities", _dtype(found), ("batch", found.size(1))),
+        Port("attention", _dtype(attention), ("batch", *attention.shape[1:3], "source_length")),
+        *(_growing(port, by="history_length + 1") for port in ports[memories:]),
+    )
+    return [
+        Program("encoder", Encoder(exportable), inputs, _read("source"), tuple(ports)),
+        Program("step", step, examples, (token, *grown), outputs),
+    ]
+
+
+def _classifier(model: PairClassifier) -> Program:
+    sizes = {"batch": 2, "premise_length": 5, "hypothesis_length": 4}
+    other = {"batch": 3, "premise_length": 7, "hypothesis_length": 6}
+    sides = ("premise", "hypothesis")
+    examples, others = (
+        tuple(tensor for side in sides for tensor in _sentences(given, side))
+        for given in (sizes, other)
+    )
+    with evaluating(model):
+        found = list(zip(*(Classifier(model)(*given) for given in (examples, others)), strict=True))
+    names = ["probabilities", "attention", "reverse"]
+    outputs = tuple(
+        Port(name, _dtype(one), _shape(one, two, sizes, other))
+        for name, (one, two) in zip(names, found, strict=False)
+    )
+    inputs = (*_read("premise"), *_read("hypothesis"))
+    return Program("classifier", Classifier(_exportable(model)), examples, inputs, outputs)
+
+
+def _read(side: str) -> tuple[Port, Port]:
+    return (
+        Port(side, "int64", ("batch", f"{side}_length")),
+        Port(f"{side}_lengths", "int64", ("batch",)),
+    )
+
+
+def _sentences(sizes: dict[str, int], side: str) -> tuple[Tensor, Tensor]:
+    """Sentences of any tokens, each one shorter than the one before."""
+    batch, length = sizes["batch"], sizes[f"{side}_length"]
+    return torch.full((batch, length), 3), length - torch.arange(batch)
+
+
+def _shape(
+    one: Tensor, two: Tensor, small: dict[str, int], large: dict[str, int]
+) -> tuple[int | str, ...]:
+    """The shape, with the names of sizes that it follows."""
+    names = {(small[name], large[name]): name for name in small}
+    return tuple(names[(a, b)] if a != b else a for a, b in zip(one.shape, two.shape, strict=True))
+
+
+def _growing(port: Port, by: str = "history_length") -> Port:
+    """The port of a part of the history where it is no longer empty."""
+    if not port.name.startswith("history"):
+        return port
+    return Port(port.name, port.dtype, (*port.shape[:2], by, port.shape[3]))
+
+
+def _parts(state: State) -> tuple[Tensor, ...]:
+    history = state.history
+    if isinstance(history, Appended):
+        return (*state.source, *state.past, *history.grown)
+    rooms = [] if history is None else [part for layer in history.room.layers for part in layer]
+    return (*state.source, *state.past, *rooms)
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _log_probabilities(logits: Tensor, mapping: Mapping) -> Tensor:
+    if isinstance(mapping, Softmax):
+        return (logits / mapping.gamma).log_softmax(-1)
+    return mapping(logits).log()

@@ -1,0 +1,66 @@
+"""What a run remembers of its making, for whoever publishes its model."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from seq2seq import __version__
+from seq2seq.data.corpora.corpus import Corpus
+from seq2seq.data.parallel import ParallelData
+
+PROVENANCE = "provenance.json"
+#: Overrides that say where and how loudly, not what.
+UNSAID = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.sweep.", "debug=")
+
+
+def write_provenance(folder: Path, corpus: Corpus, data: ParallelData) -> None:
+    """Write what a corpus is, as it is trained on, and the versions, into a run folder."""
+    known = {
+        "languages": [corpus.source_language, corpus.target_language],
+        "seq2seq": __version__,
+        "torch": str(torch.__version__),
+        "examples": {name: len(data.split(name)) for name in data.splits},
+    }
+    (folder / PROVENANCE).write_text(json.dumps(known, indent=2), encoding="utf-8")
+
+
+def read_provenance(checkpoint: Path) -> dict[str, Any]:
+    """What the run folder of a checkpoint directory knows; nothing where it stands alone.
+
+    Returns:
+        the entries of ``provenance.json``, ``parameters`` … of ``training.json``, and the
+        ``command``, as far as they are there.
+    """
+    if checkpoint.parent.name != "checkpoints":
+        return {}
+    run = checkpoint.parent.parent
+    found: dict[str, Any] = {}
+    for name in ("training.json", PROVENANCE):
+        found.update(_object(run / name))
+    overrides = run / ".hydra" / "overrides.yaml"
+    if overrides.is_file():
+        given = yaml.safe_load(overrides.read_text(encoding="utf-8")) or []
+        found["command"] = command([str(item) for item in given])
+    return found
+
+
+def command(overrides: Sequence[str]) -> str:
+    """``seq2seq-train`` with its arguments, as a shell takes them."""
+    said = [item for item in overrides if not item.lstrip("+~").startswith(UNSAID)]
+    return shlex.join(["seq2seq-train", *said])
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The entries of a file of JSON; none where there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

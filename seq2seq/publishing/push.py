@@ -1,0 +1,106 @@
+"""A checkpoint and its model card, in a folder of their own or in a repository of the hub."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from seq2seq.checkpoint import CONFIG, WEIGHTS, Checkpoint, replacing_folder
+from seq2seq.checkpoint.hub import FILES, Repository, is_hub
+from seq2seq.publishing.card import model_card
+from seq2seq.publishing.errors import PublishingError
+
+CARD = "README.md"
+
+
+def push(
+    checkpoint: Checkpoint,
+    to: str,
+    *,
+    private: bool = True,
+    name: str | None = None,
+    license: str | None = None,
+) -> str:
+    """Copy a checkpoint's own files, and write its card beside them.
+
+    The state of training, data and outputs stay where they are. In a repository of the hub, files
+    that are not a checkpoint's stay too.
+
+    Args:
+        checkpoint: loaded, so that it is known to be whole.
+        to: a folder, or ``hub:owner/name``.
+        private: whether a repository that is made now is.
+        name: of the model, for the card; None: that of the folder or repository.
+        license: of the weights, for the card; None: what the configuration states, or unknown.
+
+    Returns:
+        where it is now, as the user would name it.
+
+    Raises:
+        PublishingError: if the folder holds something else, or the hub refuses.
+    """
+    if is_hub(to):
+        return _to_hub(checkpoint, to, private, name, license)
+    folder = Path(to).expanduser()
+    # Of the folder its name alone: where it lies now is of no use to others.
+    text = model_card(checkpoint, folder.resolve().name, name=name, license=license)
+    if folder.resolve() == checkpoint.folder.resolve():
+        (folder / CARD).write_text(text, encoding="utf-8")
+        return to
+    if folder.exists() and not folder.is_dir():
+        raise PublishingError(f"to={to} is a file; give a folder")
+    if folder.exists() and any(folder.iterdir()) and not _is_published(folder):
+        raise PublishingError(f"to={to} holds other files and would be replaced; give a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_folder(folder) as new:
+        _gather(checkpoint, new, text)
+    return to
+
+
+def _is_published(folder: Path) -> bool:
+    """Whether only what a push writes lies there."""
+    ours = {path.name for pattern in FILES for path in folder.glob(pattern)}
+    return {WEIGHTS, CONFIG} <= ours and ours == {path.name for path in folder.iterdir()}
+
+
+def _gather(checkpoint: Checkpoint, folder: Path, card: str) -> None:
+    for pattern in FILES:
+        for path in checkpoint.folder.glob(pattern):
+            if path.is_file() and path.name != CARD:
+                shutil.copyfile(path, folder / path.name)
+    (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def _to_hub(
+    checkpoint: Checkpoint, to: str, private: bool, name: str | None, license: str | None
+) -> str:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    place = Repository.of(to, key="to")
+    if place.revision is not None:
+        raise PublishingError(f"to={to}: a push makes a new revision; leave @{place.revision} out")
+    card = model_card(checkpoint, to, name=name, license=license)
+    api = HfApi(library_name="seq2seq")
+    with tempfile.TemporaryDirectory() as temporary:
+        _gather(checkpoint, Path(temporary), card)
+        try:
+            api.create_repo(place.name, private=private, exist_ok=True)
+            api.upload_folder(
+                repo_id=place.name,
+                folder_path=temporary,
+                commit_message="A checkpoint of seq2seq and its card",
+            )
+        except OfflineModeIsEnabled as error:
+            raise PublishingError(
+                f"to={to}: HF_HUB_OFFLINE is set; unset it, or push to a folder"
+            ) from error
+        except HfHubHTTPError as error:
+            raise PublishingError(
+                f"to={to}: the hub refuses ({str(error).splitlines()[0]}); log in by `hf auth "
+                "login`, and see that you may write there"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise PublishingError(f"to={to} cannot be reached: {error}") from error
+    return to

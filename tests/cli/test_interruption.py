@@ -1,0 +1,40 @@
+"""The first signal asks to stop, the second ends; what is ignored stays ignored."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from seq2seq.cli.interruption import SIGNALS, Interruption, listen
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Give the handlers back after a test."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_becomes_an_exit_with_its_code_and_the_next_one_ends(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    listen()
+    with pytest.raises(Interruption) as stop:
+        signal.raise_signal(number)
+    assert stop.value.code == 128 + number
+    assert stop.value.name == signal.Signals(number).name
+    assert all(signal.getsignal(each) == signal.SIG_DFL for each in SIGNALS)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="terminals of POSIX")
+def test_nohup_works_and_ctrl_c_does_in_the_background() -> None:
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # as nohup and a shell's & do
+    listen()
+    signal.raise_signal(signal.SIGHUP)
+    with pytest.raises(Interruption):
+        signal.raise_signal(signal.SIGINT)

@@ -1,0 +1,71 @@
+"""Files from strangers are regular ones of bounded size, with bounded lines."""
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from seq2seq.data import foreign
+from seq2seq.data.corpora.readers import read_lines, read_segments
+from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import LONGEST_LINE, parse_json, read_bounded, shown
+
+
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    path.write_bytes(b"first\n" + b"x" * LONGEST_LINE + b"\n")
+    with pytest.raises(DataError, match=r"line 2 of .*train\.txt has more than 1,048,576 bytes"):
+        list(read_lines(path))
+
+
+def test_a_file_that_unpacks_to_far_more_than_text_does_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "train.txt.gz"
+    path.write_bytes(gzip.compress(b"word word word\n" * 100_000))
+    assert sum(1 for _ in read_lines(path)) == 100_000, "small files may be as dense as they like"
+    monkeypatch.setattr(foreign, "MOST_UNPACKED", 1 << 20)
+    with pytest.raises(DataError, match=r"unpacks to more than 200 times its size"):
+        list(read_lines(path))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.yaml")
+    with pytest.raises(DataError, match="no regular file"):
+        read_bounded(tmp_path / "config.yaml", 10, "configuration")
+
+
+def test_a_file_that_is_too_large_is_not_read_whole(tmp_path: Path) -> None:
+    with (tmp_path / "words.json").open("wb") as file:
+        file.truncate(1 << 40)  # of holes
+    with pytest.raises(DataError, match="too large: a word list has at most 1,024 bytes"):
+        read_bounded(tmp_path / "words.json", 1024, "word list")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a": ' + "9" * 5000 + "}", "5,000 digits"),
+        (r'["\ud800"]', "not Unicode"),
+        (b"\xff", "no JSON"),
+        ("{", "no JSON"),
+    ],
+)
+def test_every_damage_of_json_is_told_in_one_way(text: str | bytes, what: str) -> None:
+    with pytest.raises(DataError, match=what):
+        parse_json(text)
+
+
+def test_what_strangers_write_cannot_move_the_cursor_of_a_terminal() -> None:
+    assert shown("a\x1b[2Jb\nc") == r"a\x1b[2Jb\x0ac"
+    assert shown("x" * 100, 10) == "x" * 10 + "…"
+
+
+@pytest.mark.parametrize("line", ["<seg>" * 100_000, "<seg " * 100_000 + "</seg>"])
+def test_segments_without_end_take_no_time(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "test.sgm"
+    path.write_text(f'{line}\n<seg id="1"> right </seg>\n')
+    assert [texts for _, texts in read_segments(path, [])] == [["right"]]

@@ -1,0 +1,96 @@
+"""The model card says what is known, calls the rest unknown, and cannot be broken out of."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from seq2seq.checkpoint import load_checkpoint
+from seq2seq.publishing.card import model_card
+from seq2seq.publishing.markdown import code, escaped, table
+
+
+def card(folder: Path, **options: str) -> str:
+    return model_card(load_checkpoint(folder), "hub:me/pointer", **options)
+
+
+def test_the_card_tells_what_the_run_knows(run_folder: Path) -> None:
+    known = {"languages": ["en", "selvan"], "examples": {"train": 29000}, "torch": "2.11"}
+    (run_folder / "provenance.json").write_text(json.dumps(known))
+    (run_folder / "training.json").write_text(json.dumps({"updates": 77, "device": "cpu"}))
+    text = card(run_folder, license="mit")
+    for part in (
+        "| mapping, cross attention | Fusedmax(lam=0.2, gamma=0.5) |",
+        r"| test | bleu | 31.42 | nrefs:1\|case:mixed\|tok:13a |",
+        "| test | support size | 3.25 |",
+        "| corpus | Text |",
+        "| its settings | tail 3 |",
+        "| languages | en → selvan |",
+        "| examples | train 29,000 |",
+        r"| cleaning of training pairs | unit=words, max\_ratio=1.5 |",
+        "| updates | 77 |",
+        "| torch | 2.11 |",
+        "seq2seq-train attention=fusedmax 'data.root=/my files'\n",
+        "echo '…' | seq2seq-translate checkpoint=hub:me/pointer\n",
+    ):
+        assert part in text
+    assert "hydra.run.dir" not in text, "where the run lay says nothing of the model"
+    assert "/home/someone" not in text
+
+
+def test_the_hub_reads_scores_license_and_task(run_folder: Path) -> None:
+    head = ModelCard(card(run_folder, license="cc-by-4.0")).data
+    assert (head.license, head.pipeline_tag, head.library_name) == (
+        "cc-by-4.0",
+        "translation",
+        "seq2seq",
+    )
+    (result,) = head.eval_results
+    assert (result.metric_type, result.metric_value) == ("bleu", 31.4159)
+    assert result.dataset_split == "test"
+    assert result.metric_args == {"signature": "nrefs:1|case:mixed|tok:13a"}
+
+
+def test_what_nobody_said_is_unknown(run_folder: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    shutil.copytree(run_folder / "checkpoints" / "best", alone)
+    (alone / "metrics.json").unlink()
+    text = card(alone)
+    for part in (
+        "Unknown: the checkpoint has no scores.",
+        "The command is unknown",
+        "| license of the weights | unknown: nobody stated it |",
+        "| examples | unknown |",
+        "How good it is has not been measured.",
+    ):
+        assert part in text
+    assert ModelCard(text).data.license is None
+
+
+def test_a_license_that_the_configuration_states_is_taken(run_folder: Path) -> None:
+    path = run_folder / "checkpoints" / "best" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["data"]["license"] = "cc0-1.0"
+    path.write_text(yaml.safe_dump(config))
+    assert ModelCard(card(run_folder)).data.license == "cc0-1.0"
+
+
+@pytest.mark.parametrize("text", ["a | b", "<script>", "[x](y)", "`` ` ``", "a\n\n# b", "\\| c"])
+def test_text_of_others_stays_in_its_cell(text: str) -> None:
+    (_, _, row) = table(("one", "two"), [(text, "end")])
+    assert "\n" not in row
+    assert row.replace("\\\\", "").replace("\\|", "").count("|") == 3
+    assert "<" not in escaped(text).replace("\\<", "")
+
+
+def test_code_of_others_stays_in_its_block(run_folder: Path) -> None:
+    lines = code("seq2seq-train ```\n# not a heading\n````")
+    assert lines[0] == lines[-1] == "`````"
+    overrides = run_folder / ".hydra" / "overrides.yaml"
+    overrides.write_text(yaml.safe_dump(["data.root=```\n---\nlicense: mit"]))
+    assert ModelCard(card(run_folder)).data.license is None

@@ -1,0 +1,216 @@
+"""An update that is not finite is as if it had not been; many in a row end the run."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from small_runs import ADAM, batches, same, train
+from torch import Tensor
+
+from seq2seq.data.vocabulary_pair import VocabularyPair
+from seq2seq.mappings import Mapping
+from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
+from seq2seq.training.fused import build_optimizer
+from seq2seq.training.soundness import MOST_FILES, Soundness
+
+Spoil = Callable[[Tensor, Tensor], Tensor]
+
+
+def _infinite_gradient(loss: Tensor, logits: Tensor) -> Tensor:
+    logits.register_hook(lambda gradient: gradient + math.inf)
+    return loss
+
+
+KINDS: dict[str, Spoil] = {
+    "loss nan": lambda loss, logits: loss * math.nan,
+    "loss inf, gradient finite": lambda loss, logits: loss + math.inf,
+    "loss finite, gradient inf": _infinite_gradient,
+}
+
+
+class Spoiled(SequenceLoss):
+    """The loss, spoiled at the calls (from 1) in ``at``."""
+
+    def __init__(self, at: set[int], spoil: Spoil = KINDS["loss nan"]) -> None:
+        super().__init__()
+        self.at, self.spoil, self.calls = at, spoil, 0
+
+    def __call__(
+        self, logits: Tensor, target: Tensor, mapping: Mapping, attention: Tensor | None = None
+    ) -> SequenceLossOutput:
+        found = super().__call__(logits, target, mapping, attention)
+        self.calls += 1
+        if self.calls in self.at:
+            return found._replace(loss_sum=self.spoil(found.loss_sum, logits))
+        return found
+
+
+OPTIMIZERS = {
+    "adam": ADAM,
+    "adamw": functools.partial(torch.optim.AdamW, lr=0.01, weight_decay=0.5),
+    "sgd": functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=0.1),
+    "fused adamw": functools.partial(torch.optim.AdamW, lr=0.01, weight_decay=0.5, fused=True),
+    "fused sgd": functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9, fused=True),
+}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "kind"),
+    [*((name, "loss nan") for name in OPTIMIZERS), *(("adam", kind) for kind in [*KINDS][1:])],
+)
+def test_a_bad_update_changes_neither_weights_nor_the_optimizer(kind: str, optimizer: str) -> None:
+    given, bad = batches(5), {1, 3}
+    good = [batch for k, batch in enumerate(given, start=1) if k not in bad]
+    soundness = Soundness()
+    found, trainer = train(given, Spoiled(bad, KINDS[kind]), OPTIMIZERS[optimizer], soundness)
+    expected, _ = train(good, SequenceLoss(), OPTIMIZERS[optimizer])
+    assert same(found, expected)
+    assert soundness.state_dict() == {"skipped": 2, "in_row": 0}
+    assert trainer.global_step == 5, "a skipped update is a step of the schedule"
+
+
+def test_a_bad_batch_spoils_its_update_and_no_other() -> None:
+    given = batches(6)
+    found, _ = train(given, Spoiled({3}), accumulate_grad_batches=2)
+    expected, _ = train(given[:2] + given[4:], SequenceLoss(), accumulate_grad_batches=2)
+    assert same(found, expected)
+
+
+def test_they_are_counted_and_logged_and_good_losses_are_still_seen() -> None:
+    _, trainer = train(batches(6), Spoiled({2, 4, 5}), log_every_n_steps=3)
+    assert trainer.callback_metrics["train/skipped_updates"] == 3
+    assert trainer.callback_metrics["train/loss"].isfinite()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "fused adamw"])
+def test_many_in_a_row_stop_training_and_say_what_to_try(optimizer: str, tmp_path: Path) -> None:
+    soundness = Soundness(tmp_path, None, max_bad_updates=3)
+    loss = Spoiled({2, 3, 5, 6, 7})
+    with pytest.raises(FloatingPointError, match=r"3 updates in a row.* step 7.*optimizer\.lr"):
+        train(batches(9), loss, OPTIMIZERS[optimizer], soundness, log_every_n_steps=1)
+    assert loss.calls == 7
+    assert soundness.skipped == 5
+
+
+def test_without_a_limit_training_goes_on() -> None:
+    soundness = Soundness(max_bad_updates=None)
+    train(batches(12), Spoiled(set(range(1, 13))), soundness=soundness)
+    assert soundness.in_row == 12
+
+
+def test_updates_that_nobody_looked_at_yet_are_counted_before_they_are_saved(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    parameter = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.Adam([parameter], fused=True)
+    soundness = Soundness()
+    for step, factor in enumerate([1.0, math.nan, math.inf, 1.0, math.nan], start=1):
+        optimizer.zero_grad()
+        soundness.guard(parameter.sum() * factor, torch.ones(())).backward()
+        assert parameter.grad is not None
+        soundness.judge(optimizer, parameter.grad.norm(), step)
+        optimizer.step()
+    assert not caplog.records
+    assert soundness.state_dict() == {"skipped": 3, "in_row": 1}
+    assert [record.message for record in caplog.records] == [
+        "update 2 skipped: loss nan, gradient norm nan",
+        "update 3 skipped: loss inf, gradient norm nan",
+        "update 5 skipped: loss nan, gradient norm nan",
+    ]
+    assert parameter.isfinite().all()
+
+
+def test_bad_batches_are_written_readably_and_only_a_few(
+    tmp_path: Path, subwords: VocabularyPair
+) -> None:
+    soundness = Soundness(tmp_path / "bad", subwords, max_bad_updates=None)
+    given = batches(9)
+    text = "a small sentence with words"
+    ids = [*subwords.source.encode(text), 3]
+    given[1].source = torch.tensor([ids, ids])
+    given[1].source_lengths = torch.tensor([len(ids), len(ids)])
+    assert max(ids) < 30, "which the model knows"
+    train(given, Spoiled(set(range(2, 10))), soundness=soundness)
+    files = sorted(path.name for path in (tmp_path / "bad").iterdir())
+    assert files == [f"step-00000{k}.json" for k in range(2, 2 + MOST_FILES)]
+    record = json.loads((tmp_path / "bad" / files[0]).read_text())
+    assert record["batches"][0]["loss"] == "nan"
+    first = record["batches"][0]["sentences"][0]
+    assert first["source"] == text
+    assert first["source_ids"] == ids
+    assert first["index"] == 2
+
+
+def test_a_full_disk_does_not_end_training(tmp_path: Path, subwords: VocabularyPair) -> None:
+    (tmp_path / "file").write_text("")
+    soundness = Soundness(tmp_path / "file" / "bad", subwords)
+    train(batches(3), Spoiled({2}), soundness=soundness)
+    assert soundness.skipped == 1
+
+
+def test_counts_go_on_in_a_resumed_run() -> None:
+    soundness = Soundness(max_bad_updates=3)
+    soundness.load_state_dict({"skipped": 7, "in_row": 2})
+    with pytest.raises(FloatingPointError):
+        train(batches(3), Spoiled({1}), soundness=soundness)
+    assert soundness.state_dict() == {"skipped": 8, "in_row": 3}
+
+
+@pytest.mark.parametrize(("scale", "counted"), [(65536.0, 0), (1.0, 1)])
+def test_an_overflow_of_half_precision_is_left_to_the_scaler(scale: float, counted: int) -> None:
+    parameter = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    soundness = Soundness()
+    soundness._scaler = scaler
+    loss = soundness.guard((parameter * torch.tensor([1.0, 2.0])).sum(), torch.ones(()))
+    scaler.scale(loss).backward()
+    assert parameter.grad is not None
+    parameter.grad[0] = math.inf
+    scaler.unscale_(optimizer)
+    soundness.judge(optimizer, parameter.grad.norm(), 1)
+    scaler.step(optimizer)
+    scaler.update()
+    assert parameter.tolist() == [1.0, 1.0]
+    assert scaler.get_scale() == scale / 2
+    assert soundness.state_dict()["skipped"] == counted
+
+
+def test_a_scaled_loss_and_a_fused_optimizer_are_refused() -> None:
+    parameters = [torch.nn.Parameter(torch.ones(2))]
+    with pytest.raises(ValueError, match=r"optimizer\.fused=true would clip"):
+        build_optimizer(OPTIMIZERS["fused sgd"], parameters, scaled=True)
+    with pytest.raises(ValueError, match=r"survival\.max_bad_updates=0"):
+        Soundness(max_bad_updates=0)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_the_optimizer_is_fused_and_no_step_waits() -> None:
+    model = torch.nn.Linear(3, 3, device="cuda")
+    build = functools.partial(torch.optim.Adam, lr=0.1)
+    optimizer = build_optimizer(build, [*model.parameters()], scaled=False)
+    assert all(group["fused"] for group in optimizer.param_groups)
+    model(torch.ones(2, 3, device="cuda")).sum().backward()
+    optimizer.step()
+    before = [p.detach().clone() for p in model.parameters()]
+    soundness = Soundness()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        loss = soundness.guard(
+            model(torch.ones(2, 3, device="cuda")).sum() * math.inf, torch.ones((), device="cuda")
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters()])
+        soundness.judge(optimizer, norm, 2)
+        optimizer.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
+    assert soundness.state_dict()["skipped"] == 1
