@@ -19,8 +19,8 @@ format:  ## mend what can be mended
 	ruff format .
 	ruff check --fix .
 
-docs:  ## the API's pages, from the docstrings, into build/docs
-	pdoc --math -d google -o build/docs seq2seq '!seq2seq.cli'
+docs:  ## the documentation as a site, into build/docs
+	python docs/site/build.py
 
 bench:  ## tokens per second beside the plain PyTorch loop
 	python scripts/bench_training.py

@@ -129,8 +129,9 @@ class AlignmentScore:
         """The scores, ready for JSON.
 
         Returns:
-            ``{"overall": {…}, "by_layer_head": [{"layer": 0, "head": 0, …}, …], "definitions":
-            {"threshold": …}}``; ``overall` scores the attention averaged over layers and heads.
+            ``{"overall": {…}, "by_layer_head": [{"layer": 0, …}, …], "definitions": {…}}``;
+            ``overall`` scores the attention averaged over layers and heads, and the definitions
+            say the ``threshold``.
         """
         if self.sentences == 0:
             raise ValueError("no alignment seen: call update() with at least one sentence")

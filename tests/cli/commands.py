@@ -62,7 +62,8 @@ def forked(
 ) -> subprocess.CompletedProcess[str]:
     """The same, its libraries imported already; where a system cannot fork, from cold.
 
-    ``before`` is called in the process before it becomes the command, to prepare an accident.
+    A ``name`` that ends with ``.py`` is the path of a script. ``before`` is called in the process
+    before it becomes the command, to prepare an accident.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         if before is not None:
@@ -105,7 +106,11 @@ def _run(
     if before is not None:
         before()
     try:
-        runpy.run_module(f"seq2seq.cli.{name}", run_name="__main__", alter_sys=True)
+        if name.endswith(".py"):
+            sys.path.insert(0, str(Path(name).parent))
+            runpy.run_path(name, run_name="__main__")
+        else:
+            runpy.run_module(f"seq2seq.cli.{name}", run_name="__main__", alter_sys=True)
     finally:
         atexit._run_exitfuncs()
 

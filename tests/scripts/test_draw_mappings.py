@@ -1,4 +1,4 @@
-"""The page on the mappings is true: its code runs, its pictures are drawn, its table is new."""
+"""The page on the mappings is true: its pictures are drawn, its table is new."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPTS = REPOSITORY / "scripts"
@@ -66,18 +65,6 @@ def test_only_the_section_between_the_markers_is_replaced(page: Any) -> None:
     assert page["replaced"](once, found()) == once
     with pytest.raises(SystemExit, match="bench:begin"):
         page["replaced"]("no markers", found())
-
-
-def test_code_of_the_page_gives_what_it_says() -> None:
-    names: dict[str, Any] = {}
-    compared = 0
-    for block in re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
-        exec(block, names)
-        for expression, said in re.findall(r"^(.+?)  # (tensor\(.*\))$", block, re.MULTILINE):
-            expected = eval(said, {"tensor": torch.tensor})
-            torch.testing.assert_close(eval(expression, names), expected, atol=6e-5, rtol=0)
-            compared += 1
-    assert compared >= 8
 
 
 @pytest.mark.e2e

@@ -13,7 +13,7 @@ LOWEST = -1e300
 
 @jit
 def largest(bits, length):
-    """The largest number, and the largest size |x|, of a row given by its bits.
+    """The largest number, and the largest size ``|x|``, of a row given by its bits.
 
     Floats are ordered as their bits are, but for the sign; integers vectorize where the rules of
     NaN would not let floats, and NaN shows itself: it is larger in size than infinity.

@@ -2,10 +2,9 @@
 
 Every noun belongs to a gender: fire, river or stone. Gender and number choose a theme vowel:
 
-|          | fire | river | stone |
-|----------|------|-------|-------|
-| singular | -o   | -a    | -u    |
-| plural   | -i   | -e    | -ia   |
+              fire   river   stone
+    singular  -o     -a      -u
+    plural    -i     -e      -ia
 
 Nouns, and the articles, adjectives and pronouns that agree with them, add a case consonant to the
 theme: nominative nothing, accusative -n, genitive -r, oblique -l. Verbs add -es- (present), -ev-

@@ -1,0 +1,93 @@
+"""The pages of the site: those of ``docs``, of other places, and those that are generated."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shutil
+from pathlib import Path
+
+import api
+import configuration
+
+REPOSITORY = Path(__file__).parents[2]
+
+# Pages that live where readers of the repository look for them, and their places in the site.
+ELSEWHERE = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "data/README.md": "corpora.md",
+}
+# What a link may lead to beside pages: it is copied, for a reader to download.
+FILES = ("CITATION.cff", "LICENSE")
+
+# The order of the side bar. What is in `docs` and not named here comes under "How to".
+CONTENTS = {
+    "Start": ["tutorial"],
+    "Understand": ["mappings", "tasks", "data", "corpora", "glossary"],
+    "How to": ["howto"],
+    "Reference": ["configuration/index", "api/index"],
+    "Take part": ["contributing"],
+}
+
+LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
+
+
+def assemble(folder: Path) -> None:
+    """Write the sources of the site to ``folder``; what has not changed is not touched."""
+    docs = REPOSITORY / "docs"
+    own = {path.relative_to(docs).as_posix(): path for path in sorted(docs.glob("*.md"))}
+    texts = {name: linked(path) for name, path in own.items()}
+    for place, name in ELSEWHERE.items():
+        texts[name] = linked(REPOSITORY / place)
+    texts["index.md"] += contents(sorted(own))
+    groups = configuration.groups(REPOSITORY / "configs")
+    for group, paths in groups.items():
+        texts[f"configuration/{group or 'commands'}.md"] = configuration.page(group, paths)
+    order = [group or "commands" for group in sorted(groups)]
+    texts["configuration/index.md"] = configuration.index(order)
+    packages = {package.__name__: package for package in api.packages()}
+    for name, package in packages.items():
+        texts[f"api/{name}.rst"] = api.page(package)
+    texts["api/index.rst"] = api.index(list(packages))
+    for path in folder.rglob("*.*"):
+        if path.suffix in (".md", ".rst") and path.relative_to(folder).as_posix() not in texts:
+            path.unlink()
+    for name, text in texts.items():
+        _write(folder / name, text)
+    for path in docs.glob("*.png"):
+        shutil.copy2(path, folder / path.name)
+    for name in FILES:
+        shutil.copy2(REPOSITORY / name, folder / name)
+
+
+def linked(path: Path) -> str:
+    """The text of a page with its links turned to where things are in the site."""
+    here = path.parent.relative_to(REPOSITORY).as_posix()
+
+    def turned(match: re.Match[str]) -> str:
+        target = match[2]
+        if ":" in target:
+            return match[0]
+        place = posixpath.normpath(posixpath.join(here, target))
+        return f"{match[1]}{ELSEWHERE.get(place, place.removeprefix('docs/'))}{match[3]}"
+
+    return LINK.sub(turned, path.read_text(encoding="utf-8"))
+
+
+def contents(pages: list[str]) -> str:
+    """The side bar: a tree of contents for each part."""
+    named = {page for part in CONTENTS.values() for page in part}
+    others = [page.removesuffix(".md") for page in pages if page.removesuffix(".md") not in named]
+    trees = []
+    for part, given in CONTENTS.items():
+        listed = [*given, *(others if part == "How to" else [])]
+        entries = "\n".join(listed)
+        trees.append(f"\n```{{toctree}}\n:hidden:\n:caption: {part}\n\n{entries}\n```\n")
+    return "".join(trees)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
