@@ -115,7 +115,6 @@ def twins(make: Callable[[Mapping], EncoderDecoder], mapping: type[Mapping]) -> 
 @pytest.mark.parametrize(
     ("kind", "mapping"),
     [
-        ("transformer", Softmax),
         ("transformer", Fusedmax),
         ("recurrent", Fusedmax),
         ("input feeding", Softmax),
@@ -154,7 +153,7 @@ def test_inductor_s_backward_pass_drops_what_its_forward_pass_dropped() -> None:
     value = torch.compile(network, dynamic=True)(torch.randn(20, 40))
     value.backward()
     assert weight.grad is not None
-    assert float((weight * weight.grad).sum()) == pytest.approx(value.item(), rel=1e-4), "Euler's"
+    assert (weight * weight.grad).sum().item() == pytest.approx(value.item(), rel=1e-4), "Euler's"
 
 
 @pytest.mark.slow
@@ -167,7 +166,7 @@ def test_annealing_gamma_compiles_nothing_anew() -> None:
         seen.append(graphs())
         annealers[1].set(step)
 
-    run = module(compiled, configured("compile.backend=aot_eager"))
+    run = module(compiled, configured("compile.backend=eager"))
     found = losses(run, next_gamma)
     assert found == pytest.approx(losses(module(eager), annealers[0].set), abs=1e-5)
     assert seen == [0, *[1] * (len(SHAPES) - 1)]
