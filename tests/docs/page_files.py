@@ -225,11 +225,12 @@ MADE: dict[str, Callable[[Path], None]] = {
     "b.txt": side(1),
     "c.txt": side(1),
     "out.txt": side(1),
-    "train.tsv": table(("en", "de"), *PAIRS),
+    **{f"{split}.tsv": table(("en", "de"), *PAIRS) for split in SPLITS},
     "mine.tsv": table(*PAIRS),
     **{f"pairs-{split}.tsv": table(*LABELED) for split in SPLITS},
     "part*.jsonl.gz": lambda path: translations(path.with_name("part1.jsonl.gz")),
     "news.jsonl": translations,
+    "dev.jsonl": translations,
     "Helsinki-NLP/opus-100": hub,
     "Helsinki-NLP/opus_books": hub,
 }
