@@ -153,8 +153,7 @@ class Turns:
 
     def __init__(self, channel: Connection, args: argparse.Namespace) -> None:
         self.channel, self.steps, self.last = channel, args.steps, args.steps * (args.turns + 1)
-        self.peak = 0
-        self.since = 0.0
+        self.peak, self.since = 0, 0.0
 
     def __call__(self, updates: int) -> None:
         if updates % self.steps:

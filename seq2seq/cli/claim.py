@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-#: Where launchers tell a process which of several it is; the first alone writes.
-_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
-
 
 class Claim(Callback):
     """Hydra's callback that claims the run folder, before Hydra writes its own files there.
 
     The claim is a lock of the operating system on ``run.lock``: it ends with the process, however
-    that ends, so the file of a run that was killed hinders nobody.
+    that ends, so the file of a run that was killed hinders nobody. Of several processes that train
+    together only the first runs Hydra, and claims for all.
     """
 
     def __init__(self) -> None:
@@ -46,8 +43,6 @@ class Claim(Callback):
 
         Hydra makes warnings of a callback's exceptions; ``SystemExit`` gets through.
         """
-        if any(os.environ.get(name, "0") != "0" for name in _RANKS):
-            return
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(folder / "run.lock", blocking=False)

@@ -45,8 +45,8 @@ class Oscar(Regularizer):
 
         The scores are ranked as they are, signs and all: on the simplex y ≥ 0, so ``|y| = y``, and
         the order of y is that of x. (The published recipe, which ranks ``|x|`` and clips at 0, is
-        the argmax for large positive scores only.) Adding a constant changes nothing, so λk stands for
-        −λ(d − k). Values below −1 − λ(d − 1) cannot be in the support.
+        the argmax for large positive scores only.) Adding a constant changes nothing, so λk stands
+        for −λ(d − k). Values below −1 − λ(d − 1) cannot be in the support.
         """
         if is_number(self.lam, 0):
             return SquaredNorm().argmax(values, valid)

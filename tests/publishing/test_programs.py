@@ -9,14 +9,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seq2seq.mappings import ConstrainedSparsemax, Entmax, Fusedmax, Mapping, Softmax, Sparsemax
+from seq2seq.mappings import (
+    ConstrainedSparsemax,
+    Entmax,
+    Fusedmax,
+    Mapping,
+    Softmax,
+    Sparsemax,
+)
 from seq2seq.models import EncoderDecoder, Recurrent, Transformer
 from seq2seq.models.ensemble import Ensemble
 from seq2seq.models.pair_classifier import PairClassifier
 from seq2seq.models.recurrent_classifier import RecurrentClassifier
 from seq2seq.publishing.errors import PublishingError
 from seq2seq.publishing.export import FORMS, recorded
-from seq2seq.publishing.programs import Program, programs
+from seq2seq.publishing.programs import Port, Program, programs
 from seq2seq.search.vocabulary import log_probabilities
 
 pytestmark = pytest.mark.slow
@@ -118,6 +125,19 @@ def test_exported_steps_are_those_of_the_model(
 def test_so_are_those_of_onnx(model: Callable[[], EncoderDecoder], tmp_path: Path) -> None:
     own = model()
     check_steps(own, by_onnx(own, tmp_path), tolerance=2e-6)
+
+
+class Bessel(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (torch.special.bessel_j1(x),)
+
+
+def test_what_onnx_lacks_is_said() -> None:
+    x = Port("x", "float32", (2,))
+    part = Program("step", Bessel(), (torch.ones(2),), (x,), (Port("y", "float32", (2,)),))
+    program = torch.export.export(part.module, part.examples)
+    with pytest.raises(PublishingError, match=r"step has an operation that ONNX has not.*bessel"):
+        FORMS["onnx"][1](part, program)
 
 
 def test_an_exported_classifier_is_the_classifier(tmp_path: Path) -> None:
