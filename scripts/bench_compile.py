@@ -48,7 +48,7 @@ class Racer:
 
     def turn(self, batches: list[Batch]) -> float:
         """Train on the batches; the seconds that it took."""
-        torch.manual_seed(len(self.losses))  # both drop the same
+        torch.manual_seed(len(self.losses))
         started = time.perf_counter()
         for batch in batches:
             found = self.task.loss(self.called, batch, self.loss)
@@ -106,7 +106,7 @@ def race(name: str, attention: str, args: argparse.Namespace) -> list[str]:
             speed.append(tokens / racer.turn(turn))
     ours = [speed[1:] for speed in speeds]  # the first turn warms up
     ratio = statistics.median(b / a for a, b in zip(*ours, strict=True))
-    apart = max(abs(a - b) for a, b in zip(eager.losses, compiled.losses, strict=True))
+    ended = [statistics.mean(racer.losses[-args.steps :]) for racer in racers]
     return [
         name,
         attention,
@@ -115,7 +115,7 @@ def race(name: str, attention: str, args: argparse.Namespace) -> list[str]:
         f"{first[1] - first[0]:.0f}",
         f"{graphs} + {counters['stats']['unique_graphs'] - graphs}",
         f"{len({(b.source.shape, b.target.shape) for b in batches})}",
-        f"{apart:.1e}",
+        " | ".join(f"{loss:.3f}" for loss in ended),
     ]
 
 
@@ -137,14 +137,14 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     before = os.getloadavg()[0]
     shown = Table("model", "attention")
-    for column in ("eager", "compiled", "÷ eager", "compiling", "graphs", "shapes", "apart"):
+    for column in ("eager", "compiled", "÷ eager", "compiling", "graphs", "shapes", "losses"):
         shown.add_column(column, justify="right")
     pairs = itertools.product(args.models.split(","), args.attention.split(","))
     for name, attention in pairs:
         shown.add_row(*race(name, attention, args))
     shown.caption = (
         "tokens a second; seconds that compiling took; graphs of the first step + later ones; "
-        f"different shapes of batches; how far losses are apart at most. {args.data}, "
+        f"different shapes of batches; mean losses of the last turn. {args.data}, "
         f"{args.threads} threads, torch {torch.__version__}; load of the machine {before:.1f} "
         f"before, {os.getloadavg()[0]:.1f} after"
     )

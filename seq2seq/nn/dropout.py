@@ -12,8 +12,8 @@ def _kept(x: Tensor, p: float) -> Tensor:
     return (bits >= round(p * 2**16) - 2**15).view(torch.int8)
 
 
-# The same as one node for `torch.compile`, which cannot trace the drawing: so that a compiled model
-# drops what the eager one drops, and is not broken in two at every dropout.
+# The same as one node for `torch.compile`, which cannot trace the drawing: so that a model is not
+# broken in two at every dropout. (Inductor draws in an order of its own, the same at every run.)
 _operator = torch.library.custom_op(
     "seq2seq::kept", _kept, mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,)
 )

@@ -1,4 +1,4 @@
-"""The bench of `compile=default` trains both models to the same losses, compiling once."""
+"""The bench of `compile=default` trains both models side by side, compiling once."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ def test_the_compiled_model_races_the_eager_one(tmp_path: Path) -> None:
     assert row, result.stdout
     cells = [cell.strip() for cell in row[1].split("│")]
     assert cells[4] == "1 + 0", "graphs of the first step, and of all others"
-    assert float(cells[6]) < 1e-5, "how far losses are apart"
+    assert len(set(cells[6].split(" | "))) == 1, "the same losses"

@@ -40,7 +40,7 @@ def kept(
     paths = {split: place / f"{key}.{split}.arrow" for split in SPLITS}
     try:
         return DatasetDict({split: Dataset.from_file(str(paths[split])) for split in SPLITS})
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except (FileNotFoundError, NotADirectoryError, pa.ArrowInvalid):
         made = {split: Dataset.from_list([*rows]) for split, rows in draw().items()}
     try:
         for split, path in paths.items():
