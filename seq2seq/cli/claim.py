@@ -27,6 +27,10 @@ class Claim(Callback):
         HydraConfig.instance().set_config(config)  # so that names of groups in the path are known
         self._claim(Path(config.hydra.run.dir), resumes=config.resume is not None)
 
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Let a sweep find its folder, whose path has names of groups too."""
+        HydraConfig.instance().set_config(config)
+
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder of a run of a sweep."""
         if self._lock is None:
