@@ -6,9 +6,11 @@ inputs beforehand computes it for all positions in one matrix product.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from seq2seq.nn.linear import linear
 
@@ -43,6 +45,30 @@ class Cell:
 
 
 CELLS = {"lstm": Cell(nn.LSTM, lstm_step, 2), "gru": Cell(nn.GRU, gru_step, 1)}
+
+
+HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and bool(
+    torch.ops.mkldnn._is_mkldnn_bf16_supported()
+)
+
+
+def run(
+    network: nn.RNNBase,
+    inputs: Tensor | PackedSequence,
+    first: Tensor | tuple[Tensor, ...] | None,
+) -> tuple[Any, Any]:
+    """What the module makes of whole sequences and the states to begin in.
+
+    oneDNN, by which LSTMs run on the CPU, has none in bfloat16 for CPUs without AVX-512: under
+    autocast it fails there. Then this part of the model computes in single precision.
+    """
+    lacking = isinstance(network, nn.LSTM) and not HAS_BFLOAT16
+    if not (lacking and torch.is_autocast_enabled("cpu") and inputs.data.device.type == "cpu"):
+        return network(inputs, first)
+    if first is not None:
+        first = first.float() if isinstance(first, Tensor) else tuple(s.float() for s in first)
+    with torch.autocast("cpu", enabled=False):
+        return network(inputs.float(), first)
 
 
 def initialize(network: nn.RNNBase) -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seq2seq.nn.cells import Cell, States, initialize
+from seq2seq.nn.cells import Cell, States, initialize, run
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.linear import linear
 from seq2seq.nn.luong_attention import LuongAttention, Memory
@@ -57,7 +57,7 @@ class RecurrentDecoder(nn.Module):
         """
         first = [state.unflatten(-1, (self.layers, -1)).transpose(0, 1) for state in bridged]
         first = [state.contiguous() for state in first]
-        hidden, _ = self.network(embedded, tuple(first) if len(first) > 1 else first[0])
+        hidden, _ = run(self.network, embedded, tuple(first) if len(first) > 1 else first[0])
         attentional, weights = self.attention(hidden, memory)
         return self.dropout(attentional), weights
 

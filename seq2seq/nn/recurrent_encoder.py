@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seq2seq.nn.cells import Cell, States, initialize
+from seq2seq.nn.cells import Cell, States, initialize, run
 
 
 class RecurrentEncoder(nn.Module):
@@ -53,7 +53,7 @@ class RecurrentEncoder(nn.Module):
         packed = pack_padded_sequence(
             embedded, lengths.cpu(), batch_first=True, enforce_sorted=False
         )
-        outputs, final = self.network(packed, self._by_layer(first))
+        outputs, final = run(self.network, packed, self._by_layer(first))
         memory, _ = pad_packed_sequence(outputs, batch_first=True, total_length=embedded.size(1))
         states = final if isinstance(final, tuple) else (final,)
         return memory, tuple(state.transpose(0, 1).flatten(1) for state in states)
