@@ -88,7 +88,11 @@ def module(name: str, *arguments: str) -> list[str]:
 
 
 def commands(train: Sequence[str]) -> dict[str, Command]:
-    steps = ["trainer.max_steps=1", "trainer.log_every_n_steps=1", "hydra.run.dir=again"]
+    steps = [
+        "trainer.max_steps=1",
+        "trainer.log_every_n_steps=1",
+        "hydra.run.dir=again/${now:%H-%M-%S-%f}",
+    ]
     evaluation = ["checkpoint=run", "sentences=4", "output=evaluated"]
     return {
         UNIT: Command(["-c", "import torch"]),

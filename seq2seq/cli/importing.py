@@ -5,6 +5,7 @@ A command's start is its imports. Two things in them are of no use, and are left
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import re
@@ -21,13 +22,15 @@ def quick_imports() -> Iterator[None]:
     """Inside, the collector of reference cycles rests: what modules define, lives on.
 
     It would walk through all that is imported so far, again and again, for a tenth to a quarter of
-    the time. Afterwards it does not look at these objects any more (`gc.freeze`).
+    the time. Afterwards it does not look at these objects any more (`gc.freeze`), until the process
+    ends: what is then left over, Triton's bindings report as lost.
     """
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
+        atexit.register(gc.unfreeze)
         gc.enable()
 
 

@@ -41,7 +41,8 @@ SETTINGS = [
 
 
 def run(name: str, *arguments: str, cwd: Path, stdin: str = "") -> str:
-    result = forked(name, *arguments, cwd=cwd, stdin=stdin)
+    cache = {"SEQ2SEQ_CACHE": str(cwd / "cache")}  # which remembers what was trained on
+    result = forked(name, *arguments, cwd=cwd, stdin=stdin, environment=cache)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

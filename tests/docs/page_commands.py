@@ -62,6 +62,7 @@ SHORT = {
     ("schedule", "cosine"): ("schedule.warmup_steps=1",),
     ("schedule", "inverse_square_root"): ("schedule.warmup_steps=1",),
 }
+SWEPT = re.compile(r"^([\w.@/]+=)([\w.]+,[\w.]+),.*$")  # of a sweep's values, the first two
 LABELED = ("snli", "multinli", "sick", "snli_cad", "nli")
 
 # What is added to a command that goes on with a run of four steps.
@@ -115,8 +116,10 @@ def shortened(command: str, arguments: list[str]) -> list[str]:
     data = choices.get("data")
     if ("data", data) not in SHORT and data not in LABELED:
         added += FILES
-    together = [*USUAL, *overrides, *added]
-    return ["-m", *together] if "-m" in arguments else together
+    if "-m" not in arguments:
+        return [*USUAL, *overrides, *added]
+    swept = [SWEPT.sub(r"\1\2", text) for text in overrides]
+    return ["-m", *USUAL, *swept, *added]
 
 
 def shortened_script(script: str, arguments: list[str]) -> list[str]:
