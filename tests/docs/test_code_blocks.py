@@ -37,7 +37,8 @@ def sections() -> list[tuple[str, str, list[Block]]]:
         for first, last in zip(starts, [*starts[1:], 10**9], strict=True):
             own = [block for block in commands if first <= block.line < last]
             if own:
-                found.append((page, str(first), own))
+                heading = text(page).splitlines()[first - 1] if first else "# its beginning"
+                found.append((page, heading.lstrip("# "), own))
     return found
 
 
@@ -54,7 +55,7 @@ def _blank(match: re.Match[str]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "commands"),
-    [pytest.param(page, own, id=f"{page}:{line}") for page, line, own in sections()],
+    [pytest.param(page, own, id=f"{page}: {heading}") for page, heading, own in sections()],
 )
 def test_the_commands_of_a_page_run(
     page: str, commands: list[Block], page_shell: Shell, monkeypatch: pytest.MonkeyPatch
