@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import api
@@ -18,9 +19,6 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "data/README.md": "corpora.md",
 }
-# What a link may lead to beside pages: it is copied, for a reader to download.
-FILES = ("CITATION.cff", "LICENSE")
-
 # The order of the side bar. What is in `docs` and not named here comes under "How to".
 CONTENTS = {
     "Start": ["tutorial"],
@@ -57,8 +55,9 @@ def assemble(folder: Path) -> None:
         _write(folder / name, text)
     for path in docs.glob("*.png"):
         shutil.copy2(path, folder / path.name)
-    for name in FILES:
-        shutil.copy2(REPOSITORY / name, folder / name)
+    for path in files(texts.values()):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(REPOSITORY / path, folder / path)
 
 
 def linked(path: Path) -> str:
@@ -73,6 +72,16 @@ def linked(path: Path) -> str:
         return f"{match[1]}{ELSEWHERE.get(place, place.removeprefix('docs/'))}{match[3]}"
 
     return LINK.sub(turned, path.read_text(encoding="utf-8"))
+
+
+def files(texts: Iterable[str]) -> set[str]:
+    """What pages link to beside pages and pictures, such as scripts: for a reader to download."""
+    targets = {match[2] for text in texts for match in LINK.finditer(text)}
+    return {
+        place
+        for place in targets
+        if ":" not in place and (REPOSITORY / place).is_file() and not place.endswith(".md")
+    }
 
 
 def contents(pages: list[str]) -> str:
