@@ -16,7 +16,8 @@ html_title = "seq2seq"
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
-smartquotes = False  # code is quoted as it is typed
+smartquotes_action = "D"  # dashes; what is quoted stays as it is typed
+highlight_language = "text"  # of formulas that docstrings set apart
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "members"]
 html_math_renderer = "mathml"
