@@ -22,6 +22,11 @@ LANGUAGES = {"bash", "python", "yaml", "text"}
 OF_THE_PACKAGE = ("seq2seq/", "configs/")
 
 
+#: Pages whose commands run every time; those of the others with ``make thorough``.
+FIRST = ("README.md", "docs/tutorial.md")
+THOROUGH = (pytest.mark.thorough,)
+
+
 def sections() -> list[tuple[str, str, list[Block]]]:
     """Page, heading and commands of every section that has some."""
     found = []
@@ -54,7 +59,10 @@ def _blank(match: re.Match[str]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "commands"),
-    [pytest.param(page, own, id=f"{page}:{line}") for page, line, own in sections()],
+    [
+        pytest.param(page, own, id=f"{page}:{line}", marks=() if page in FIRST else THOROUGH)
+        for page, line, own in sections()
+    ],
 )
 def test_the_commands_of_a_page_run(
     page: str, commands: list[Block], page_shell: Shell, monkeypatch: pytest.MonkeyPatch
