@@ -1,10 +1,13 @@
-.PHONY: install test fast lint format docs bench
+.PHONY: install test thorough fast lint format docs bench
 
 install:  ## install the package, editable, with everything a developer needs
 	python -m pip install -e ".[dev]"
 
 test:  ## every test; those that need a GPU or the external corpora say why they skip
 	python -m pytest -n auto
+
+thorough:  ## those that take long, too: soak, compilation, benches, every command of every page
+	python -m pytest -n auto -m ""
 
 fast:  ## the quick facts only
 	python -m pytest -n auto -m "not slow and not e2e"

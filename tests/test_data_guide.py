@@ -62,7 +62,7 @@ def test_the_added_corpora_train_alone_and_in_a_mixture(checkout: Path) -> None:
     assert [command[0] for command in added] == list(ADDED)
     mixture = ["data=mixture", *(f"+data@data.corpora.{c[0][5:]}={c[0][5:]}" for c in added)]
     mixture += [f"data.corpora.{c[0][5:]}.root=files" for c in added]
-    for name, overrides in (("alone", added[1]), ("mixed", [*mixture, "data.temperature=2"])):
+    for run, overrides in {"one": added[1], "mixed": [*mixture, "data.temperature=2"]}.items():
         trained = subprocess.run(
             [
                 *(sys.executable, "-m", "seq2seq.cli.train"),
@@ -70,7 +70,7 @@ def test_the_added_corpora_train_alone_and_in_a_mixture(checkout: Path) -> None:
                 *("data.subwords.size=60", "data.subwords.byte_fallback=false"),
                 *("model.hidden_size=8", "model.embedding_size=8", "trainer.max_steps=1"),
                 *("trainer.accelerator=cpu", "schedule=constant", "validation.every_n_steps=1"),
-                *("test.split=null", f"hydra.run.dir={name}"),
+                *("test.split=null", f"hydra.run.dir={run}"),
             ],
             cwd=checkout,
             env={**os.environ, "PYTHONPATH": str(checkout)},

@@ -55,9 +55,9 @@ def assemble(folder: Path) -> None:
         _write(folder / name, text)
     for path in docs.glob("*.png"):
         shutil.copy2(path, folder / path.name)
-    for path in files(texts.values()):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(REPOSITORY / path, folder / path)
+    for place in files(texts.values()):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(REPOSITORY / place, folder / place)
 
 
 def linked(path: Path) -> str:

@@ -132,7 +132,7 @@ def test_two_processes_under_torchrun_train_as_one_does(work: Path) -> None:
     assert json.loads((work / "two" / "training.json").read_text())["devices"] == 2
 
 
-@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
+@pytest.mark.parametrize("trainer", [pytest.param("ddp", marks=pytest.mark.thorough), "fsdp"])
 def test_a_run_of_two_processes_resumes_to_what_one_would_have_done(
     work: Path, trainer: str
 ) -> None:
@@ -190,6 +190,7 @@ def test_evaluation_is_shared_and_the_same(work: Path) -> None:
         assert (work / "alone" / name).read_text() == (work / "shared" / name).read_text()
 
 
+@pytest.mark.thorough
 def test_classes_of_pairs_are_evaluated_together_too(work: Path) -> None:
     small = [
         *(

@@ -22,6 +22,11 @@ LANGUAGES = {"bash", "python", "yaml", "text"}
 OF_THE_PACKAGE = ("seq2seq/", "configs/")
 
 
+#: Pages whose commands run every time; those of the others with ``make thorough``.
+FIRST = ("README.md", "docs/tutorial.md")
+THOROUGH = (pytest.mark.thorough,)
+
+
 def sections() -> list[tuple[str, str, list[Block]]]:
     """Page, heading and commands of every section that has some."""
     found = []
@@ -55,7 +60,10 @@ def _blank(match: re.Match[str]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "commands"),
-    [pytest.param(page, own, id=f"{page}: {heading}") for page, heading, own in sections()],
+    [
+        pytest.param(page, own, id=f"{page}: {name}", marks=() if page in FIRST else THOROUGH)
+        for page, name, own in sections()
+    ],
 )
 def test_the_commands_of_a_page_run(
     page: str, commands: list[Block], page_shell: Shell, monkeypatch: pytest.MonkeyPatch

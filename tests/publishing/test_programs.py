@@ -114,6 +114,7 @@ def test_exported_steps_are_those_of_the_model(
     check_steps(own, by_torch(own, tmp_path), tolerance=1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "model",
     [

@@ -14,6 +14,7 @@ TINY = ["data.corpus.train_size=200", "data.corpus.validation_size=4", "data.sub
 
 
 @pytest.mark.e2e
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_it_times_the_first_step_and_a_translation(tmp_path: Path) -> None:
     script = REPOSITORY / "scripts" / "bench_startup.py"

@@ -19,7 +19,7 @@ TINY = [
     "data.subwords.size=400",
 ]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.thorough]
 
 
 def bench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "soak.py"
 
 
 @pytest.mark.e2e
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits a process from outside")
 def test_a_run_with_accidents_ends_with_the_weights_of_one_without() -> None:

@@ -136,6 +136,7 @@ def test_a_compiled_model_trains_as_the_eager_one_and_is_compiled_for_all_length
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_inductor_s_kernels_compute_the_same() -> None:
     """Without dropout, whose draws inductor makes in an order of its own."""
     eager, compiled = twins(lambda m: Transformer(SIZE, SIZE, cross_mapping=m, **DRY), Fusedmax)
@@ -144,6 +145,7 @@ def test_inductor_s_kernels_compute_the_same() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_inductor_s_backward_pass_drops_what_its_forward_pass_dropped() -> None:
     dropout, weight = Dropout(0.5), torch.randn(40, 30, requires_grad=True)
 

@@ -19,6 +19,7 @@ from seq2seq.data.batch import Batch
 from seq2seq.mappings import Fusedmax, Mapping
 from seq2seq.models import Transformer
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
+from seq2seq.nn.projected import Projected
 from seq2seq.tasks.translation import Translation
 from seq2seq.training.halving import Halving, is_out_of_memory
 
@@ -44,15 +45,15 @@ class Small(SequenceLoss):
         self.held = 0
 
     def __call__(
-        self, logits: Tensor, target: Tensor, mapping: Mapping, attention: Tensor | None = None
+        self, logits: Projected, target: Tensor, mapping: Mapping, attention: Tensor | None = None
     ) -> SequenceLossOutput:
         self.held = max(self.held, sum(ref() is not None for ref in self.seen))
         self.sizes.append(len(target))
-        self.seen.append(weakref.ref(logits))
+        self.seen.append(weakref.ref(logits.states))
         if len(target) > self.most:
             if self.where == "forward":
                 raise ERRORS[self.kind]()
-            logits.register_hook(self.fail)
+            logits.states.register_hook(self.fail)
         return super().__call__(logits, target, mapping, attention)
 
     def fail(self, gradient: Tensor) -> None:
@@ -153,8 +154,8 @@ def test_parts_are_computed_in_the_precision_of_the_whole() -> None:
     seen = []
 
     class Looking(Small):
-        def __call__(self, logits: Tensor, *rest: Any) -> SequenceLossOutput:
-            seen.append(logits.dtype)
+        def __call__(self, logits: Projected, *rest: Any) -> SequenceLossOutput:
+            seen.append(logits.whole().dtype)
             return super().__call__(logits, *rest)
 
     def half() -> torch.autocast:

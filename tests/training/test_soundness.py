@@ -16,14 +16,15 @@ from torch import Tensor
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.mappings import Mapping
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
+from seq2seq.nn.projected import Projected
 from seq2seq.training.fused import build_optimizer
 from seq2seq.training.soundness import MOST_FILES, Soundness
 
-Spoil = Callable[[Tensor, Tensor], Tensor]
+Spoil = Callable[[Tensor, Projected], Tensor]
 
 
-def _infinite_gradient(loss: Tensor, logits: Tensor) -> Tensor:
-    logits.register_hook(lambda gradient: gradient + math.inf)
+def _infinite_gradient(loss: Tensor, logits: Projected) -> Tensor:
+    logits.states.register_hook(lambda gradient: gradient + math.inf)
     return loss
 
 
