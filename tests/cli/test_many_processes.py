@@ -146,6 +146,7 @@ def test_a_run_of_two_processes_resumes_to_what_one_would_have_done(
     assert_same_metrics(work / "one", work / trainer, 1e-3)
 
 
+@pytest.mark.thorough
 def test_a_signal_to_one_process_stops_all_after_the_same_update(work: Path) -> None:
     """As Slurm's srun starts them; the second is asked to stop."""
     endless = ["trainer.max_steps=1000000", "schedule=constant", "hydra.run.dir=stopped"]
@@ -212,6 +213,7 @@ def test_classes_of_pairs_are_evaluated_together_too(work: Path) -> None:
         assert one.read_text() == other.read_text()
 
 
+@pytest.mark.thorough
 def test_translations_come_in_the_order_of_the_lines(work: Path) -> None:
     words = ["the", "small", "dog", "sees", "cat"]
     lines = [" ".join(words[n % 3 :] * (n % 4)) for n in range(23)]  # some are empty

@@ -9,7 +9,7 @@ import torch
 from commands import forked
 from safetensors.torch import load_file
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.thorough]
 
 TINY = [
     "data.corpus.train_size=300",

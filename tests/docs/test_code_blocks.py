@@ -23,7 +23,7 @@ OF_THE_PACKAGE = ("seq2seq/", "configs/")
 
 
 #: Pages whose commands run every time; those of the others with ``make thorough``.
-FIRST = ("README.md", "docs/tutorial.md")
+FIRST = ("README.md",)
 THOROUGH = (pytest.mark.thorough,)
 
 

@@ -20,6 +20,7 @@ TINY = [
 
 
 @pytest.mark.e2e
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_every_mapping_is_compared_with_the_first(tmp_path: Path) -> None:
     options = ["--models", "recurrent,transformer", "--attention", "softmax,fusedmax,sparsemax"]

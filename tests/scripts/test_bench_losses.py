@@ -14,7 +14,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 TINY = ["--threads", "1", "--rounds", "2"]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.thorough]
 
 
 def bench(cwd: Path, *arguments: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ TINY = [
 
 
 @pytest.mark.e2e
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_our_beam_races_the_plain_loop_and_itself(tmp_path: Path) -> None:
     script = REPOSITORY / "scripts" / "bench_search.py"

@@ -116,8 +116,8 @@ def twins(make: Callable[[Mapping], EncoderDecoder], mapping: type[Mapping]) -> 
     ("kind", "mapping"),
     [
         ("transformer", Fusedmax),
-        ("recurrent", Fusedmax),
-        ("input feeding", Softmax),
+        pytest.param("recurrent", Fusedmax, marks=pytest.mark.thorough),
+        pytest.param("input feeding", Softmax, marks=pytest.mark.thorough),
     ],
 )
 def test_a_compiled_model_trains_as_the_eager_one_and_is_compiled_for_all_lengths_at_once(
