@@ -340,7 +340,7 @@ def test_a_strangers_checkpoint_fetches_nothing_and_writes_nowhere(work: Path) -
         path.write_text(yaml.safe_dump(config))
         result = forked("evaluate", "checkpoint=stranger", cwd=work)
         assert result.returncode == 1
-        assert "is fetched from 'json'; allow it by choosing the corpus" in result.stderr
+        assert "secret', and it was not trained here; choose the corpus" in result.stderr
         assert not planted.exists()
 
 
