@@ -30,7 +30,14 @@ from seq2seq.cli.resume import (
 )
 
 if TYPE_CHECKING:
+    from seq2seq.data.corpora.corpus import Corpus
     from seq2seq.data.group import Group
+    from seq2seq.data.loaders import TrainLoader
+    from seq2seq.data.parallel import ParallelData
+    from seq2seq.data.vocabulary_pair import VocabularyPair
+    from seq2seq.models.attending import AttendingModel
+    from seq2seq.tasks.task import Task
+    from seq2seq.training.module import Seq2SeqModule
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +59,8 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
 
         from seq2seq.data.cache import replacing
         from seq2seq.evaluation.report import metrics_table
-        from seq2seq.nn.losses import SequenceLoss
         from seq2seq.publishing.provenance import write_provenance
         from seq2seq.training.fit import TestSettings, ValidationSettings, fit
-        from seq2seq.training.module import Seq2SeqModule
-        from seq2seq.training.soundness import Soundness
         from seq2seq.training.survival import InterruptedRunError
 
     started = time.perf_counter()
@@ -68,15 +72,8 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
     check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
     remember_corpus(plain(config.data, "corpus")["corpus"])
-    settings = ("subwords", "filters", "limits", "processes", "cache")
-    prepared = plain(config.data, *settings)
-    if config.resume is not None:
-        prepared["subwords"] |= own_vocabularies(folder)
-    batch = plain(config.data, "batch")["batch"]
-    shared = {"copying": config.model.get("copying", False), "seed": config.seed}
     with group.first_on_each_machine():
-        data = task.prepare(corpus, **prepared)
-        loader = data.train_loader(rank=group.rank, world_size=group.size, **shared, **batch)
+        data, loader = _data(config, task, corpus, folder, group)
     arguments = task.model_arguments(data.subwords)
     model = instantiate(config.model, **arguments, _convert_="all")
     if config.resume is None:
@@ -92,20 +89,10 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
         write_provenance(folder, corpus, data)
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
-    # Which runs of earlier versions do not have:
-    annealing, compile = config.get("annealing"), config.get("compile")
-    module = Seq2SeqModule(
-        task,
-        model,
-        SequenceLoss(**config.loss),
-        instantiate(config.optimizer),
-        instantiate(config.schedule),
-        soundness=Soundness(folder / "bad_batches", data.subwords, **config.get("survival", {})),
-        compile=instantiate(compile, _convert_="all") if compile else None,
-    )
+    annealing = config.get("annealing")  # which runs of earlier versions do not have
     try:
         evaluation = fit(
-            module,
+            _module(config, task, model, data.subwords, folder),
             data,
             loader,
             instantiate(
@@ -132,10 +119,56 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
         Console().print(
             metrics_table(evaluation.metrics, title=f"{config.test.split} split, best checkpoint")
         )
-    minutes = (time.perf_counter() - started) / 60
+    _say_how_to_go_on(task, corpus, folder, time.perf_counter() - started)
+
+
+def _data(
+    config: DictConfig, task: Task, corpus: Corpus, folder: Path, group: Group
+) -> tuple[ParallelData, TrainLoader]:
+    """The corpus with its subwords, and the batches of this process."""
+    settings = ("subwords", "filters", "limits", "processes", "cache")
+    prepared = plain(config.data, *settings)
+    if config.resume is not None:
+        prepared["subwords"] |= own_vocabularies(folder)
+    data = task.prepare(corpus, **prepared)
+    loader = data.train_loader(
+        seed=config.seed,
+        copying=config.model.get("copying", False),
+        rank=group.rank,
+        world_size=group.size,
+        **plain(config.data, "batch")["batch"],
+    )
+    return data, loader
+
+
+def _module(
+    config: DictConfig, task: Task, model: AttendingModel, subwords: VocabularyPair, folder: Path
+) -> Seq2SeqModule:
+    """The model with its loss, its optimizer and its schedule."""
+    from hydra.utils import instantiate
+
+    from seq2seq.nn.losses import SequenceLoss
+    from seq2seq.training.module import Seq2SeqModule
+    from seq2seq.training.soundness import Soundness
+
+    # Which runs of earlier versions do not have:
+    survival, compile = config.get("survival", {}), config.get("compile")
+    return Seq2SeqModule(
+        task,
+        model,
+        SequenceLoss(**config.loss),
+        instantiate(config.optimizer),
+        instantiate(config.schedule),
+        soundness=Soundness(folder / "bad_batches", subwords, **survival),
+        compile=instantiate(compile, _convert_="all") if compile else None,
+    )
+
+
+def _say_how_to_go_on(task: Task, corpus: Corpus, folder: Path, seconds: float) -> None:
+    """What it took, and what users do next."""
     used = sum(os.times()[:4]) / 60  # of this process and its children, imports and all
     print(
-        f"\n{minutes:.1f} minutes, {used:.1f} of CPU time. "
+        f"\n{seconds / 60:.1f} minutes, {used:.1f} of CPU time. "
         f"Look closer: tensorboard --logdir {shlex.quote(_shown(folder))}"
     )
     print(f"Use it: {task.use} checkpoint={_quoted(folder)}")
