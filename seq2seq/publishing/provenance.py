@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from seq2seq import __version__
+from seq2seq.data.cache import write_atomically
 from seq2seq.data.corpora.corpus import Corpus
+from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import LARGEST_JSON, parse_json, read_bounded
 from seq2seq.data.parallel import ParallelData
+from seq2seq.data.plain_yaml import read_yaml
 
 PROVENANCE = "provenance.json"
 #: Overrides that say where and how loudly, not what.
@@ -28,7 +31,7 @@ def write_provenance(folder: Path, corpus: Corpus, data: ParallelData) -> None:
         "torch": str(torch.__version__),
         "examples": {name: len(data.split(name)) for name in data.splits},
     }
-    (folder / PROVENANCE).write_text(json.dumps(known, indent=2), encoding="utf-8")
+    write_atomically(folder / PROVENANCE, json.dumps(known, indent=2).encode())
 
 
 def read_provenance(checkpoint: Path) -> dict[str, Any]:
@@ -46,7 +49,7 @@ def read_provenance(checkpoint: Path) -> dict[str, Any]:
         found.update(_object(run / name))
     overrides = run / ".hydra" / "overrides.yaml"
     if overrides.is_file():
-        given = yaml.safe_load(overrides.read_text(encoding="utf-8")) or []
+        given = read_yaml(overrides) or []
         found["command"] = command([str(item) for item in given])
     return found
 
@@ -60,7 +63,7 @@ def command(overrides: Sequence[str]) -> str:
 def _object(path: Path) -> dict[str, Any]:
     """The entries of a file of JSON; none where there is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = parse_json(read_bounded(path, LARGEST_JSON, "file of a run"))
+    except (OSError, DataError):
         return {}
     return found if isinstance(found, dict) else {}
