@@ -24,6 +24,16 @@ import pytest
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 TIMEOUT = 280
+#: A recurrent model of the embedded corpus that trains in a second.
+SMALL = (
+    "data.corpus.train_size=300",
+    "data.corpus.validation_size=12",
+    "data.corpus.test_size=12",
+    "data.subwords.size=500",
+    "data.batch.tokens=800",
+    "model.hidden_size=24",
+    "model.embedding_size=24",
+)
 PRELOADED = (
     "seq2seq.cli.application",
     "seq2seq.training.fit",

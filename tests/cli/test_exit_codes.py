@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from accidents import Signal
-from commands import forked
+from commands import SMALL, forked
 
 pytestmark = [
     pytest.mark.e2e,
@@ -22,13 +22,7 @@ pytestmark = [
 ]
 
 TINY = [
-    "data.corpus.train_size=300",
-    "data.corpus.validation_size=12",
-    "data.corpus.test_size=12",
-    "data.subwords.size=500",
-    "data.batch.tokens=800",
-    "model.hidden_size=24",
-    "model.embedding_size=24",
+    *SMALL,
     "trainer.max_steps=8",
     "trainer.log_every_n_steps=1",
     "validation.every_n_steps=4",

@@ -10,19 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import forked
+from commands import SMALL, forked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 GUIDE = Path(__file__).parents[2] / "docs" / "publishing.md"
 TINY = [
-    "data.corpus.train_size=300",
-    "data.corpus.validation_size=12",
-    "data.corpus.test_size=12",
-    "data.subwords.size=500",
-    "data.batch.tokens=800",
-    "model.hidden_size=24",
-    "model.embedding_size=24",
+    *SMALL,
     "trainer.max_steps=12",
     "validation.every_n_steps=12",
     "validation.heat_maps=0",

@@ -15,20 +15,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from commands import cold, forked
+from commands import SMALL, cold, forked
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 TINY = [
-    "data.corpus.train_size=300",
-    "data.corpus.validation_size=12",
-    "data.corpus.test_size=12",
-    "data.subwords.size=500",
-    "data.batch.tokens=800",
-    "model.hidden_size=24",
-    "model.embedding_size=24",
+    *SMALL,
     "trainer.max_steps=12",
     "trainer.log_every_n_steps=3",
     "validation.every_n_steps=4",
