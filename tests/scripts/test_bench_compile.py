@@ -20,6 +20,7 @@ TINY = [
     "model.encoder_layers=1",
     "model.decoder_layers=1",
     "compile.backend=aot_eager",
+    "seed=2",  # by which the first batch has sides of different lengths
 ]
 
 
@@ -40,5 +41,5 @@ def test_the_compiled_model_races_the_eager_one(tmp_path: Path) -> None:
     row = re.search(r"transformer +│ softmax +│(.+)│", result.stdout)
     assert row, result.stdout
     cells = [cell.strip() for cell in row[1].split("│")]
-    assert re.fullmatch(r"1 \+ [01]", cells[4]), "graphs of the first step, and of all others"
+    assert cells[4] == "1 + 0", "graphs of the first step, and of all others"
     assert len(set(cells[6].split(" | "))) == 1, "the same losses"
