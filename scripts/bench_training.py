@@ -5,24 +5,23 @@
 
 Loops that train models of the same size: a plain loop with a model of `torch.nn`
 (`plain_models.py`), the bound; the same loop with our model; our run as `seq2seq-train` starts it,
-with logging, callbacks, schedule and the state saved at its usual interval; and for the Transformer
-the plain loop with Hugging Face's Marian model (`pip install transformers`; left out without).
-Each is a process of its own. They take turns of a few batches, so that a busy machine is busy for
-all of them.
+with logging, callbacks, schedule and the state saved at its usual interval; and the plain loop with
+models of others where they are installed: JoeyNMT's (`pip install joeynmt`) and, of Transformers,
+Hugging Face's Marian (`pip install transformers`). Each is a process of its own. They take turns of
+a few batches, so that a busy machine is busy for all of them.
 
 - Speed: source and target tokens a second without padding, the median over the turns. A ratio is
   the median over the turns of a loop's speed by that of the plain loop in the same turn.
 - Memory: the most that the process has in memory while it trains (Linux's VmHWM), and what of
   it came since it stood ready, with data and model loaded.
 - Filled: the share of the slots of these batches that hold a token.
-- Validation: seconds of one with search, loss and attention statistics, with the model as it is
-  after the few updates of the race (so hypotheses often run to the limit of their length).
+- Validation: seconds of one with search, loss and attention statistics, every hypothesis as long as
+  its source: of a model of so few updates, lengths say nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import itertools
 import json
 import multiprocessing
@@ -86,8 +85,7 @@ class Result:
 
 def race(model: str, attention: str, args: argparse.Namespace) -> Result:
     """Start all and let them take turns, in an order that rotates."""
-    present = [name for name in ("transformers",) if importlib.util.find_spec(name)]
-    names = [*LOOPS, *peers(model, present)]
+    names = [*LOOPS, *peers(model)]
     context = multiprocessing.get_context("forkserver")
     channels: dict[str, Connection] = {}
     for name in names:

@@ -7,8 +7,9 @@ few batches whenever it is told to. So each has its memory to itself, and one at
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
+from joey_peers import joey, joey_loss
 from marian_peers import marian
 from omegaconf import DictConfig
 from torch import Tensor, nn
@@ -107,12 +109,19 @@ def marian_loss(model: Any, loss: SequenceLoss, batch: Batch) -> Tensor:
     return mean_cross_entropy(logits, loss, batch)
 
 
+def joey_model(entry: Entry, data: ParallelData, config: DictConfig) -> nn.Module:
+    return joey(max(sizes(data).values()), entry.model, config)
+
+
 CONTENDERS = {
     "plain": Contender(plain_model, plain_loss),
     "ours": Contender(our_model, our_loss),
     "run": Contender(our_model),
     "HF": Contender(marian_model, marian_loss),
+    "JoeyNMT": Contender(joey_model, lambda m, loss, b: joey_loss(m, loss.label_smoothing, b)),
 }
+# Packages of others, and the models that they have, in the order of the table.
+PEERS = {"HF": ("transformers", ("transformer",)), "JoeyNMT": ("joeynmt", tuple(MODELS))}
 
 
 def contend(channel: Connection, entry: Entry) -> None:
@@ -178,6 +187,10 @@ def memory(name: str) -> int:
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
 
 
-def peers(model: str, present: Sequence[str]) -> list[str]:
+def peers(model: str) -> list[str]:
     """The loops of others that can race with a model, of the packages that are installed."""
-    return ["HF"] if model == "transformer" and "transformers" in present else []
+    return [
+        loop
+        for loop, (package, models) in PEERS.items()
+        if model in models and importlib.util.find_spec(package)
+    ]

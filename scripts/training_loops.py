@@ -37,6 +37,13 @@ MODELS: dict[str, tuple[type[nn.Module], list[str]]] = {
     "transformer": (PlainTransformer, ["model=transformer"]),
 }
 
+# A model of a few updates says any number of tokens; one that can translate, about the source's.
+LENGTHS = [
+    "validation.search.min_length_ratio=1",
+    "validation.search.max_length_ratio=1",
+    "validation.search.max_length_offset=0",
+]
+
 
 def plain_loss(model: Any, loss: SequenceLoss, batch: Batch) -> Tensor:
     logits = model(batch.source, batch.source_lengths, batch.target_input)
@@ -90,6 +97,7 @@ def configuration(model: str, attention: str, args: argparse.Namespace) -> DictC
         "validation.sentences=1",
         "validation.heat_maps=0",
         "validation.average=false",
+        *LENGTHS,
         "test.split=null",
         *args.overrides,
     ]

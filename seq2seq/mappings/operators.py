@@ -42,6 +42,8 @@ def maximum(
 
 def weights_of(x: Tensor, mask: Tensor | None, call: Call) -> Tensor:
     """The weights of what is prepared."""
+    if plain() and not torch.is_grad_enabled():  # as in search, where calls are small and many
+        return implementations.argmax(x, mask, call)
     return _way(_Weights, "weights")(x, mask, call.gammas, call.thetas, call)
 
 
