@@ -4,18 +4,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
+    torch.ops.mkldnn, "_linear_pointwise"
+)
+#: Whether oneDNN's product is the one to take: on a CPU without AVX-512, MKL's is up to a quarter
+#: faster.
+PREFERS_ONEDNN = HAS_ONEDNN and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x Wᵀ + b``, with ``x`` ``[…, size]`` and ``weight`` ``[output_size, size]``.
 
-    PyTorch multiplies float32 matrices by MKL, which uses half of the vector width on CPUs that are
+    PyTorch multiplies float32 matrices by MKL, which leaves half of AVX-512 unused on CPUs that are
     not Intel's; oneDNN, which comes with PyTorch too, uses all of it and is twice as fast there.
     What PyTorch offers of it has no gradient, and is slow where a matrix has gaps.
     """
     if (
-        not ONEDNN
+        not PREFERS_ONEDNN
         or torch.is_grad_enabled()
         or x.dtype != torch.float32
         or weight.dtype != torch.float32

@@ -4,7 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from seq2seq.nn.linear import ONEDNN, Linear, linear
+import seq2seq.nn.linear
+from seq2seq.nn.linear import HAS_ONEDNN, Linear, linear
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["oneDNN", "MKL"])
+def either_product(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seq2seq.nn.linear.PREFERS_ONEDNN", HAS_ONEDNN and request.param)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
@@ -33,9 +39,10 @@ def test_autocast_decides_the_type() -> None:
         assert layer(x).dtype == torch.bfloat16
 
 
-@pytest.mark.skipif(not ONEDNN, reason="this PyTorch has no oneDNN")
-def test_without_gradients_it_is_onednns() -> None:
+@pytest.mark.skipif(not HAS_ONEDNN, reason="this PyTorch has no oneDNN")
+def test_without_gradients_it_is_onednns_where_that_is_preferred() -> None:
     layer, x = Linear(7, 6), torch.randn(5, 7)
     with torch.profiler.profile() as profile, torch.inference_mode():
         layer(x)
-    assert any("_linear_pointwise" in event.key for event in profile.key_averages())
+    found = any("_linear_pointwise" in event.key for event in profile.key_averages())
+    assert found == seq2seq.nn.linear.PREFERS_ONEDNN
