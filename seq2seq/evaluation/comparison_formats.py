@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seq2seq.evaluation.comparison_table import Comparison, Row, heading, text
+from seq2seq.evaluation.markdown import escaped
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -63,17 +64,10 @@ def markdown(tables: Sequence[Comparison]) -> str:
             "---" if number < len(table.keys) else "--:" for number in range(len(_header(table)))
         ]
         rows = [_header(table), marks, *(_cells(table, row) for row in table.rows)]
-        lines = [f"| {' | '.join(map(_unmarked, row))} |" for row in rows]
-        notes = _unmarked(" ".join(table.notes))
-        parts.append(f"**{_unmarked(table.about)}**\n\n" + "\n".join(lines) + f"\n\n{notes}\n")
+        lines = [f"| {' | '.join(map(escaped, row))} |" for row in rows]
+        notes = escaped(" ".join(table.notes), longest=None)
+        parts.append(f"**{escaped(table.about)}**\n\n" + "\n".join(lines) + f"\n\n{notes}\n")
     return "\n".join(parts)
-
-
-def _unmarked(words: str) -> str:
-    """Text in which nothing is Markdown."""
-    return "".join(
-        f"\\{character}" if character in "\\|*_`<[]!" else character for character in words
-    )
 
 
 def latex(tables: Sequence[Comparison]) -> str:

@@ -15,9 +15,9 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from seq2seq import __version__
 from seq2seq.checkpoint import Checkpoint
+from seq2seq.evaluation.markdown import code, escaped, table
 from seq2seq.evaluation.report import read_metrics
 from seq2seq.mappings import Mapping as Plug
-from seq2seq.publishing.markdown import code, escaped, table
 from seq2seq.publishing.provenance import read_provenance
 from seq2seq.tasks.entailment import Entailment
 from seq2seq.tasks.summarization import Summarization

@@ -6,13 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
 import yaml
 from huggingface_hub import ModelCard
 
 from seq2seq.checkpoint import load_checkpoint
+from seq2seq.evaluation.markdown import code
 from seq2seq.publishing.card import model_card
-from seq2seq.publishing.markdown import code, escaped, table
 
 
 def card(folder: Path, **options: str) -> str:
@@ -78,14 +77,6 @@ def test_a_license_that_the_configuration_states_is_taken(run_folder: Path) -> N
     config["data"]["license"] = "cc0-1.0"
     path.write_text(yaml.safe_dump(config))
     assert ModelCard(card(run_folder)).data.license == "cc0-1.0"
-
-
-@pytest.mark.parametrize("text", ["a | b", "<script>", "[x](y)", "`` ` ``", "a\n\n# b", "\\| c"])
-def test_text_of_others_stays_in_its_cell(text: str) -> None:
-    (_, _, row) = table(("one", "two"), [(text, "end")])
-    assert "\n" not in row
-    assert row.replace("\\\\", "").replace("\\|", "").count("|") == 3
-    assert "<" not in escaped(text).replace("\\<", "")
 
 
 def test_code_of_others_stays_in_its_block(run_folder: Path) -> None:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&!$])")
-LONGEST = 500  # characters of one text
+LONGEST = 500  # characters of a stranger's text
 
 
-def escaped(text: object) -> str:
-    """One line, read as it is written."""
+def escaped(text: object, longest: int | None = LONGEST) -> str:
+    """One line, read as it is written; of at most so many characters."""
     line = " ".join(str(text).split())
-    if len(line) > LONGEST:
-        line = f"{line[:LONGEST]}…"
+    if longest is not None and len(line) > longest:
+        line = f"{line[:longest]}…"
     return SPECIAL.sub(r"\\\1", line)
 
 
