@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,7 @@ def joey(size: int, kind: str, config: DictConfig) -> Any:
     from joeynmt.model import build_model
     from joeynmt.vocabulary import Vocabulary
 
+    logging.getLogger("joeynmt.model").setLevel(logging.WARNING)
     tokens = {f"{name}_token": f"<{name}>" for name in SPECIALS}
     ids = {f"{name}_id": index for name, index in SPECIALS.items()}
     special = SimpleNamespace(**tokens, **ids, lang_tags=[], sep_token=None)
@@ -81,15 +83,18 @@ def joey_loss(model: Any, label_smoothing: float, batch: Batch) -> Tensor:
     """Its loss, divided by the tokens."""
     if model.loss_function is None:
         model.loss_function = ("crossentropy", label_smoothing)
-    target = shifted(batch.target_output)
-    real = batch.target_output != PAD_ID
+    order = batch.source_lengths.argsort(descending=True)  # its encoder wants the longest first
+    source, inputs, outputs = (
+        ids[order] for ids in (batch.source, batch.target_input, batch.target_output)
+    )
+    real = outputs != PAD_ID
     loss, *_ = model(
         return_type="loss",
-        src=shifted(batch.source),
-        src_mask=(batch.source != PAD_ID)[:, None],
-        src_length=batch.source_lengths,
-        trg_input=shifted(batch.target_input),
-        trg=target,
+        src=shifted(source),
+        src_mask=(source != PAD_ID)[:, None],
+        src_length=batch.source_lengths[order],
+        trg_input=shifted(inputs),
+        trg=shifted(outputs),
         trg_mask=real[:, None],
     )
     return loss / real.sum()
