@@ -103,7 +103,10 @@ def race(model: str, attention: str, args: argparse.Namespace) -> Result:
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 channels[name].send("your turn")
                 seconds[name].append(channels[name].recv())
-        finished: dict[str, Finished] = {name: channels[name].recv() for name in names}
+        finished: dict[str, Finished] = {}
+        for name in names:  # one by one too: our run validates at its end
+            channels[name].send("the end")
+            finished[name] = channels[name].recv()
     except EOFError:
         raise SystemExit(f"{model}: a loop ended early; what it said is above") from None
     one = ready["run"]

@@ -125,7 +125,10 @@ PEERS = {"HF": ("transformers", ("transformer",)), "JoeyNMT": ("joeynmt", tuple(
 
 
 def contend(channel: Connection, entry: Entry) -> None:
-    """The life of a contender: `Ready`, the seconds of turn after turn, `Finished`."""
+    """The life of a contender: `Ready`, the seconds of turn after turn, `Finished`.
+
+    It works only when it is told to: before each turn, and before the end.
+    """
     args = entry.args
     data = prepared(args)
     config = configuration(entry.model, entry.attention, args)
@@ -154,11 +157,12 @@ def contend(channel: Connection, entry: Entry) -> None:
     for first in range(0, len(batches), args.steps):
         channel.recv()
         channel.send(loop.turn(batches[first : first + args.steps]))
+    channel.recv()
     channel.send(Finished(memory("VmHWM"), {}))
 
 
 class Turns:
-    """Lets our run wait for its turn: to be called before the first and after every update."""
+    """Lets our run wait for its turns and its end: called before the first, after every update."""
 
     def __init__(self, channel: Connection, args: argparse.Namespace) -> None:
         self.channel, self.steps, self.last = channel, args.steps, args.steps * (args.turns + 1)
@@ -171,8 +175,7 @@ class Turns:
             self.channel.send(time.perf_counter() - self.since)
         if updates == self.last:
             self.peak = memory("VmHWM")
-        else:
-            self.channel.recv()
+        self.channel.recv()
         self.since = time.perf_counter()
 
 
