@@ -148,7 +148,7 @@ def main() -> None:
         f"{args.threads} threads, torch {torch.__version__}; load of the machine {before:.1f} "
         f"before, {os.getloadavg()[0]:.1f} after"
     )
-    Console().print(shown)
+    Console(width=max(110, Console().width)).print(shown)
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ def main() -> None:
         f"({bf16}), {args.threads} threads, torch {torch.__version__}; "
         f"load of the machine {before:.1f} before, {os.getloadavg()[0]:.1f} after"
     )
-    console = Console()
+    console = Console(width=max(100, Console().width))
     console.print(table(results, caption))
     for result in results:
         for name, (found, bar, met) in result.bars(args.precision).items():
