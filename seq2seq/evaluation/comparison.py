@@ -13,7 +13,11 @@ from seq2seq.evaluation.runs import Run
 from seq2seq.evaluation.significance import TESTS
 
 #: Beside the scores, unless the user names columns.
-STATISTICS = ("support_size", "zero_share", "run_length", "aer", "seconds_per_epoch", "parameters")
+STATISTICS = (
+    *("support_size", "zero_share", "run_length"),  # of attention
+    *("aer", "segment_exact"),  # against gold
+    *("seconds_per_epoch", "parameters"),
+)
 
 
 def compare(

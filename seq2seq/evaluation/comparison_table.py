@@ -22,7 +22,7 @@ HEADINGS = {
 }
 
 #: After the point, where it is not 2.
-DIGITS = {"aer": 3, "seconds_per_update": 4, "loss": 3}
+DIGITS = {"aer": 3, "segment_exact": 3, "segment_mass": 3, "seconds_per_update": 4, "loss": 3}
 
 
 @dataclass(frozen=True)
