@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +33,9 @@ _ERRORS = {getattr(errno, name) for name in _FAULTS if hasattr(errno, name)}
 class StateFile(TorchCheckpointIO):
     """How Lightning writes the state of training; how the newest state that is whole is found.
 
-    The new state is written under a temporary name and synced; then the state before gets the name
-    ``resume.previous.ckpt`` and the new one takes its place: there is a whole one at every moment.
+    The new state is written under a temporary name and synced; then it takes its place, and only
+    then the state before, under a second name until now, that of ``resume.previous.ckpt``: there
+    are two whole ones on the disk at every moment.
 
     What torch writes is a zip archive with a CRC-32 of each record; both it and the archive's own
     structure are checked before a state is used.
@@ -56,22 +58,18 @@ class StateFile(TorchCheckpointIO):
             OSError: if it cannot be written.
         """
         path = Path(path)
-        with replacing(path, lasting=True) as temporary:
+        keeps = path == self.path and path.is_file() and self._current_is_whole
+        with (
+            replacing(self.previous) if keeps else contextlib.nullcontext() as before,
+            replacing(path, lasting=True) as temporary,
+        ):
             try:
                 _write(checkpoint, temporary)
-                if path == self.path and path.is_file() and self._current_is_whole:
-                    self._keep()
+                if before is not None:
+                    _second_name(path, before)
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(path)) from error
         self._current_is_whole = True
-
-    def _keep(self) -> None:
-        """Make the current state the previous one; until replaced, it keeps its own name too."""
-        try:
-            with replacing(self.previous) as name:
-                os.link(self.path, name)
-        except OSError:  # the file system has no links
-            os.replace(self.path, self.previous)
 
     def newest(self) -> tuple[Path, int]:
         """The newest state that is whole, and the updates that had been made.
@@ -133,6 +131,13 @@ def _write(checkpoint: dict[str, Any], path: Path) -> None:
             raise
         file.flush()
         os.fsync(file.fileno())
+
+
+def _second_name(path: Path, name: Path) -> None:
+    try:
+        os.link(path, name)
+    except OSError:  # the file system has no links
+        shutil.copyfile(path, name)
 
 
 def _check(path: Path) -> int:

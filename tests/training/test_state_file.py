@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -93,12 +94,49 @@ def test_a_write_that_fails_leaves_both_states(
     assert {path.name for path in states.path.parent.iterdir()} == {RESUME, PREVIOUS}
 
 
+class Killed(BaseException):
+    """Nothing after it happens, as if the process had been killed."""
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_two_generations_are_there_whenever_a_save_is_killed(
+    states: StateFile, monkeypatch: pytest.MonkeyPatch, call: int, links: bool
+) -> None:
+    """And they are two files: what damages one leaves the other whole."""
+    replace = os.replace
+    calls = 0
+
+    def killing(source: Path, target: Path) -> None:
+        nonlocal calls
+        if calls == call:
+            raise Killed
+        calls += 1
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", killing)
+    if not links:
+        monkeypatch.setattr("os.link", refused)
+    if call == 2:
+        states.save_checkpoint(state(4), states.path)
+        assert calls == 2, "there is no further moment to be killed at"
+    else:
+        with pytest.raises(Killed):
+            states.save_checkpoint(state(4), states.path)
+    monkeypatch.undo()
+    newest, steps = StateFile(states.path.parent).newest()
+    assert (newest, steps) == (states.path, 3 if call == 0 else 4)
+    newest.write_bytes(b"torn")
+    assert StateFile(states.path.parent).newest() == (states.previous, [2, 2, 3][call])
+
+
+def refused(*_: object) -> None:
+    raise PermissionError("no links here")
+
+
 def test_a_file_system_without_links_keeps_two_generations_too(
     states: StateFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object) -> None:
-        raise PermissionError("no links here")
-
     monkeypatch.setattr("os.link", refused)
     states.save_checkpoint(state(4), states.path)
     assert states.newest() == (states.path, 4)
