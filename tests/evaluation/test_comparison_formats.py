@@ -64,7 +64,12 @@ def test_latex_escapes_what_it_would_interpret() -> None:
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 1
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def has_booktabs() -> bool:
+    known = shutil.which("pdflatex") and shutil.which("kpsewhich")
+    return bool(known) and not subprocess.run(["kpsewhich", "booktabs.sty"]).returncode
+
+
+@pytest.mark.skipif(not has_booktabs(), reason="needs pdflatex and booktabs")
 def test_latex_compiles(tmp_path: Path) -> None:
     document = r"\documentclass{article}\usepackage{booktabs}\begin{document}%s\end{document}"
     (tmp_path / "t.tex").write_text(document % latex([table()]), encoding="utf-8")
