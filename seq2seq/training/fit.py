@@ -10,7 +10,6 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import load_model
 
 from seq2seq.checkpoint import WEIGHTS, check, mend
@@ -98,7 +97,8 @@ def fit(
     """
     states = StateFile(folder)
     state, updates = states.newest() if resume else (None, None)
-    clean(folder)
+    if group.leads:
+        clean(folder)
     _check(module.task, data, validation, test)
     validator = _validator(module.task, data, folder, config, validation, group)
     shows_progress = config["trainer"].get("enable_progress_bar", True)
@@ -138,7 +138,6 @@ def fit(
     return evaluation
 
 
-@rank_zero_only
 def clean(folder: Path) -> None:
     """Put right what a run that was killed left half written in its folder."""
     remove_leftovers(folder)
