@@ -51,6 +51,11 @@ def compare_runs(config: DictConfig) -> None:
         print(f"written: {path}")
 
 
+#: Hydra's options that a value follows.
+_VALUED = {"--cfg", "-c", "--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"}
+_VALUED |= {"--package", "-p", "--shell-completion", "-sc"}
+
+
 def _listed(value: Any) -> list[str]:
     """A value that may be one, a list or nothing."""
     return [] if value is None else list(map(str, value)) if isinstance(value, list) else [value]
@@ -58,16 +63,15 @@ def _listed(value: Any) -> list[str]:
 
 def folders_as_key(arguments: list[str]) -> list[str]:
     """Plain arguments, which are folders or patterns, as the value of ``runs``."""
-    folders = [
-        argument
-        for argument in arguments
-        if not argument.startswith(("-", "+", "~"))
-        and ("=" not in argument or Path(argument).exists())
-    ]
+    folders: list[str] = []
+    others: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        plain = not argument.startswith(("-", "+", "~")) and before not in _VALUED
+        is_folder = plain and ("=" not in argument or Path(argument).exists())
+        (folders if is_folder else others).append(argument)
     if not folders:
         return arguments
     quoted = ("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in folders)
-    others = [argument for argument in arguments if argument not in folders]
     return [f"runs=[{','.join(quoted)}]", *others]
 
 

@@ -41,6 +41,8 @@ def constrained_softmax(
 ) -> Tensor:
     """Π(x, u) = argmax_{y ≤ u} ⟨y, x⟩ − γΣ y log y, of the form min(u, c·exp(x/γ)).
 
+    Martins and Kreutzer (2017).
+
     Where the bounds of a row sum to less than 1, nothing is left to choose: the weights are the
     bounds. The gradient of ``upper`` is exact too.
 
@@ -53,6 +55,10 @@ def constrained_softmax(
 
     Returns:
         Weights like ``scores``, at most ``upper``.
+
+    Raises:
+        TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
+        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
     return bounded(capped_softmax, scores, upper, mask, dim, gamma)
 

@@ -48,6 +48,8 @@ def constrained_sparsemax(
 ) -> Tensor:
     """Π(x, u) = argmax_{y ≤ u} ⟨y, x⟩ − (γ/2)‖y‖², of the form min(u, (x/γ − τ)_+).
 
+    Malaviya et al. (2018).
+
     Where the bounds of a row sum to less than 1, nothing is left to choose: the weights are the
     bounds. The gradient of ``upper`` is exact too.
 
@@ -60,6 +62,10 @@ def constrained_sparsemax(
 
     Returns:
         Weights like ``scores``, at most ``upper``, many of them exactly 0.
+
+    Raises:
+        TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
+        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
     return bounded(capped_projection, scores, upper, mask, dim, gamma)
 

@@ -127,6 +127,8 @@ def entmax(
 ) -> Tensor:
     """Π(x) = argmax_y ⟨y, x⟩ − γΣ(y^α − y)/(α(α − 1)), of the form ((α − 1)x/γ − τ)_+^{1/(α − 1)}.
 
+    Peters, Niculae and Martins (2019).
+
     Args:
         scores: ``[..., length]`` of any float type.
         mask: bool, broadcastable to ``scores``, True = may be attended.
@@ -136,6 +138,10 @@ def entmax(
 
     Returns:
         Weights like ``scores``, some of them exactly 0.
+
+    Raises:
+        TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
+        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
     return weights(TsallisNegentropy(alpha), scores, mask, dim, gamma)
 

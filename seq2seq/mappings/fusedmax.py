@@ -112,6 +112,8 @@ def fusedmax(
 ) -> Tensor:
     """Π(x) = argmax_y ⟨y, x⟩ − γ(½‖y‖² + λΣ|y_{i+1} − y_i|), the fused lasso on the simplex.
 
+    Niculae and Blondel (2017).
+
     Masked positions are taken out of the row first: the two sides of a hole are neighbors.
 
     Args:
@@ -123,6 +125,10 @@ def fusedmax(
 
     Returns:
         Weights like ``scores``, many of them exactly 0, neighbors often exactly equal.
+
+    Raises:
+        TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
+        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
     return weights(TotalVariation(lam), scores, mask, dim, gamma)
 

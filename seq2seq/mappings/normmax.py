@@ -96,6 +96,8 @@ def normmax(
 ) -> Tensor:
     """Π(x) = argmax_y ⟨y, x⟩ − γ‖y‖_p, of the form y ∝ (x − τ)_+^{1/(p − 1)}.
 
+    Blondel, Martins and Niculae (2020).
+
     Args:
         scores: ``[..., length]`` of any float type.
         mask: bool, broadcastable to ``scores``, True = may be attended.
@@ -105,6 +107,10 @@ def normmax(
 
     Returns:
         Weights like ``scores``, some of them exactly 0.
+
+    Raises:
+        TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
+        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
     return weights(PNorm(p), scores, mask, dim, gamma)
 

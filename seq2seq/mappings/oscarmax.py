@@ -104,6 +104,8 @@ def oscarmax(
 ) -> Tensor:
     """Π(x) = argmax_y ⟨y, x⟩ − γ(½‖y‖² + λΣ_{i<j} max(y_i, y_j)), OSCAR on the simplex.
 
+    Niculae and Blondel (2017).
+
     The penalty runs over the valid positions only.
 
     Args:
@@ -115,6 +117,10 @@ def oscarmax(
 
     Returns:
         Weights like ``scores``, many of them exactly 0, groups of them exactly equal.
+
+    Raises:
+        TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
+        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
     return weights(Oscar(lam), scores, mask, dim, gamma)
 

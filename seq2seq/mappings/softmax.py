@@ -54,6 +54,10 @@ def softmax(
 
     Returns:
         Weights like ``scores``, positive wherever the mask is True.
+
+    Raises:
+        TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
+        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
     x, hidden, call = operators.prepare(Negentropy(), scores, mask, dim, gamma)
     if hidden is not None:

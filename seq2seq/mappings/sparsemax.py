@@ -44,6 +44,8 @@ def sparsemax(
 ) -> Tensor:
     """Π(x) = argmax_y ⟨y, x⟩ − (γ/2)‖y‖² = P_Δ(x/γ), the Euclidean projection onto the simplex.
 
+    Martins and Astudillo (2016).
+
     Args:
         scores: ``[..., length]`` of any float type.
         mask: bool, broadcastable to ``scores``, True = may be attended.
@@ -52,6 +54,10 @@ def sparsemax(
 
     Returns:
         Weights like ``scores``, many of them exactly 0.
+
+    Raises:
+        TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
+        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
     return weights(SquaredNorm(), scores, mask, dim, gamma)
 

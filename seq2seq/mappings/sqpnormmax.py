@@ -117,6 +117,8 @@ def sqpnormmax(
 ) -> Tensor:
     """Π(x) = argmax_y ⟨y, x⟩ − (γ/2)‖y‖_p², of the form y ∝ (x − τ)_+^{1/(p − 1)}.
 
+    Niculae and Blondel (2017).
+
     Args:
         scores: ``[..., length]`` of any float type.
         mask: bool, broadcastable to ``scores``, True = may be attended.
@@ -126,6 +128,10 @@ def sqpnormmax(
 
     Returns:
         Weights like ``scores``, some of them exactly 0.
+
+    Raises:
+        TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
+        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
     return weights(SquaredPNorm(p), scores, mask, dim, gamma)
 

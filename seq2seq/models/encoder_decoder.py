@@ -53,6 +53,23 @@ class EncoderDecoder(AttendingModel):
             (softmax: cross-entropy), and search reads its probabilities. With copying the logits
             are log-probabilities, and this one takes the exponential.
         pointer_generator: mixes copied words in; None without copying.
+
+    Args:
+        source_vocabulary_size: of the source; ids are below it.
+        target_vocabulary_size: V, of the target.
+        embedding_size: width of the embeddings.
+        output_size: width of what the output layer reads.
+        embedding_scale: what embeddings are multiplied by.
+        output_bias: whether the output layer has one.
+        tie_embeddings: ``none``, ``target`` (its embedding is the output layer), or ``all``.
+        output_mapping: see above; None: softmax.
+        dropout: on embeddings.
+        pad_id: padding, never read.
+        unk_id: the unknown word.
+        copying: whether words of the source are copied; of a joint vocabulary only.
+
+    Raises:
+        ValueError: for sizes and options that do not go together.
     """
 
     def __init__(

@@ -98,6 +98,16 @@ class LuongAttention(nn.Module):
 
     With coverage, the scores are those of the keys ``k_i + c_i w``: c sums the weights so far, and
     w is learned, from zero. Then each position attends after those before it.
+
+    Args:
+        size: width of the queries and of the attentional state.
+        memory_size: width of the encoder's outputs.
+        mapping: scores → weights.
+        score: ``dot``, ``general`` or ``additive``.
+        coverage: whether scores read the weights so far.
+
+    Raises:
+        ValueError: for a score that there is not.
     """
 
     def __init__(

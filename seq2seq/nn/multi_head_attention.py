@@ -26,6 +26,16 @@ class MultiHeadAttention(nn.Module):
     without writing them down (its ``scale`` carries γ, or the queries do where γ is a tensor), and
     so do blocks for sparsemax and entmax of long sequences on CUDA (``blockwise``); any other
     mapping sees the scores. What the mapping learns is this layer's own.
+
+    Args:
+        size: width of queries, of what is attended to, and of the result.
+        heads: they divide ``size``.
+        mapping: scores → weights.
+        dropout: on the weights, in training.
+
+    Raises:
+        ValueError: if ``heads`` does not divide ``size``, or for a mapping that carries something
+            from step to step.
     """
 
     def __init__(self, size: int, heads: int, mapping: Mapping, dropout: float = 0.0) -> None:

@@ -10,7 +10,16 @@ from seq2seq.nn.luong_attention import LuongAttention, Memory
 
 
 class RecurrentDecoder(nn.Module):
-    """The states do not depend on the attention: all of them first, then all attend at once."""
+    """The states do not depend on the attention: all of them first, then all attend at once.
+
+    Args:
+        input_size: width of the embeddings.
+        hidden_size: width of the states, and of the attentional states.
+        layers: its depth.
+        cell: LSTM or GRU.
+        attention: of the states to the source.
+        dropout: between layers, and on attentional states.
+    """
 
     def __init__(
         self,

@@ -11,6 +11,17 @@ class RecurrentEncoder(nn.Module):
 
     With both directions, each has half of ``hidden_size``, as in OpenNMT-py. Sequences are packed:
     padding is never read.
+
+    Args:
+        input_size: width of the embeddings.
+        hidden_size: width of the outputs.
+        layers: its depth.
+        cell: LSTM or GRU.
+        bidirectional: whether it reads both ways.
+        dropout: between layers.
+
+    Raises:
+        ValueError: for two directions of an odd width.
     """
 
     def __init__(

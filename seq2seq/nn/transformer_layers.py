@@ -67,7 +67,18 @@ class FeedForward(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention over the source, then the feed-forward network."""
+    """Self-attention over the source, then the feed-forward network.
+
+    Args:
+        size: width of input and output.
+        feedforward_size: width inside the feed-forward network.
+        heads: of the attention; they divide ``size``.
+        mapping: of the attention.
+        norm: ``pre`` or ``post``.
+        activation: ``relu`` or ``gelu``.
+        dropout: inside the feed-forward network and before residual sums.
+        attention_dropout: on attention weights.
+    """
 
     def __init__(
         self,
@@ -99,7 +110,10 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention over the target so far, cross-attention, then the feed-forward network."""
+    """Self-attention over the target so far, cross-attention, then the feed-forward network.
+
+    Args are those of :class:`EncoderLayer`, and ``cross_mapping``, of the attention to the source.
+    """
 
     def __init__(
         self,

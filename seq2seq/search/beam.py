@@ -48,6 +48,9 @@ class Beam(Search):
         groups: groups of diverse beam search; they divide ``beam_size``.
         diversity: what choosing another group's token costs, in log-probability.
         options: those of every search, see ``Search``.
+
+    Raises:
+        ValueError: for options that there are not, or that contradict each other.
     """
 
     def __init__(

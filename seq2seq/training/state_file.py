@@ -99,7 +99,7 @@ class StateFile(TorchCheckpointIO):
             )
         raise FileNotFoundError(
             f"resume={self.path.parent}: there is no {RESUME} in that folder: the run ended before "
-            "its first update. Start it anew"
+            "its first state was saved. Start it anew"
         )
 
 

@@ -85,3 +85,5 @@ def test_plain_arguments_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert folders_as_key(["lr=1,seed=2"]) == ["runs=['lr=1,seed=2']"]
     assert folders_as_key(["it's"]) == [r"runs=['it\'s']"]
     assert folders_as_key(["runs=a"]) == ["runs=a"]
+    assert folders_as_key(["--cfg", "job"]) == ["--cfg", "job"]
+    assert folders_as_key(["a", "-c", "job", "b"]) == ["runs=['a','b']", "-c", "job"]

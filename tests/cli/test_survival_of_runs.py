@@ -243,7 +243,7 @@ def test_a_run_that_saved_nothing_says_to_start_anew(work: Path) -> None:
     killed(started(work, "early", At(SAVE)))
     result = resumed(work, "early")
     assert result.returncode == 1
-    assert "ended before its first update" in result.stderr
+    assert "ended before its first state was saved" in result.stderr
 
 
 def test_a_configuration_changed_by_hand_is_refused(work: Path) -> None:
