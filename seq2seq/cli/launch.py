@@ -116,8 +116,15 @@ def lead(job: Job, config: DictConfig) -> None:
         job(config, folder, group)
 
 
+#: Hydra's options that print something and start nothing.
+_ONLY_TELLING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i"}
+_ONLY_TELLING |= {"--shell-completion", "-sc"}
+
+
 def follow(job: Job) -> None:
     """Do the job as one of the other processes: configuration and folder come from the first."""
+    if _ONLY_TELLING & {argument.partition("=")[0] for argument in sys.argv[1:]}:
+        return  # the first process tells it, and joins nobody
     listen()
     group = launched()
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")

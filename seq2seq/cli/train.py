@@ -10,6 +10,8 @@ import shlex
 import sys
 import time
 import warnings
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +44,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def train(config: DictConfig, folder: Path, group: Group) -> None:
+def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str] = ()) -> None:
     """Build the parts that the configuration names and run them.
 
     Args:
         config: composed.
         folder: the run folder.
         group: of processes, of which the first writes.
+        changes: of a resumed run's configuration, as they were given.
     """
     # The long imports (Lightning takes seconds) come after --help and every configuration error.
     with quick_imports(), without_extras():
@@ -89,6 +92,7 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
         write_provenance(folder, corpus, data)
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
+    again = _again(folder, group, changes)
     annealing = config.get("annealing")  # which runs of earlier versions do not have
     try:
         evaluation = fit(
@@ -107,12 +111,13 @@ def train(config: DictConfig, folder: Path, group: Group) -> None:
             test=TestSettings(**instantiate(config.test, _convert_="all")),
             annealing=instantiate(annealing, _convert_="all") if annealing else None,
             resume=config.resume is not None,
+            again=again,
             group=group,
         )
     except InterruptedRunError as stop:
-        raise SystemExit(_stopped(str(stop), stop.signal_number, folder)) from None
+        raise SystemExit(_stopped(str(stop), stop.signal_number, folder, again)) from None
     except Interruption as stop:  # outside of training: before its first step, in the final test
-        raise SystemExit(_stopped(stop.name, stop.number, folder)) from None
+        raise SystemExit(_stopped(stop.name, stop.number, folder, again)) from None
     if not group.leads:
         return
     if evaluation is not None:
@@ -266,12 +271,18 @@ def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None
             )
 
 
-def _stopped(name: str, number: int, folder: Path) -> int:
+def _again(folder: Path, group: Group, changes: Sequence[str]) -> str:
+    """The command that goes on with a run, with the changes that this start was given."""
+    command = "seq2seq-train" if group.size == 1 else "torchrun … -m seq2seq.cli.train"
+    return " ".join([command, f"resume={_quoted(folder)}", *map(shlex.quote, changes)])
+
+
+def _stopped(name: str, number: int, folder: Path, again: str) -> int:
     """Say how to go on after a signal; the exit code."""
     from seq2seq.training.state_file import RESUME
 
     if (folder / RESUME).is_file():
-        log.warning("stopped by %s; go on with: seq2seq-train resume=%s", name, _quoted(folder))
+        log.warning("stopped by %s; go on with: %s", name, again)
     else:
         log.warning("stopped by %s before anything was saved: start again", name)
     return 128 + number
@@ -315,7 +326,8 @@ def main() -> None:
     except FileNotFoundError as error:
         raise SystemExit(f"error: {error}") from None
     sys.argv[1:] = resume_arguments(folder)
-    run(lambda _: lead(train, resumed_config(folder, others)), "train")
+    job = partial(train, changes=others)
+    run(lambda _: lead(job, resumed_config(folder, others)), "train")
 
 
 if __name__ == "__main__":

@@ -200,9 +200,10 @@ class TrainLoader:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
         self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
-        self._length = state["batches"]
         self._planned = None
-        if state["key"] != self._key:
+        if state["key"] == self._key:
+            self._length = state["batches"]
+        else:
             logger.warning(
                 "the training data, data.batch or the number of processes changed since the "
                 "checkpoint was written: epoch %d begins anew",

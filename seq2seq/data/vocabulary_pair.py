@@ -27,9 +27,13 @@ class VocabularyPair:
     def save(self, folder: str | Path) -> None:
         """Write `subwords.model`, or `subwords.source.model` and `subwords.target.model`.
 
-        Those of words are `words.json`, or `words.source.json` and `words.target.json`.
+        Those of words are `words.json`, or `words.source.json` and `words.target.json`. Others that
+        lie there are removed: a folder has one pair.
         """
         folder = Path(folder)
+        for kind in (Subwords, Words):
+            for side in ("", ".source", ".target"):
+                (folder / kind.file_name.format(side)).unlink(missing_ok=True)
         if self.joint:
             self.source.save(folder / self.source.file_name.format(""))
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from seq2seq.tasks import Task
 from seq2seq.training import tensorboard
 from seq2seq.training.annealing import Annealer, Annealing
 from seq2seq.training.event_log import EventLog
+from seq2seq.training.halving import is_out_of_memory
 from seq2seq.training.keeper import CheckpointKeeper
 from seq2seq.training.module import Seq2SeqModule
 from seq2seq.training.progress import on_terminal, progress_callbacks
@@ -70,6 +72,7 @@ def fit(
     test: TestSettings,
     annealing: Annealing | None = None,
     resume: bool = False,
+    again: str = "",
     group: Group = ALONE,
 ) -> Evaluation | None:
     """Train, validating on the way; then evaluate the best checkpoint on the test split.
@@ -85,6 +88,7 @@ def fit(
         test: how to test.
         annealing: of the γ of attention mappings.
         resume: go on from the state of training in ``folder``.
+        again: the command that goes on from there, for messages.
         group: of processes that train together; the first of them writes.
 
     Returns:
@@ -122,7 +126,13 @@ def fit(
     )
     if state is not None:
         check_fits(state, module)
-    with telling_what_is_saved(folder):
+    if updates is not None and 0 <= (built.max_steps or 0) <= updates:
+        log.warning(
+            "%d updates are made, of trainer.max_steps=%d: nothing is left to train; for more give "
+            "trainer.max_steps",
+            *(updates, built.max_steps),
+        )
+    with telling_what_is_saved(folder, again), _explaining_memory(group, config):
         built.fit(module, train_loader, ckpt_path=state, weights_only=True)
     model = module.whole_model().to(built.strategy.root_device)
     group.wait()  # until everything is written that the others read now
@@ -136,6 +146,21 @@ def fit(
         events = Path(logger.log_dir)
         tensorboard.report_hyperparameters(events, config, evaluation.metrics, built.global_step)
     return evaluation
+
+
+@contextlib.contextmanager
+def _explaining_memory(group: Group, config: dict[str, Any]) -> Iterator[None]:
+    """Say what to set where memory runs out among several processes, which halve no batch."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if group.size == 1 or not is_out_of_memory(error):
+            raise
+        tokens = config["data"]["batch"]["tokens"]
+        raise ValueError(
+            "a batch does not fit into memory, and in several processes it is not halved; set "
+            f"data.batch.tokens={tokens // 2} and twice the trainer.accumulate_grad_batches"
+        ) from error
 
 
 def clean(folder: Path) -> None:

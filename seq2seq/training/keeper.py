@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seq2seq.checkpoint import WEIGHTS, CheckpointError, check, replacing_folder, save_checkpoint
+from seq2seq.checkpoint.checksum import checksum_file
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.report import write_metrics
 from seq2seq.models.attending import AttendingModel
@@ -169,8 +170,8 @@ class CheckpointKeeper:
             self._copy(self.path(self.kept[0][1]), self.folder / "best")
 
     def _whole(self, folder: Path) -> bool:
-        """Whether a checkpoint is there, undamaged."""
-        if not folder.exists():
+        """Whether a checkpoint is there, undamaged; one half removed has no checksum."""
+        if not checksum_file(folder / WEIGHTS).is_file():
             return False
         try:
             check(folder / WEIGHTS)

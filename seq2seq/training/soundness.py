@@ -80,6 +80,7 @@ class Soundness(lightning.Callback):
         self._batches: list[Batch] = []
         self._losses: list[Tensor] = []
         self._updates: list[_Update] = []
+        self._made = self._counted = False  # since the end of the last batch
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Know the scaler of half precision, if there is one, and which process this is."""
@@ -122,6 +123,7 @@ class Soundness(lightning.Callback):
                         parameter.grad = None
         if not self._overflowed(norm):
             self._updates.append(_Update(step, norm, self._batches, self._losses))
+            self._made = True
         self._batches, self._losses = [], []
 
     def _overflowed(self, norm: Tensor) -> bool:
@@ -143,14 +145,17 @@ class Soundness(lightning.Callback):
         Raises:
             FloatingPointError: saying what to try.
         """
-        if not self._updates:
+        if not self._made:
             return
         time_to_log = trainer.global_step % logging_interval(trainer) == 0
-        if time_to_log or self._updates[-1].norm.device.type == "cpu":
+        if time_to_log or any(update.norm.device.type == "cpu" for update in self._updates):
             self._look()
         if time_to_log:
             module.log("train/skipped_updates", float(self.skipped))
-        if self.max_bad_updates is not None and self.in_row >= self.max_bad_updates:
+        # A resumed run begins with a count that is no reason to stop: its next update may be good.
+        stops = self._counted and self.in_row >= (self.max_bad_updates or math.inf)
+        self._made = self._counted = False
+        if stops:
             seen = f"; their batches are in {self.folder}" if self.folder else ""
             raise FloatingPointError(
                 f"{self.in_row} updates in a row had a loss or gradient that is not finite, up to "
@@ -164,6 +169,7 @@ class Soundness(lightning.Callback):
         updates, self._updates = self._updates, []
         if not updates:
             return
+        self._counted = True
         finite = torch.stack([update.norm for update in updates]).isfinite().tolist()
         for update, is_finite in zip(updates, finite, strict=True):
             self.in_row = 0 if is_finite else self.in_row + 1

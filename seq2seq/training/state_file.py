@@ -150,7 +150,7 @@ def _check(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def telling_what_is_saved(folder: Path) -> Iterator[None]:
+def telling_what_is_saved(folder: Path, again: str) -> Iterator[None]:
     """Add to an error of the disk that nothing is lost, and how to go on."""
     try:
         yield
@@ -158,8 +158,7 @@ def telling_what_is_saved(folder: Path) -> Iterator[None]:
         if error.errno not in _ERRORS:
             raise
         saved = (
-            "what was saved before is whole. Mend that, then go on with: "
-            f"seq2seq-train resume={folder}"
+            f"what was saved before is whole. Mend that, then go on with: {again}"
             if (folder / RESUME).is_file()
             else "nothing was saved yet. Mend that, then start anew"
         )

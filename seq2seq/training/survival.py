@@ -100,7 +100,7 @@ class Survival(lightning.Callback):
         last one: a state from which nothing is left to train has to hold the end of training too.
         """
         step = trainer.global_step
-        if step == self._seen or step == trainer.max_steps or trainer.should_stop:
+        if step == self._seen or step == trainer.max_steps or _stops(trainer):
             return
         self._seen = step
         asked = self._agreement.exchange(self.asked or 0)
@@ -143,6 +143,12 @@ class Survival(lightning.Callback):
         self._resumed = True
 
 
+def _stops(trainer: lightning.Trainer) -> bool:
+    """Whether training ends with this batch: something asked for it, and no minimum is unmet."""
+    enough = trainer.global_step >= (trainer.min_steps or 0)
+    return trainer.should_stop and enough and trainer.current_epoch >= (trainer.min_epochs or 0)
+
+
 def random_states() -> dict[str, Any]:
     """States of the generators of Python, NumPy and torch, as plain data and tensors."""
     version, words, gauss = random.getstate()
@@ -154,7 +160,7 @@ def random_states() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
     }
     if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state_all()
+        states["cuda"] = torch.cuda.get_rng_state()  # of the device of this process
     return states
 
 
@@ -166,4 +172,4 @@ def restore_random_states(states: dict[str, Any]) -> None:
     numpy.random.set_state((name, keys.numpy().astype("uint32"), *rest))  # noqa: NPY002
     torch.set_rng_state(states["torch"])
     if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+        torch.cuda.set_rng_state(states["cuda"])

@@ -110,14 +110,22 @@ class Validation(lightning.Callback):
     def state_dict(self) -> dict[str, Any]:
         """For resuming."""
         return {
+            "monitor": self.monitor,
             "last_step": self.last_step,
             "without_better": self.without_better,
             "keeper": self.keeper.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore counters and kept checkpoints."""
+        """Restore counters and kept checkpoints; of another score than now, which kept nothing."""
         self.last_step = state["last_step"]
+        if state.get("monitor", self.monitor) != self.monitor:
+            log.warning(
+                "validation.monitor is %s now and was %s: the checkpoints kept so far are kept no "
+                "longer, and the next one is the best",
+                *(self.monitor, state["monitor"]),
+            )
+            return
         self.without_better = state["without_better"]
         self.keeper.load_state_dict(state["keeper"])
 

@@ -18,6 +18,10 @@ from launching import free_port, srun, together
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from seq2seq.cli.launch import follow
+from seq2seq.data.group import Group
+from seq2seq.training.fit import _explaining_memory
+
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 # An even number of batches in an epoch: two processes take turns at those that one process has.
@@ -245,3 +249,20 @@ def test_devices_without_processes_are_refused(
     assert first.returncode == 1
     assert message in first.stderr
     assert all(other.returncode == 1 for other in others)
+
+
+@pytest.mark.parametrize("option", ["--help", "--cfg=job", "--info"])
+def test_what_only_tells_waits_for_nobody(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["seq2seq-train", option])
+    follow(lambda *_: pytest.fail("there is nothing to do"))
+
+
+def test_memory_that_runs_out_among_several_is_explained() -> None:
+    config = {"data": {"batch": {"tokens": 4096}}}
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    several = Group(rank=1, size=2)
+    message = r"set data\.batch\.tokens=2048"
+    with pytest.raises(ValueError, match=message), _explaining_memory(several, config):
+        raise error
+    with pytest.raises(torch.OutOfMemoryError), _explaining_memory(Group(), config):
+        raise error

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from seq2seq.cli.resume import resume_arguments, resumed_config, split_resume
+from seq2seq.cli.train import _again
+from seq2seq.data.group import Group
 
 
 @pytest.fixture
@@ -63,3 +65,10 @@ def test_hydra_works_in_a_folder_with_quotes_and_equal_signs() -> None:
     folder = Path("runs/lam=0.1,it's")
     parsed = OverridesParser.create().parse_overrides(resume_arguments(folder)[:2])
     assert [override.value() for override in parsed] == [str(folder), str(folder)]
+
+
+def test_the_command_that_goes_on_has_the_changes_of_this_start() -> None:
+    changes = ["trainer.max_steps=20", "validation.patience=3"]
+    folder = Path("runs/a")
+    assert _again(folder, Group(), changes) == f"seq2seq-train resume=runs/a {' '.join(changes)}"
+    assert _again(folder, Group(size=2), []) == "torchrun … -m seq2seq.cli.train resume=runs/a"

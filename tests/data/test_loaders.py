@@ -37,6 +37,16 @@ def test_batches_after_a_restored_position_are_bit_identical(data, num_workers, 
     assert_same(first, second)  # the epoch after
 
 
+def test_the_number_of_batches_of_another_plan_is_not_kept(texts, subwords):
+    """One process that goes on as four would otherwise have four times as many, tiny ones."""
+    data = ParallelData(texts, subwords, sampling={"alpha": 0.2, "nbest": -1})
+    many = data.train_loader(512, seed=1)
+    few = data.train_loader(512, seed=1, rank=0, world_size=4)
+    expected = len(few)
+    few.load_state_dict(many.state_dict())
+    assert len(few) == expected < len(many)
+
+
 def test_position_counts_what_was_handed_out_not_what_workers_prepared(data):
     loader = data.train_loader(512, num_workers=2)
     batches = iter(loader)

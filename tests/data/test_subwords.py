@@ -77,6 +77,8 @@ def test_pair_is_saved_as_one_model_or_two(texts, subwords, tmp_path):
     assert VocabularyPair.load(tmp_path / "two") == separate
     assert not VocabularyPair.load(tmp_path / "two").joint
     assert separate.source != separate.target
+    separate.save(tmp_path / "joint")
+    assert VocabularyPair.load(tmp_path / "joint") == separate, "of two pairs, the last"
 
 
 @pytest.mark.parametrize("damage", [b"", b"junk" * 20, None])

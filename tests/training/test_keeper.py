@@ -12,6 +12,7 @@ from seq2seq.checkpoint import build, load_checkpoint
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.training.keeper import CheckpointKeeper
+from seq2seq.training.validation import Validation
 
 
 @pytest.fixture
@@ -139,3 +140,39 @@ def test_a_damaged_checkpoint_is_not_averaged(
     weights.write_bytes(whole[:-1])
     keeper.average(model, lambda _: (9.0, {"loss": 0.0}))
     assert constant_of(tmp_path / "average") == 2.0, "of 1 and 3"
+
+
+@pytest.mark.parametrize("lost", [["model.safetensors.sha256"], ["model.safetensors"]], ids=str)
+def test_a_checkpoint_half_removed_does_not_become_the_best(
+    tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any], lost: list[str]
+) -> None:
+    keeper = CheckpointKeeper(tmp_path, subwords, config, keep=1)
+    keeper.offer(filled(build(config["model"]), 1.0), 1, 1.0, {"loss": 0.0})
+    state = keeper.state_dict()
+    for name in lost:
+        (keeper.path(1) / name).unlink()
+    again = CheckpointKeeper(tmp_path, subwords, config, keep=1)
+    again.load_state_dict(state)
+    again.restore()
+    assert again.kept == []
+    assert constant_of(tmp_path / "best") == 1.0
+
+
+def test_scores_of_two_kinds_are_not_compared(
+    tmp_path: Path,
+    subwords: VocabularyPair,
+    config: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def validation(monitor: str) -> Validation:
+        keeper = CheckpointKeeper(tmp_path, subwords, config)
+        return Validation(lambda _: pytest.fail("not yet"), lambda *_: None, keeper, 1, monitor)
+
+    first = validation("chrf")
+    first.keeper.offer(build(config["model"]), 1, 55.0, {"loss": 0.0})
+    state = first.state_dict()
+    for monitor, best in (("chrf", 55.0), ("bleu", None)):
+        resumed = validation(monitor)
+        resumed.load_state_dict(state)
+        assert resumed.keeper.best_score == best
+    assert "validation.monitor is bleu now and was chrf" in caplog.text

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -161,6 +162,44 @@ def test_counts_go_on_in_a_resumed_run() -> None:
     with pytest.raises(FloatingPointError):
         train(batches(3), Spoiled({1}), soundness=soundness)
     assert soundness.state_dict() == {"skipped": 8, "in_row": 3}
+
+
+class Device:
+    """What a batch ends with, where looking at a norm would wait for a device."""
+
+    def __init__(self, step: int) -> None:
+        self.global_step, self.log_every_n_steps = step, 50
+        self.logged: dict[str, float] = {}
+
+    def log(self, name: str, value: float) -> None:
+        self.logged[name] = value
+
+
+def ends(soundness: Soundness, step: int, norm: Tensor, saves: bool = False) -> dict[str, float]:
+    """End the batch of an update; what was logged."""
+    parameter = torch.nn.Parameter(torch.ones(2, device="meta"))
+    optimizer = torch.optim.SGD([parameter], lr=0.1, fused=False)
+    optimizer.state[parameter]["step"] = 1
+    optimizer.param_groups[0]["fused"] = True
+    device: Any = Device(step)
+    soundness.judge(optimizer, norm, step)
+    if saves:
+        soundness.state_dict()
+    soundness.on_train_batch_end(device, device, None, None, 0)
+    return device.logged
+
+
+def test_a_run_goes_on_from_a_state_in_which_the_limit_was_reached() -> None:
+    """Its next update may be good, and on a GPU that is known only later."""
+    soundness = Soundness(max_bad_updates=10)
+    soundness.load_state_dict({"skipped": 45, "in_row": 45})
+    ends(soundness, 51, torch.ones((), device="meta"))
+
+
+def test_what_was_skipped_is_logged_where_a_state_is_saved_too() -> None:
+    soundness = Soundness()
+    soundness.load_state_dict({"skipped": 3, "in_row": 0})
+    assert ends(soundness, 50, torch.ones(()), saves=True) == {"train/skipped_updates": 3.0}
 
 
 @pytest.mark.parametrize(("scale", "counted"), [(65536.0, 0), (1.0, 1)])
