@@ -27,6 +27,8 @@ NOT_RUN = {
     "seq2seq-push checkpoint=RUN to=hub:OWNER/NAME": "tests/publishing pushes to a hub of its own",
     "seq2seq-translate checkpoint=hub:OWNER/NAME@v1": "tests/publishing fetches from it",
     "python scripts/soak.py": "an hour of accidents; tests/scripts/test_soak.py has a few",
+    "python scripts/bench_startup.py": "tests/scripts/test_bench_startup.py runs it",
+    "python scripts/bench_compile.py": "tests/scripts/test_bench_compile.py runs it",
     "python scripts/draw_mappings.py": "it rewrites a page; test_draw_mappings.py runs it",
 }
 
@@ -86,7 +88,7 @@ SCRIPTS = {
     "prepare_opus": OFFLINE,
     "prepare_entailment": OFFLINE,
     "prepare_reuters": ("--held-out", "2"),
-    "bench_training": (*TINY_BENCH, "--models", "recurrent", *FILES),
+    "bench_training": (*TINY_BENCH, "--models", "recurrent", "--threads", "1", *FILES),
     "bench_attention": (*TINY_BENCH, "--models", "recurrent", "--turns", "3", *FILES),
     "bench_search": (
         *("--sentences", "4", "--batch", "2", "--tokens", "3", "--models", "recurrent"),
