@@ -87,7 +87,7 @@ def compare_texts(
     for hypotheses in systems:
         check_references(hypotheses, references)
     fields = dict(part.partition(":")[::2] for part in signature.split("|"))
-    tokenizer = fields.get("tok", "13a")
+    tokenizer = fields.get("tok", "13a") if name == "bleu" else "13a"  # others have none to choose
     check_tokenizer(tokenizer)
     try:
         metric = METRICS[name](tokenizer)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from seq2seq.evaluation.scores import translation_scores
+from seq2seq.evaluation.scores import METRICS, translation_scores
 from seq2seq.evaluation.significance import combined_p, compare_texts, compare_values
 
 
@@ -74,6 +74,16 @@ def test_a_mean_of_values_is_tested_as_its_definition_says():
 def test_a_system_does_not_differ_from_itself():
     values = [1.0, 0.0, 1.0]
     assert compare_values([values, values], "bootstrap", 100).p_values == (1.0,)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_is_tested_by_the_signature_that_it_gave(name: str) -> None:
+    outputs, references = systems()
+    metric = METRICS[name]("13a")
+    score = metric.corpus_score(outputs[0], references).score
+    tested = compare_texts(name, str(metric.get_signature()), outputs, references, samples=50)
+    assert tested.scores[0] == pytest.approx(score)
+    assert 0 < tested.p_values[0] <= 1
 
 
 def test_a_signature_that_is_not_computed_here_is_refused():
