@@ -85,10 +85,11 @@ def command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProces
             [*TINY_RECURRENT, "data.corpus.longest=20"],
             "seq2seq.data.corpora.reversal.Reversal",
         ),
-        (
+        pytest.param(
             "model=convolutional",
             [*TINY_SUBWORDS, "model.size=16", "model.layers=6", "attention=fusedmax"],
             "seq2seq.models.convolutional.Convolutional",
+            marks=pytest.mark.thorough,
         ),
     ],
 )

@@ -57,6 +57,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.mark.e2e
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_added_corpora_train_alone_and_in_a_mixture(checkout: Path) -> None:
     added = [command for command in commands() if command[0] in ADDED]
     assert [command[0] for command in added] == list(ADDED)

@@ -21,7 +21,8 @@ def handlers() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_becomes_an_exit_with_its_code_and_the_next_one_ends(number: int) -> None:
-    signal.signal(number, signal.SIG_DFL)
+    for each in SIGNALS:  # none ignored, as the tests themselves may be under nohup
+        signal.signal(each, signal.SIG_DFL)
     listen()
     with pytest.raises(Interruption) as stop:
         signal.raise_signal(number)
