@@ -273,7 +273,10 @@ def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None
 
 def _again(folder: Path, group: Group, changes: Sequence[str]) -> str:
     """The command that goes on with a run, with the changes that this start was given."""
-    command = "seq2seq-train" if group.size == 1 else "torchrun … -m seq2seq.cli.train"
+    command = "seq2seq-train"
+    if group.size > 1:
+        launcher = "torchrun …" if "TORCHELASTIC_RUN_ID" in os.environ else "srun … python"
+        command = f"{launcher} -m seq2seq.cli.train"
     return " ".join([command, f"resume={_quoted(folder)}", *map(shlex.quote, changes)])
 
 

@@ -67,8 +67,14 @@ def test_hydra_works_in_a_folder_with_quotes_and_equal_signs() -> None:
     assert [override.value() for override in parsed] == [str(folder), str(folder)]
 
 
-def test_the_command_that_goes_on_has_the_changes_of_this_start() -> None:
+def test_the_command_that_goes_on_has_the_changes_of_this_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     changes = ["trainer.max_steps=20", "validation.patience=3"]
     folder = Path("runs/a")
     assert _again(folder, Group(), changes) == f"seq2seq-train resume=runs/a {' '.join(changes)}"
-    assert _again(folder, Group(size=2), []) == "torchrun … -m seq2seq.cli.train resume=runs/a"
+    started = "… python -m seq2seq.cli.train resume=runs/a"
+    assert _again(folder, Group(size=2), []) == f"srun {started}"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    assert _again(folder, Group(size=2), []) == f"torchrun {started.replace('python ', '')}"
