@@ -26,7 +26,7 @@ from seq2seq.tasks import Task
 from seq2seq.training import tensorboard
 from seq2seq.training.annealing import Annealer, Annealing
 from seq2seq.training.event_log import EventLog
-from seq2seq.training.halving import is_out_of_memory
+from seq2seq.training.halving import is_out_of_memory, not_halved
 from seq2seq.training.keeper import CheckpointKeeper
 from seq2seq.training.module import Seq2SeqModule
 from seq2seq.training.progress import on_terminal, progress_callbacks
@@ -126,7 +126,7 @@ def fit(
     )
     if state is not None:
         check_fits(state, module)
-    if updates is not None and 0 <= (built.max_steps or 0) <= updates:
+    if updates is not None and built.max_steps is not None and 0 <= built.max_steps <= updates:
         log.warning(
             "%d updates are made, of trainer.max_steps=%d: nothing is left to train; for more give "
             "trainer.max_steps",
@@ -156,11 +156,7 @@ def _explaining_memory(group: Group, config: dict[str, Any]) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if group.size == 1 or not is_out_of_memory(error):
             raise
-        tokens = config["data"]["batch"]["tokens"]
-        raise ValueError(
-            "a batch does not fit into memory, and in several processes it is not halved; set "
-            f"data.batch.tokens={tokens // 2} and twice the trainer.accumulate_grad_batches"
-        ) from error
+        raise not_halved("a batch", config["data"]["batch"]["tokens"]) from error
 
 
 def clean(folder: Path) -> None:

@@ -84,10 +84,7 @@ class Halving:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise ValueError(
-                f"{_described(batch)} does not fit into memory, and in several processes it is not "
-                f"halved; set data.batch.tokens={batch.slots // 2}"
-            ) from error
+            raise not_halved(_described(batch), batch.slots) from error
 
     def _forward(self, batch: Batch) -> SequenceLossOutput | None:
         """The loss with its graph; None where memory is out."""
@@ -155,6 +152,14 @@ class Halving:
                 _described(batch),
                 batch.slots // 2,
             )
+
+
+def not_halved(batch: str, slots: int) -> ValueError:
+    """What to set where a batch of several processes is too big: they halve none."""
+    return ValueError(
+        f"{batch} does not fit into memory, and in several processes it is not halved; set "
+        f"data.batch.tokens={slots // 2}"
+    )
 
 
 def _described(batch: Batch) -> str:

@@ -148,7 +148,8 @@ class Soundness(lightning.Callback):
         if not self._made:
             return
         time_to_log = trainer.global_step % logging_interval(trainer) == 0
-        if time_to_log or any(update.norm.device.type == "cpu" for update in self._updates):
+        waits_for_nothing = self._updates and self._updates[-1].norm.device.type == "cpu"
+        if time_to_log or waits_for_nothing:
             self._look()
         if time_to_log:
             module.log("train/skipped_updates", float(self.skipped))
