@@ -74,16 +74,20 @@ def prepare(
         mask = broadcast_mask(mask, scores)
         mask = mask if last else mask.movedim(dim, -1)
     gammas = thetas = None
-    exact = torch.promote_types(x.dtype, torch.float32)
     if isinstance(gamma, Tensor):
-        gammas = GAMMA.of_rows(gamma, x.shape, dim).to(exact)
+        gammas = GAMMA.of_rows(gamma, x.shape, dim).to(_exact(x))
         gamma = 1.0
     elif not gamma > 0:
         GAMMA.check(gamma)
     if isinstance(omega.parameter, Tensor):
         assert omega.domain is not None
-        thetas = omega.domain.of_rows(omega.parameter, x.shape, dim).to(exact)
+        thetas = omega.domain.of_rows(omega.parameter, x.shape, dim).to(_exact(x))
     return x, mask, Call(omega, gamma, gammas, thetas)
+
+
+def _exact(x: Tensor) -> torch.dtype:
+    """What parameters of rows are computed in."""
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 # The other forms of the operators, by name; their modules enter them here.
@@ -117,7 +121,22 @@ class _Weights(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return (*pull_back(_Product.apply, ctx, ctx.call, gradient), None)
+        return (*pull_back(_product(gradient), ctx, ctx.call, gradient), None)
+
+
+def _product(gradient: Tensor) -> Callable[..., Tensor]:
+    """The form of J·v that a gradient asks for.
+
+    Without a second derivative to come there is no graph to make, a third of a small call's time.
+    ``torch.autograd.grad(…, is_grads_batched=True)`` gives tensors that only operators can read.
+    """
+    if torch._C._functorch.is_legacy_batchedtensor(gradient):
+        return FORMS["registered"]["product"]
+    return _Product.apply if torch.is_grad_enabled() else _compute_product
+
+
+def _compute_product(y: Tensor, v: Tensor, x: Any, mask: Any, gammas: Any, thetas: Any, call: Call):  # type: ignore[no-untyped-def]
+    return implementations.jacobian_product(y, v, x, mask, call)
 
 
 class _Product(torch.autograd.Function):
@@ -125,14 +144,13 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, v: Tensor, x: Any, mask: Any, gammas: Any, thetas: Any, call):  # type: ignore[no-untyped-def]
-        product = implementations.jacobian_product(y, v, x, mask, call)
         ctx.call = call
         ctx.save_for_backward(y, v, x, mask, gammas, thetas)
-        return product
+        return _compute_product(y, v, x, mask, gammas, thetas, call)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return (*pull_back_product(_Product.apply, ctx, ctx.call, gradient), None)
+        return (*pull_back_product(_product(gradient), ctx, ctx.call, gradient), None)
 
 
 class _Maximum(torch.autograd.Function):

@@ -164,4 +164,4 @@ _weights.register_autograd(_pull_back_weights, setup_context=_keep_weights)
 _product.register_autograd(_pull_back_product, setup_context=_keep_product)
 _maximum.register_autograd(_pull_back_maximum, setup_context=_keep_maximum)
 
-FORMS["registered"] = {"weights": weights, "maximum": maximum}
+FORMS["registered"] = {"weights": weights, "product": product, "maximum": maximum}

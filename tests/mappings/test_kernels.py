@@ -16,6 +16,7 @@ from seq2seq.mappings import (
     Oscarmax,
     Sparsemax,
     Sqpnormmax,
+    entmax,
 )
 from seq2seq.mappings.cpu.kernels import SOLVERS
 from seq2seq.mappings.cpu.threads import GRAIN
@@ -27,6 +28,7 @@ MAPPINGS = [
     Sparsemax(gamma=0.3),
     Entmax(),
     Entmax(alpha=1.1),
+    Entmax(alpha=1.3),
     Entmax(alpha=1.8, gamma=2.0),
     Entmax(alpha=2.0),
     Entmax(alpha=3.0),
@@ -97,6 +99,21 @@ def test_they_agree_with_the_reference(mapping, problem, single):
         wanted = jacobian_product(y_wanted, v, x, mask, call)
     scale = wanted.abs().max().clamp(min=1.0)
     torch.testing.assert_close(product / scale, wanted / scale, **tolerance)
+
+
+@settings(max_examples=60, deadline=None)
+@given(problem=problems(), alpha=st.floats(1.0, 2.0))
+def test_what_is_computed_in_single_precision_is_right_to_a_millionth(problem, alpha):
+    x, mask = problem
+    v = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
+    x, v = x.float().requires_grad_(), v.float()
+    exact = x.detach().double().requires_grad_()
+    y, wanted = (entmax(scores, mask, alpha=alpha) for scores in (x, exact))
+    torch.testing.assert_close(y.double(), wanted, atol=1e-6, rtol=0)
+    if alpha <= 1.6:  # above, y^{2 − α} is too steep where y vanishes
+        (product,) = torch.autograd.grad(y, x, v)
+        (exact_product,) = torch.autograd.grad(wanted, exact, v.double())
+        torch.testing.assert_close(product.double(), exact_product, atol=3e-6, rtol=1e-5)
 
 
 @every

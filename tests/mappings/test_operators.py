@@ -94,6 +94,22 @@ def test_forward_mode_pushes_tangents(mapping):
         )
 
 
+@every
+def test_many_gradients_at_once(mapping):
+    x, mask = scores(3, 9).requires_grad_(), torch.arange(9) < torch.tensor([[9], [4], [1]])
+    v, u = scores(5, 3, 9, seed=1), scores(5, 3, seed=2)
+    for values, vectors in ((mapping(x, mask), v), (mapping.max(x, mask), u)):
+        together = torch.autograd.grad(values, x, vectors, retain_graph=True, is_grads_batched=True)
+        alone = [torch.autograd.grad(values, x, one, retain_graph=True)[0] for one in vectors]
+        torch.testing.assert_close(together[0], torch.stack(alone))
+
+    def energy(x):
+        return (mapping(x, mask) ** 2).sum()
+
+    at_once = torch.autograd.functional.hessian(energy, x, vectorize=True)
+    torch.testing.assert_close(at_once, torch.autograd.functional.hessian(energy, x))
+
+
 def test_forward_mode_of_parameters_is_refused_not_zero():
     x = scores(4, 9)
     with pytest.raises(NotImplementedError, match="use reverse mode"):

@@ -29,8 +29,8 @@ OPTIONS: dict[str, Any] = {
 jit = njit(**OPTIONS)
 # For solvers, which see finite numbers only: sums of what is chosen vectorize too.
 finite = njit(**{**OPTIONS, "fastmath": OPTIONS["fastmath"] | {"nnan", "ninf"}})
-# The same, each operation rounded where it stands.
-exact = njit(forceinline=True, **{**OPTIONS, "fastmath": {"nnan", "ninf"}})
+# The same, in the order that is written; a product and a sum may be one operation.
+exact = njit(forceinline=True, **{**OPTIONS, "fastmath": {"nnan", "ninf", "contract"}})
 
 BLOCK = 16  # positions of a row looked at together
 PADDED = 8  # candidates looked at together
@@ -38,8 +38,12 @@ PADDED = 8  # candidates looked at together
 FLOATS = types.CPointer(types.float64)
 INTEGERS = types.CPointer(types.int64)
 
+# What a solver is asked besides weights: the smoothed max; or speed, where the weights are rounded
+# to single precision anyway. Of several bits, the others are a driver's.
+VALUES, SINGLE = 1, 2
+
 # A solver works on what is left of one row when hopeless positions are taken out:
-# (values, vectors, places, count, length, theta, result, work, order, wanted) → a number
+# (values, vectors, places, count, length, theta, result, work, order, asked) → a number
 SOLVER = types.float64(
     FLOATS,
     FLOATS,

@@ -9,12 +9,27 @@ from numba import carray
 
 from seq2seq.mappings.cpu.compilation import (
     PADDED,
+    SINGLE,
+    VALUES,
     count_above,
     finite,
     jit,
     sums_above,
 )
-from seq2seq.mappings.cpu.powers import exp, log1p, power
+from seq2seq.mappings.cpu.powers import (
+    HALF,
+    LEAST_SINGLE,
+    LOWEST_SINGLE,
+    ONE,
+    TWO,
+    ZERO,
+    exp,
+    exp2_single,
+    log1p,
+    log2_single,
+    power,
+    single,
+)
 from seq2seq.mappings.cpu.scan import padded
 from seq2seq.mappings.cpu.sparsemax import project, threshold
 
@@ -22,7 +37,11 @@ LEAST = 745.0  # exp(−745) is 0
 SOFTMAX = 1e-13  # α − 1 up to here makes no difference
 # From a sum so near to 1, a step by the first two derivatives of y ends below the rounding; where y
 # is steep, at a > ½, only from nearer.
-CLOSE, CLOSER = 1e-4, 1e-13
+CLOSE, CLOSER, CLOSER_SINGLE = 1e-4, 1e-13, 3e-7
+# Where a is in the range ROUGH, single precision brings the sum near, from where a step gets close;
+# in the range FINAL it does for the weights too, if they are wanted in single precision.
+ROUGH, NEAR, NEARER = (0.01, 1.0), 0.1, 1e-3
+FINAL = (0.25, 0.5)
 
 
 def reach(alpha, length):
@@ -96,37 +115,120 @@ def guess(x, count, a, spare):
     return -math.expm1(2.0 * a * math.log(max(u, 1e-9))) / a - delta
 
 
-@jit
-def root(x, count, a, y, s):
-    """The y of Σy = 1, by Halley's method on the norm F^a of 1 + a(x − c), F = Σy, within bounds.
+@finite
+def rough_sums(x, count, a, c, y, s):
+    """``sums`` in single precision, to a millionth."""
+    total, slope, curve, r = ZERO, ZERO, ZERO, ONE / a
+    for i in range(padded(count)):
+        z = ONE + a * (x[i] - c)
+        inside = z > LEAST_SINGLE
+        z = z if inside else ONE
+        inverse = ONE / z
+        raised = exp2_single(log2_single(z) * r)
+        y[i] = raised if inside else ZERO
+        s[i] = raised * inverse if inside else ZERO
+        total += y[i]
+        slope += s[i]
+        curve += s[i] * inverse
+    return total, slope, curve
 
-    For α ≤ 2 it is convex in c and nearly straight. The largest y is between 0 and 1.
+
+@jit
+def halley(total, slope, curve, a):
+    """How far c is to move, by Halley's method on the norm F^a of 1 + a(x − c), F = Σy.
+
+    For α ≤ 2 the norm is convex in c and nearly straight.
     """
-    low, high = 0.0, 1.0 / a
-    before = math.inf
-    c = min(max(guess(x, count, a, s), low), high)
-    total, slope, curve = 1.0, 1.0, 1.0
-    close = CLOSE if a <= 0.5 else CLOSER
-    for _ in range(100):
-        total, slope, curve = sums(x, count, a, c, y, s)
-        if abs(total - 1.0) <= close:
+    grown = math.log(max(total, 1e-300))
+    step = (1.0 - math.exp(-a * grown)) / a if a > 1e-3 else grown
+    step *= total / max(slope, 1e-300)
+    bend = 0.5 * (1.0 - a) * step * (curve / max(slope, 1e-300) - slope / max(total, 1e-300))
+    return step / min(max(1.0 - bend, 0.5), 2.0)
+
+
+@jit
+def rough_halley(total, slope, curve, a):
+    """The same in single precision."""
+    shrunk = exp2_single(-a * log2_single(max(total, LEAST_SINGLE)))
+    inverse = ONE / max(slope, LEAST_SINGLE)
+    step = (ONE - shrunk) / a * total * inverse
+    bend = HALF * (ONE - a) * step * (curve * inverse - slope / max(total, LEAST_SINGLE))
+    return step / min(max(ONE - bend, HALF), TWO)
+
+
+@finite
+def copy_single(x, count, y):
+    """``x`` in single precision, padded; returns −Σx."""
+    total = ZERO
+    for i in range(count):
+        y[i] = single(x[i])
+        total -= y[i]
+    for i in range(count, padded(count)):
+        y[i] = LOWEST_SINGLE
+    return total
+
+
+@jit
+def rough_root(x, count, a, final, y, s, spare):
+    """In single precision, a c near the root, or, if ``final``, the y close to it.
+
+    Returns c, and Σy and Σs at the y last computed.
+    """
+    size, floats = count + PADDED, spare.view(single)
+    near_x, near_y, near_s = floats[:size], floats[size : 2 * size], floats[2 * size :]
+    rough_a, high = single(a), single(1.0 / a)
+    c, near = ZERO, NEAR
+    if a > 0.5:
+        c, near = min(max(single(guess(x, count, a, spare)), ZERO), high), NEARER
+    gaps = copy_single(x, count, near_x)
+    if a <= 0.5:  # that of equal scores, less where they are spread: within a factor of 3 or so
+        equal = ONE - exp2_single(-rough_a * log2_single(single(count)))
+        c = equal / (rough_a * (ONE + gaps / single(count)))
+    total, slope = ONE, ONE
+    for _ in range(8):
+        total, slope, curve = rough_sums(near_x, count, rough_a, c, near_y, near_s)
+        error = abs(total - ONE)
+        if final and error <= CLOSE:
             break
-        if total > 1.0:
-            low = c
-        else:
-            high = c
-        grown = math.log(max(total, 1e-300))
-        step = (1.0 - math.exp(-a * grown)) / a if a > 1e-3 else grown
-        step *= total / max(slope, 1e-300)
-        bend = 0.5 * (1.0 - a) * step * (curve / max(slope, 1e-300) - slope / max(total, 1e-300))
-        step /= min(max(1.0 - bend, 0.5), 2.0)
-        trusted = low <= c + step <= high and abs(total - 1.0) <= 0.5 * before
-        before = abs(total - 1.0)
-        c = c + step if trusted else 0.5 * (low + high)
-        if high - low <= 2e-16 * high:
+        c = min(max(c + rough_halley(total, slope, curve, rough_a), ZERO), high)
+        if not final and error <= near:
             break
-    if abs(total - 1.0) > close:  # no c is near enough: what is too much at the one below goes
-        total, slope, _ = sums(x, count, a, low, y, s)
+    if final:
+        for i in range(count):
+            y[i], s[i] = near_y[i], near_s[i]
+    return float(c), float(total), float(slope)
+
+
+@jit
+def root(x, count, a, asked, y, s, spare):
+    """The y of Σy = 1, by Halley's method within bounds: the largest y is between 0 and 1."""
+    low, high, before = 0.0, 1.0 / a, math.inf
+    final = asked == SINGLE and FINAL[0] <= a <= FINAL[1]
+    close = CLOSE
+    if a > 0.5:
+        close = CLOSER_SINGLE if asked == SINGLE else CLOSER
+    total, slope = 1.0, 1.0
+    if ROUGH[0] <= a <= ROUGH[1]:
+        c, total, slope = rough_root(x, count, a, final, y, s, spare)
+    else:
+        c = min(max(guess(x, count, a, s), low), high)
+    if not final or abs(total - 1.0) > CLOSE:
+        for _ in range(100):
+            total, slope, curve = sums(x, count, a, c, y, s)
+            if abs(total - 1.0) <= close:
+                break
+            if total > 1.0:
+                low = c
+            else:
+                high = c
+            step = halley(total, slope, curve, a)
+            trusted = low <= c + step <= high and abs(total - 1.0) <= 0.5 * before
+            before = abs(total - 1.0)
+            c = c + step if trusted else 0.5 * (low + high)
+            if high - low <= 2e-16 * high:
+                break
+        if abs(total - 1.0) > close:  # no c is near enough: what is too much at the one below goes
+            total, slope, _ = sums(x, count, a, low, y, s)
     finish(y, s, count, a, (total - 1.0) / max(slope, 0.5))
 
 
@@ -145,10 +247,11 @@ def finish(y, s, count, a, step):
         y[i] = max(y[i] - s[i] * excess, 0.0)
 
 
-def solve(values, _, places, count, length, alpha, result, work, order, wanted):
+def solve(values, _, places, count, length, alpha, result, work, order, asked):
     """Weights; returns ⟨y, x⟩ − Σ(y^α − y)/(α(α − 1)) if wanted."""
-    x, y = carray(values, count + PADDED), carray(result, count + PADDED)
-    s = carray(work, count + PADDED)
+    size = count + PADDED
+    x, y, floats = carray(values, size), carray(result, size), carray(work, 3 * size)
+    s, spare = floats[:size], floats[size:]
     a = alpha - 1.0
     if alpha == 1.5:
         for i in range(count + PADDED):
@@ -163,8 +266,8 @@ def solve(values, _, places, count, length, alpha, result, work, order, wanted):
         for i in range(count):
             y[i] /= total
     else:
-        root(x, count, a, y, s)
-    return objective(x, count, y, a) if wanted else 0.0
+        root(x, count, a, asked, y, s, spare)
+    return objective(x, count, y, a) if asked & VALUES else 0.0
 
 
 @finite
@@ -187,7 +290,16 @@ def slopes(y, count, exponent, s):
         s[i] = power(y[i], exponent)
 
 
-def product(weights, vectors, places, count, length, alpha, result, work, order, _):
+@finite
+def rough_slopes(x, count, exponent, s):
+    """``slopes`` in single precision; 0 where y is below its normal numbers."""
+    for i in range(padded(count)):
+        inside = x[i] > LEAST_SINGLE
+        raised = exp2_single(log2_single(x[i] if inside else ONE) * exponent)
+        s[i] = raised if inside else ZERO
+
+
+def product(weights, vectors, places, count, length, alpha, result, work, order, asked):
     """J·v = s∘(v − ⟨s, v⟩/Σs) with s = y^{2 − α} on the support.
 
     Above α = 2 the derivative is unbounded where y → 0; s is cut at 2⁵² there.
@@ -200,6 +312,14 @@ def product(weights, vectors, places, count, length, alpha, result, work, order,
     elif alpha == 2.0:
         for i in range(count):
             s[i] = 1.0
+    elif asked & SINGLE and FINAL[0] <= alpha - 1.0 <= FINAL[1]:
+        size = count + PADDED
+        floats = carray(work, 2 * size)[size:].view(single)
+        near_y, near_s = floats[:size], floats[size:]
+        copy_single(y, count, near_y)
+        rough_slopes(near_y, count, single(2.0 - alpha), near_s)
+        for i in range(count):
+            s[i] = near_s[i]
     else:
         slopes(y, count, 2.0 - alpha, s)
     total, mean = 0.0, 0.0

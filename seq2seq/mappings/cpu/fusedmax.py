@@ -6,7 +6,7 @@
 import numpy as np
 from numba import carray
 
-from seq2seq.mappings.cpu.compilation import BLOCK, above, jit, lowest_bit
+from seq2seq.mappings.cpu.compilation import BLOCK, VALUES, above, jit, lowest_bit
 from seq2seq.mappings.cpu.scan import WORD, pad
 from seq2seq.mappings.cpu.sparsemax import project
 
@@ -125,7 +125,7 @@ def prox_of_stretches(x, place, count, length, lam, t, drawn, joined):
                 prox(drawn, i - 1, done, lam, t)
 
 
-def solve(values, _, places, count, length, lam, result, work, order, wanted):
+def solve(values, _, places, count, length, lam, result, work, order, asked):
     """Weights; returns ⟨y, x⟩ − ½‖y‖² − λΣ|y_{i+1} − y_i| if wanted."""
     capacity = count + BLOCK
     x, place, y = carray(values, count), carray(places, count), carray(result, count)
@@ -135,7 +135,7 @@ def solve(values, _, places, count, length, lam, result, work, order, wanted):
     prox_of_stretches(x, place, count, length, lam, t, drawn, joined)
     pad(t, count)
     project(t, count, y)
-    return smoothed(x, place, y, count, length, lam) if wanted else 0.0
+    return smoothed(x, place, y, count, length, lam) if asked & VALUES else 0.0
 
 
 @jit

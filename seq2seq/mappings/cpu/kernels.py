@@ -78,7 +78,9 @@ def _solve(scores: Tensor, mask: Tensor | None, call: Call, values: Tensor | Non
     result = torch.empty_like(scores)
     given = rows.HOLES if call.omega.of_holes else 0
     if values is not None:
-        given |= rows.VALUES
+        given |= rows.VALUES  # whose precision is double
+    elif scores.dtype == torch.float32:
+        given |= rows.SINGLE
     x = scores.data_ptr()
     out = (result.data_ptr(), None if values is None else values.data_ptr())
     _run(driver, (x, x, None, None), mask, out, call, scores.shape, given, solver, reach)
@@ -92,9 +94,9 @@ def jacobian_product(
     driver, solver = _backward(call.omega.name, weights.dtype)
     weights, vectors = weights.contiguous(), vectors.contiguous()
     result = torch.empty_like(weights)
-    given = 0
+    given = rows.SINGLE if weights.dtype == torch.float32 else 0
     if call.omega.neighbors:
-        given = rows.HOLES
+        given |= rows.HOLES
         if scores is not None:
             scores = scores.contiguous()
             given |= rows.SCORES

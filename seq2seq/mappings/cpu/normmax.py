@@ -5,7 +5,7 @@
 
 from numba import carray
 
-from seq2seq.mappings.cpu.compilation import PADDED, finite
+from seq2seq.mappings.cpu.compilation import PADDED, VALUES, finite
 from seq2seq.mappings.cpu.entmax import root_of_squares
 from seq2seq.mappings.cpu.powers import exp, log, power
 from seq2seq.mappings.cpu.scan import padded
@@ -41,7 +41,7 @@ def weigh(y, count):
         y[i] /= total
 
 
-def solve(values, _, places, count, length, p, result, work, order, wanted):
+def solve(values, _, places, count, length, p, result, work, order, asked):
     """Weights; returns ⟨y, x⟩ − ‖y‖_p if wanted.
 
     ‖(x − τ)_+‖_q is convex in τ: Newton's method from below, where the largest x alone has norm 1.
@@ -63,7 +63,7 @@ def solve(values, _, places, count, length, p, result, work, order, wanted):
             tau += step
     weigh(y, count)
     value = 0.0
-    if wanted:
+    if asked & VALUES:
         norm = 0.0
         for i in range(count):
             value += y[i] * x[i]

@@ -6,7 +6,14 @@
 import numpy as np
 from numba import carray
 
-from seq2seq.mappings.cpu.compilation import PADDED, count_above, jit, sums_equal, to_bits
+from seq2seq.mappings.cpu.compilation import (
+    PADDED,
+    VALUES,
+    count_above,
+    jit,
+    sums_equal,
+    to_bits,
+)
 from seq2seq.mappings.cpu.scan import pad
 from seq2seq.mappings.cpu.sorting import FEW, sort_descending
 from seq2seq.mappings.cpu.sparsemax import project
@@ -107,7 +114,7 @@ def regress_dealt(x, count, lam, buckets, t, sums, sizes, totals, members, bucke
         t[i] = totals[bucket[i]]
 
 
-def solve(values, _, places, count, length, lam, result, work, order, wanted):
+def solve(values, _, places, count, length, lam, result, work, order, asked):
     """Weights; returns ⟨y, x⟩ − ½‖y‖² − λΣ(d − k)y_(k) if wanted."""
     capacity = count + PADDED
     x, y = carray(values, capacity), carray(result, count)
@@ -133,7 +140,9 @@ def solve(values, _, places, count, length, lam, result, work, order, wanted):
             y[i] = 0.0
     for i in range(left):
         y[kept[i]] = near[i]
-    return smoothed(x, y, count, length, lam, t, sums, spare, ranks, sizes) if wanted else 0.0
+    if not asked & VALUES:
+        return 0.0
+    return smoothed(x, y, count, length, lam, t, sums, spare, ranks, sizes)
 
 
 @jit

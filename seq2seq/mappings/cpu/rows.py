@@ -12,7 +12,15 @@ a solver sees.
 import numpy as np
 from numba import carray, types
 
-from seq2seq.mappings.cpu.compilation import BLOCK, FLOATS, INTEGERS, call_reach, call_solver
+from seq2seq.mappings.cpu.compilation import (
+    BLOCK,
+    FLOATS,
+    INTEGERS,
+    SINGLE,
+    VALUES,
+    call_reach,
+    call_solver,
+)
 from seq2seq.mappings.cpu.scan import (
     apart,
     below,
@@ -24,7 +32,7 @@ from seq2seq.mappings.cpu.scan import (
     offset_of,
 )
 
-MASK, VALUES, GAMMAS, THETAS, HOLES, SCORES = (1 << bit for bit in range(6))
+MASK, GAMMAS, THETAS, HOLES, SCORES = (1 << bit for bit in range(2, 7))
 ANYWHERE = 1 << 62  # a mask's strides may lead to any byte
 WORK, ORDER = 5, 7  # arrays of a row's length that a solver may scribble in
 
@@ -116,7 +124,7 @@ def forward(
                 found.ctypes.data,
                 work.ctypes.data,
                 order.ctypes.data,
-                given & VALUES,
+                given & (VALUES | SINGLE),
             ),
         )
         if spread:
@@ -214,7 +222,7 @@ def backward(
                 found.ctypes.data,
                 work.ctypes.data,
                 order.ctypes.data,
-                0,
+                given & SINGLE,
             ),
         )
         for i in range(count):

@@ -5,7 +5,7 @@
 
 from numba import carray
 
-from seq2seq.mappings.cpu.compilation import PADDED, jit, sums_above
+from seq2seq.mappings.cpu.compilation import PADDED, VALUES, jit, sums_above
 
 
 def reach(theta, length):
@@ -37,12 +37,12 @@ def project(x, count, y):
         y[i] = max(x[i] - tau, 0.0)
 
 
-def solve(values, _, places, count, length, theta, result, work, order, wanted):
+def solve(values, _, places, count, length, theta, result, work, order, asked):
     """Weights; returns ⟨y, x⟩ − ½‖y‖² if wanted."""
     x, y = carray(values, count + PADDED), carray(result, count)
     project(x, count, y)
     value = 0.0
-    if wanted:
+    if asked & VALUES:
         for i in range(count):
             value += y[i] * (x[i] - 0.5 * y[i])
     return value

@@ -7,7 +7,7 @@ import math
 
 from numba import carray
 
-from seq2seq.mappings.cpu.compilation import PADDED, finite, jit
+from seq2seq.mappings.cpu.compilation import PADDED, VALUES, finite, jit
 from seq2seq.mappings.cpu.powers import exp, log, power
 from seq2seq.mappings.cpu.scan import padded
 from seq2seq.mappings.cpu.sparsemax import project
@@ -64,7 +64,7 @@ def root(x, count, p, z):
         m = m - step if trusted else 0.5 * (low + high)
 
 
-def solve(values, _, places, count, length, p, result, work, order, wanted):
+def solve(values, _, places, count, length, p, result, work, order, asked):
     """Weights; returns ⟨y, x⟩ − ½‖y‖_p² if wanted."""
     x, y = carray(values, count + PADDED), carray(result, count + PADDED)
     if p == 2.0:
@@ -77,7 +77,7 @@ def solve(values, _, places, count, length, p, result, work, order, wanted):
         for i in range(count):
             y[i] /= total
     value = 0.0
-    if wanted:
+    if asked & VALUES:
         norm = 0.0
         for i in range(count):
             value += y[i] * x[i]
