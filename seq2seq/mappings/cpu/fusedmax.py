@@ -10,6 +10,8 @@ from seq2seq.mappings.cpu.compilation import BLOCK, VALUES, above, jit, lowest_b
 from seq2seq.mappings.cpu.scan import WORD, pad
 from seq2seq.mappings.cpu.sparsemax import project
 
+FEW = 16  # a support up to here is not worth more than a plain loop
+
 
 def reach(theta, length):
     """The prox moves no score by more than 2λ, so τ ≥ max x − 1 − 2λ for the scores themselves."""
@@ -18,63 +20,45 @@ def reach(theta, length):
 
 @jit
 def prox(x, start, end, lam, y):
-    """argmin_y ½‖y − x‖² + λΣ|y_{i+1} − y_i| of a stretch (Condat, 2013).
+    """argmin_y ½‖y − x‖² + λΣ|y_{i+1} − y_i| of a stretch, by the taut string.
 
-    The dual path is kept between a lower and an upper one; where it cannot be, the last position
-    where it touched is a jump.
+    The string runs through a tube of width 2λ around the sums of x, whose ends it holds. From where
+    it was bent last, ``low`` and ``high`` are the steepest and the flattest slope that the tube
+    lets through so far, and ``lower`` and ``upper`` where it touches at these. Where no slope is
+    left it bends, and what comes after is looked at again from there. Little is decided on the
+    way, so few branches go astray.
     """
-    last = end - 1
-    k, left, lower, upper = start, start, start, start
-    low, high = x[start] - lam, x[start] + lam
-    u_low, u_high = lam, -lam
-    while True:
-        if k < last:
-            next_low = u_low + x[k + 1] - low
-            next_high = u_high + x[k + 1] - high
-            if next_low < -lam:  # a jump down, where the path last touched above
-                for i in range(left, lower + 1):
-                    y[i] = low
-                left = lower + 1
-                k, lower, upper = left, left, left
-                low = x[k]
-                high = low + 2 * lam
-                u_low, u_high = lam, -lam
-            elif next_high > lam:  # a jump up
-                for i in range(left, upper + 1):
-                    y[i] = high
-                left = upper + 1
-                k, lower, upper = left, left, left
-                high = x[k]
-                low = high - 2 * lam
-                u_low, u_high = lam, -lam
-            else:
-                k += 1
-                u_low, u_high = next_low, next_high
-                if u_low >= lam:
-                    low += (u_low - lam) / (k - left + 1)
-                    u_low, lower = lam, k
-                if u_high <= -lam:
-                    high += (u_high + lam) / (k - left + 1)
-                    u_high, upper = -lam, k
-        elif u_low < 0.0:
+    last, k = end - 1, start
+    left, lower, upper = start, start, start
+    total, size = x[start], 1.0
+    low, high = total - lam, total + lam
+    while k < last:
+        k += 1
+        total += x[k]
+        size += 1.0
+        inverse = 1.0 / size
+        width = lam if k < last else 0.0
+        slope_low, slope_high = (total - width) * inverse, (total + width) * inverse
+        if slope_high < low:  # a jump down
             for i in range(left, lower + 1):
                 y[i] = low
-            left = lower + 1
-            k, lower = left, left
-            low = x[k]
-            u_low, u_high = lam, low + lam - high
-        elif u_high > 0.0:
+            k = lower + 1
+            total = x[k] + lam
+        elif slope_low > high:  # a jump up
             for i in range(left, upper + 1):
                 y[i] = high
-            left = upper + 1
-            k, upper = left, left
-            high = x[k]
-            u_high, u_low = -lam, high - lam - low
+            k = upper + 1
+            total = x[k] - lam
         else:
-            low += u_low / (k - left + 1)
-            for i in range(left, last + 1):
-                y[i] = low
-            return
+            lower = k if slope_low >= low else lower
+            upper = k if slope_high <= high else upper
+            low, high = max(low, slope_low), min(high, slope_high)
+            continue
+        left, lower, upper, size = k, k, k, 1.0
+        low, high = total - lam, total + lam
+    value = total / size
+    for i in range(left, end):
+        y[i] = value
 
 
 @jit
@@ -94,6 +78,9 @@ def prox_of_stretches(x, place, count, length, lam, t, drawn, joined):
         drawn: for the candidates less what draws them down.
         joined: for 1 where a candidate is next to the one before it, else 0.
     """
+    if count == length:  # all are candidates, as when scores are nearly equal
+        prox(x, 0, count, lam, t)
+        return
     joined[0] = 1.0 if place[0] == 0 else 0.0
     for i in range(1, count):
         joined[i] = 1.0 if place[i] - place[i - 1] == 1 else 0.0
@@ -165,6 +152,11 @@ def product(weights, vectors, places, count, length, lam, result, work, order, _
         for i in range(count):
             u[i] = v[i] - mean
         return 0.0
+    if count > FEW:
+        size, floats = count + 1, carray(work, 3 * (count + 1))
+        same, totals, sizes = floats[:size], floats[size : 2 * size], floats[2 * size :]
+        average_runs(y, v, place, count, mean, u, same, totals, sizes)
+        return 0.0
     start = 0
     while start < count:
         end, total = start + 1, v[start]
@@ -176,3 +168,27 @@ def product(weights, vectors, places, count, length, lam, result, work, order, _
             u[i] = average
         start = end
     return 0.0
+
+
+@jit
+def average_runs(y, v, place, count, mean, u, same, totals, sizes):
+    """The mean of v over each run, less ``mean``, in a long support.
+
+    Branches on where runs end would go astray: products with 0 or 1 take their place.
+    The mean of a run is known at its end, and carried back from there. A number that is not finite
+    spreads, but so it does by ``mean``.
+    """
+    same[0], same[count] = 0.0, 0.0  # whether a position is of one run with the one before it
+    for i in range(1, count):
+        same[i] = 1.0 if (y[i] == y[i - 1]) & (place[i] - place[i - 1] == 1) else 0.0
+    total, size = 0.0, 0.0
+    for i in range(count):
+        total = v[i] + same[i] * total
+        size = 1.0 + same[i] * size
+        totals[i], sizes[i] = total, size
+    for i in range(count):
+        totals[i] = (totals[i] / sizes[i] - mean) * (1.0 - same[i + 1])
+    average = 0.0
+    for i in range(count - 1, -1, -1):
+        average = totals[i] + same[i + 1] * average
+        u[i] = average
