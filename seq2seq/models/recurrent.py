@@ -11,6 +11,7 @@ from seq2seq.nn.choice import choose
 from seq2seq.nn.luong_attention import LuongAttention, Memory
 from seq2seq.nn.recurrent_decoder import InputFeedingDecoder, RecurrentDecoder
 from seq2seq.nn.recurrent_encoder import RecurrentEncoder
+from seq2seq.nn.repeated import Repeated
 
 DECODERS = {False: RecurrentDecoder, True: InputFeedingDecoder}
 
@@ -118,10 +119,13 @@ class Recurrent(EncoderDecoder):
 
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
         """See the base class."""
-        embedded = self.dropout(self.target_embedding(self._embeddable(token)))
+        ids = self._embeddable(token)
+        # Where hypotheses may share a past, they often end in the same token too.
+        tokens = Repeated(ids) if state.origin is None else Repeated.of(ids)
+        embedded = tokens.map(lambda ids: self.dropout(self.target_embedding(ids)))
         memory, copied = Memory(*state.source[:3]), state.source[3:]
-        attentional, past, weights = self.decoder.step(embedded, state.past, memory)
-        logits = self._logits(attentional, weights, embedded, copied)
+        attentional, past, weights = self.decoder.step(embedded, state.past, memory, state.origin)
+        logits = self._logits(attentional, weights, embedded.all(), copied)
         attention = weights[:, None, None, None] if return_attention else None
         return Step(logits, State(state.source, past, state.width), attention)
 

@@ -1,7 +1,9 @@
 """LSTM and GRU cells as one step from gates, beside the ``nn`` modules that hold the weights.
 
 A cell's step takes the input's part of the gates ready-made, ``W_ih x + b_ih``: whoever knows all
-inputs beforehand computes it for all positions in one matrix product.
+inputs beforehand computes it for all positions in one matrix product. Where hypotheses go on
+from one state together, ``place`` says from which row of the states each does, and its part is
+computed once.
 """
 
 from collections.abc import Callable
@@ -13,26 +15,32 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from seq2seq.nn.linear import linear
+from seq2seq.nn.repeated import spread
 
 States = tuple[Tensor, ...]  # (hidden, memory) of an LSTM, (hidden,) of a GRU: [batch, size] each
 
 
-def lstm_step(input_gates: Tensor, state: States, weight: Tensor, bias: Tensor) -> States:
+def lstm_step(
+    input_gates: Tensor, state: States, weight: Tensor, bias: Tensor, place: Tensor | None = None
+) -> States:
     """``c = σ(f) c + σ(i) tanh(g)``, ``h = σ(o) tanh(c)``, ``(i, f, g, o) = gates + W h + b``."""
     hidden, memory = state
-    i, f, g, o = (input_gates + linear(hidden, weight, bias)).chunk(4, dim=-1)
-    memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * torch.tanh(g)
+    gates = input_gates + spread(linear(hidden, weight, bias), place)
+    i, f, g, o = gates.chunk(4, dim=-1)
+    memory = torch.sigmoid(f) * spread(memory, place) + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(memory), memory
 
 
-def gru_step(input_gates: Tensor, state: States, weight: Tensor, bias: Tensor) -> States:
+def gru_step(
+    input_gates: Tensor, state: States, weight: Tensor, bias: Tensor, place: Tensor | None = None
+) -> States:
     """``h = (1 − z) n + z h``, ``n = tanh(gates_n + r (W_n h + b_n))``, z and r the gates."""
     (hidden,) = state
     input_r, input_z, input_n = input_gates.chunk(3, dim=-1)
-    hidden_r, hidden_z, hidden_n = linear(hidden, weight, bias).chunk(3, dim=-1)
+    hidden_r, hidden_z, hidden_n = spread(linear(hidden, weight, bias), place).chunk(3, dim=-1)
     reset, update = torch.sigmoid(input_r + hidden_r), torch.sigmoid(input_z + hidden_z)
     candidate = torch.tanh(input_n + reset * hidden_n)
-    return (candidate + update * (hidden - candidate),)
+    return (candidate + update * (spread(hidden, place) - candidate),)
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class Cell:
     """The module that runs whole sequences, the step of one position, and the states carried."""
 
     module: type[nn.LSTM] | type[nn.GRU]
-    step: Callable[[Tensor, States, Tensor, Tensor], States]
+    step: Callable[..., States]
     states: int
 
 

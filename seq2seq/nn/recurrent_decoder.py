@@ -7,6 +7,7 @@ from seq2seq.nn.cells import Cell, States, initialize, run
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.linear import linear
 from seq2seq.nn.luong_attention import LuongAttention, Memory
+from seq2seq.nn.repeated import Repeated, spread
 
 
 class RecurrentDecoder(nn.Module):
@@ -70,15 +71,19 @@ class RecurrentDecoder(nn.Module):
         attentional, weights = self.attention(hidden, memory)
         return self.dropout(attentional), weights
 
-    def step(self, embedded: Tensor, past: States, memory: Memory) -> tuple[Tensor, States, Tensor]:
-        """Decode one position, ``[batch, input_size]``.
+    def step(
+        self, embedded: Repeated, past: States, memory: Memory, origin: Tensor | None = None
+    ) -> tuple[Tensor, States, Tensor]:
+        """Decode one position, ``[batch, input_size]``, that goes on from ``past[origin]``.
 
         Returns the attentional state ``[batch, hidden_size]``, the states after it and the weights
         ``[batch, source_length]``.
         """
         weight, bias = self.weights("ih", 0)
         states, carried = self._split(past)
-        hidden, states = self._climb(linear(embedded, weight, bias), states)
+        gates = embedded.map(lambda rows: linear(rows, weight, bias)).all()
+        hidden, states = self._climb(gates, states, origin)
+        carried = tuple(spread(part, origin) for part in carried)
         attentional, weights, carried = self.attention.step(hidden, memory, carried)
         return self.dropout(attentional), (*states, *carried), weights
 
@@ -87,7 +92,9 @@ class RecurrentDecoder(nn.Module):
         suffix = f"{kind}_l{layer}"
         return getattr(self.network, f"weight_{suffix}"), getattr(self.network, f"bias_{suffix}")
 
-    def _climb(self, gates: Tensor, past: States) -> tuple[Tensor, States]:
+    def _climb(
+        self, gates: Tensor, past: States, origin: Tensor | None = None
+    ) -> tuple[Tensor, States]:
         """One position through all layers, from the input's part of the lowest layer's gates."""
         after: list[Tensor] = []
         size = self.cell.states
@@ -96,7 +103,7 @@ class RecurrentDecoder(nn.Module):
                 weight, bias = self.weights("ih", layer)
                 gates = linear(self.dropout(after[-size]), weight, bias)
             state = past[layer * size : (layer + 1) * size]
-            after.extend(self.cell.step(gates, state, *self.weights("hh", layer)))
+            after.extend(self.cell.step(gates, state, *self.weights("hh", layer), origin))
         return after[-size], tuple(after)
 
     def _split(self, past: States) -> tuple[States, States]:
@@ -132,12 +139,15 @@ class InputFeedingDecoder(RecurrentDecoder):
             weights.append(weight_row)
         return torch.stack(attentional, dim=1), torch.stack(weights, dim=1)
 
-    def step(self, embedded: Tensor, past: States, memory: Memory) -> tuple[Tensor, States, Tensor]:
+    def step(
+        self, embedded: Repeated, past: States, memory: Memory, origin: Tensor | None = None
+    ) -> tuple[Tensor, States, Tensor]:
         """Decode one position; see the base class."""
         weight, bias = self.weights("ih", 0)
-        gates = linear(torch.cat([embedded, self._fed(past)], dim=-1), weight, bias)
-        noise = self.dropout(embedded.new_ones(embedded.size(0), self.hidden_size))
-        attentional, past, weights = self._feed(gates, past, memory, noise)
+        inputs = torch.cat([embedded.all(), spread(self._fed(past), origin)], dim=-1)
+        gates = linear(inputs, weight, bias)
+        noise = self.dropout(inputs.new_ones(inputs.size(0), self.hidden_size))
+        attentional, past, weights = self._feed(gates, past, memory, noise, origin)
         return attentional, past, weights
 
     def _fed(self, past: States) -> Tensor:
@@ -145,10 +155,16 @@ class InputFeedingDecoder(RecurrentDecoder):
         return self._split(past)[1][0]
 
     def _feed(
-        self, gates: Tensor, past: States, memory: Memory, noise: Tensor
+        self,
+        gates: Tensor,
+        past: States,
+        memory: Memory,
+        noise: Tensor,
+        origin: Tensor | None = None,
     ) -> tuple[Tensor, States, Tensor]:
-        states, (_, *carried) = self._split(past)
-        hidden, states = self._climb(gates, states)
-        attentional, weights, after = self.attention.step(hidden, memory, tuple(carried))
+        states, (_, *rest) = self._split(past)
+        hidden, states = self._climb(gates, states, origin)
+        carried = tuple(spread(part, origin) for part in rest)
+        attentional, weights, after = self.attention.step(hidden, memory, carried)
         attentional = attentional * noise
         return attentional, (*states, attentional, *after), weights

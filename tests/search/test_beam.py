@@ -162,7 +162,7 @@ def test_never_stopping_early_finds_nothing_better_than_the_exact_rule(
         first, fewer = counted(model, source, source_lengths, early_stopping="first", **options)
         assert fewer <= steps
         for early, late in zip(first, exact, strict=True):
-            assert early[0].score <= late[0].score
+            assert early[0].score <= late[0].score + 1e-12  # sums in another order
 
 
 def test_the_rules_of_stopping_differ_in_steps(source: Tensor, source_lengths: Tensor) -> None:
