@@ -10,14 +10,17 @@ def log_probabilities(logits: Tensor, mapping: Mapping, forbidden: Tensor) -> Te
     """Log-probabilities ``[…, vocabulary]`` given that no ``forbidden`` id ``[n]`` comes next.
 
     To the mapping their logits are −inf, so that they have no probability and the rest sums to
-    one; that is written into ``logits``. Tokens out of a sparse mapping's support have −inf.
+    one. ``logits`` are used up. Tokens out of a sparse mapping's support have −inf.
     Half precision is too coarse for sums over tokens: the result is float32 then.
     """
     logits.index_fill_(-1, forbidden, -torch.inf)
     exact = torch.promote_types(logits.dtype, torch.float32)
     if not isinstance(mapping, Softmax):
         return mapping(logits.to(exact)).log_()
-    found = torch.log_softmax(_over(logits, mapping.gamma), dim=-1, dtype=exact)
+    found = _over(logits, mapping.gamma).to(exact)
+    # In place: memory that is new at every step costs a CPU as much again.
+    place = found if found.device.type == "cpu" and not found.requires_grad else None
+    found = torch.log_softmax(found, dim=-1, out=place)
     # Logits that are log-probabilities themselves may leave nothing but what is forbidden.
     nothing = found[..., forbidden[0]].isnan() if forbidden.numel() else forbidden
     if nothing.any():

@@ -25,3 +25,16 @@ def test_nothing_is_possible_where_all_that_is_possible_is_forbidden() -> None:
     found = log_probabilities(logits, Softmax(), torch.tensor([0, 2]))
     assert (found[0] == -torch.inf).all()
     torch.testing.assert_close(found[1].exp(), torch.tensor([0.0, 0.5, 0.0, 0.5]))
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (7, 8001), (64, 8000), (3, 50_000)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_in_the_place_of_the_logits_as_anywhere_else(
+    shape: tuple[int, int], dtype: torch.dtype
+) -> None:
+    logits = (5 * torch.randn(*shape, generator=torch.Generator().manual_seed(0))).to(dtype)
+    forbidden = torch.tensor([0, 2])
+    expected = logits.index_fill(-1, forbidden, -torch.inf)
+    expected = expected.log_softmax(-1, dtype=torch.promote_types(dtype, torch.float32))
+    found = log_probabilities(logits, Softmax(), forbidden)
+    torch.testing.assert_close(found, expected)
