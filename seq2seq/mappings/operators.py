@@ -128,11 +128,15 @@ def _product(gradient: Tensor) -> Callable[..., Tensor]:
     """The form of J·v that a gradient asks for.
 
     Without a second derivative to come there is no graph to make, a third of a small call's time.
-    ``torch.autograd.grad(…, is_grads_batched=True)`` gives tensors that only operators can read.
+    ``torch.autograd.grad(…, is_grads_batched=True)`` gives tensors that only operators can read,
+    and ``vmap`` those that only a function that says how it is batched can.
     """
     if torch._C._functorch.is_legacy_batchedtensor(gradient):
         return FORMS["registered"]["product"]
-    return _Product.apply if torch.is_grad_enabled() else _compute_product
+    if torch._C._are_functorch_transforms_active():
+        return FORMS["transformed"]["product"]
+    differentiated = torch.is_grad_enabled() or forward_ad._current_level >= 0
+    return _Product.apply if differentiated else _compute_product
 
 
 def _compute_product(y: Tensor, v: Tensor, x: Any, mask: Any, gammas: Any, thetas: Any, call: Call):  # type: ignore[no-untyped-def]

@@ -180,4 +180,4 @@ def _maximum(*inputs: Any) -> Tensor:
     return Maximum.apply(*inputs)[0]
 
 
-FORMS["transformed"] = {"weights": Weights.apply, "maximum": _maximum}
+FORMS["transformed"] = {"weights": Weights.apply, "product": Product.apply, "maximum": _maximum}

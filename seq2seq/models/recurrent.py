@@ -120,8 +120,9 @@ class Recurrent(EncoderDecoder):
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
         """See the base class."""
         ids = self._embeddable(token)
-        # Where hypotheses may share a past, they often end in the same token too.
-        tokens = Repeated(ids) if state.origin is None else Repeated.of(ids)
+        # Where hypotheses share pasts, they often end in the same token too.
+        alike = state.origin is not None and ids.device.type == "cpu" and not self.training
+        tokens = Repeated.of(ids) if alike else Repeated(ids)
         embedded = tokens.map(lambda ids: self.dropout(self.target_embedding(ids)))
         memory, copied = Memory(*state.source[:3]), state.source[3:]
         attentional, past, weights = self.decoder.step(embedded, state.past, memory, state.origin)

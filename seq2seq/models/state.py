@@ -13,7 +13,9 @@ from seq2seq.nn.repeated import Repeated, spread
 
 @dataclass(frozen=True)
 class State:
-    """Tensors of ``sentences · width`` rows of hypotheses, a sentence's rows side by side.
+    """What ``sentences · width`` rows of hypotheses go on from, a sentence's rows side by side.
+
+    A step reads ``past`` by way of ``origin``: ``nn.repeated.spread``.
 
     Attributes:
         source: what is computed once a sentence, ``[sentences, …]`` each; the hypotheses of a
@@ -66,13 +68,13 @@ class State:
         return torch.arange(self.batch_size, device=self.source[0].device)
 
     def _from(self, origins: Tensor, **changes: Any) -> "State":
-        """Go on from these rows of ``past``, each kept once.
+        """Go on from these rows of ``past``, each of which is kept once.
 
         To find them a GPU would have to be waited for; there each hypothesis has its own.
         """
         if not self.past:
             return replace(self, **changes)
-        shared = None if origins.is_cuda else Repeated.of(origins)
+        shared = Repeated.of(origins) if origins.device.type == "cpu" else None
         if shared is None or shared.distinct.numel() == origins.numel():
             return replace(self, past=_take(self.past, origins), origin=None, **changes)
         past = _take(self.past, shared.distinct)

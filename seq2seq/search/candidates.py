@@ -34,9 +34,9 @@ def largest(x: Tensor, number: int) -> tuple[Tensor, Tensor]:
         return found.values, found.indices
     parts = x[:, : pieces * PIECE].unflatten(1, (pieces, PIECE))
     chosen = parts.amax(2).topk(number, dim=1, sorted=False).indices
-    inside = torch.arange(PIECE)
+    inside = torch.arange(PIECE, device=x.device)
     places = (chosen[:, :, None] * PIECE + inside).flatten(1)
-    rest = torch.arange(pieces * PIECE, x.size(1)).expand(x.size(0), -1)
+    rest = torch.arange(pieces * PIECE, x.size(1), device=x.device).expand(x.size(0), -1)
     places = torch.cat([places, rest], dim=1)
     found = x.gather(1, places).topk(number, dim=1)
     return found.values, places.gather(1, found.indices)

@@ -17,10 +17,12 @@ def log_probabilities(logits: Tensor, mapping: Mapping, forbidden: Tensor) -> Te
     exact = torch.promote_types(logits.dtype, torch.float32)
     if not isinstance(mapping, Softmax):
         return mapping(logits.to(exact)).log_()
-    found = _over(logits, mapping.gamma).to(exact)
-    # In place: memory that is new at every step costs a CPU as much again.
-    place = found if found.device.type == "cpu" and not found.requires_grad else None
-    found = torch.log_softmax(found, dim=-1, out=place)
+    found = _over(logits, mapping.gamma)
+    if found.dtype == exact and found.device.type == "cpu" and not found.requires_grad:
+        # In place: memory that is new at every step costs a CPU as much again.
+        torch.log_softmax(found, dim=-1, out=found)
+    else:
+        found = torch.log_softmax(found, dim=-1, dtype=exact)
     # Logits that are log-probabilities themselves may leave nothing but what is forbidden.
     nothing = found[..., forbidden[0]].isnan() if forbidden.numel() else forbidden
     if nothing.any():

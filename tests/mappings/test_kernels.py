@@ -101,6 +101,27 @@ def test_they_agree_with_the_reference(mapping, problem, single):
     torch.testing.assert_close(product / scale, wanted / scale, **tolerance)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("lam", [0.01, 0.02, 0.1])
+def test_equal_neighbors_stay_equal(dtype, lam):
+    generator = torch.Generator().manual_seed(0)
+    steps = torch.rand(300, 40, generator=generator, dtype=torch.float64) < 0.3
+    sizes = 0.1 * torch.rand(300, 40, generator=generator, dtype=torch.float64)
+    stairs = (steps * sizes).cumsum(-1)
+    stairs[100:200] *= -1
+    stairs[200:] = (10 * stairs[200:]).round() / 10
+    x, v = stairs.to(dtype), torch.randn(300, 40, generator=generator, dtype=dtype)
+    for rows in (x, x[:, :7]):
+        x = rows.clone().requires_grad_()
+        y = Fusedmax(lam=lam)(x)
+        assert (y[:, 1:] == y[:, :-1])[rows[:, 1:] == rows[:, :-1]].all()
+        (product,) = torch.autograd.grad(y, x, v[:, : x.size(1)])
+        with reference():
+            (wanted,) = torch.autograd.grad(Fusedmax(lam=lam)(x), x, v[:, : x.size(1)])
+        if dtype == torch.float64:  # multiples of 0.1 apart: where λ is one too, J has a choice
+            torch.testing.assert_close(product[:200], wanted[:200])
+
+
 @settings(max_examples=60, deadline=None)
 @given(problem=problems(), alpha=st.floats(1.0, 2.0))
 def test_what_is_computed_in_single_precision_is_right_to_a_millionth(problem, alpha):

@@ -110,6 +110,26 @@ def test_many_gradients_at_once(mapping):
     torch.testing.assert_close(at_once, torch.autograd.functional.hessian(energy, x))
 
 
+@every
+def test_vmap_over_the_vectors_of_a_gradient(mapping):
+    x, v = scores(3, 9).requires_grad_(), scores(5, 3, 9, seed=1)
+    y = mapping(x)
+
+    def pulled(v):
+        return torch.autograd.grad(y, x, v, retain_graph=True)[0]
+
+    torch.testing.assert_close(vmap(pulled)(v), torch.stack([pulled(one) for one in v]))
+
+
+def test_a_tangent_of_a_gradient_is_refused_not_dropped():
+    x = scores(3, 9).requires_grad_()
+    y = entmax(x)
+    with torch.autograd.forward_ad.dual_level():
+        v = torch.autograd.forward_ad.make_dual(scores(3, 9, seed=1), scores(3, 9, seed=2))
+        with pytest.raises((NotImplementedError, RuntimeError)):
+            torch.autograd.grad(y, x, v)
+
+
 def test_forward_mode_of_parameters_is_refused_not_zero():
     x = scores(4, 9)
     with pytest.raises(NotImplementedError, match="use reverse mode"):

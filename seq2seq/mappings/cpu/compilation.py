@@ -38,8 +38,8 @@ PADDED = 8  # candidates looked at together
 FLOATS = types.CPointer(types.float64)
 INTEGERS = types.CPointer(types.int64)
 
-# What a solver is asked besides weights: the smoothed max; or speed, where the weights are rounded
-# to single precision anyway. Of several bits, the others are a driver's.
+# What a solver is asked besides weights: the smoothed max; or speed, weights of a millionth being
+# enough. The other bits are a driver's.
 VALUES, SINGLE = 1, 2
 
 # A solver works on what is left of one row when hopeless positions are taken out:

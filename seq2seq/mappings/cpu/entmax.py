@@ -117,7 +117,7 @@ def guess(x, count, a, spare):
 
 @finite
 def rough_sums(x, count, a, c, y, s):
-    """``sums`` in single precision, to a millionth."""
+    """``sums`` in single precision, to a millionth where a ≥ ¼."""
     total, slope, curve, r = ZERO, ZERO, ZERO, ONE / a
     for i in range(padded(count)):
         z = ONE + a * (x[i] - c)
@@ -172,13 +172,13 @@ def copy_single(x, count, y):
 def rough_root(x, count, a, final, y, s, spare):
     """In single precision, a c near the root, or, if ``final``, the y close to it.
 
-    Returns c, and Σy and Σs at the y last computed.
+    Returns c, which may be a step further than the y last computed, and Σy and Σs at these.
     """
     size, floats = count + PADDED, spare.view(single)
     near_x, near_y, near_s = floats[:size], floats[size : 2 * size], floats[2 * size :]
     rough_a, high = single(a), single(1.0 / a)
     c, near = ZERO, NEAR
-    if a > 0.5:
+    if a > 0.5:  # first of all: the guess scribbles where the floats will be
         c, near = min(max(single(guess(x, count, a, spare)), ZERO), high), NEARER
     gaps = copy_single(x, count, near_x)
     if a <= 0.5:  # that of equal scores, less where they are spread: within a factor of 3 or so

@@ -10,7 +10,7 @@ from seq2seq.mappings.cpu.compilation import BLOCK, VALUES, above, jit, lowest_b
 from seq2seq.mappings.cpu.scan import WORD, pad
 from seq2seq.mappings.cpu.sparsemax import project
 
-FEW = 16  # a support up to here is not worth more than a plain loop
+SHORT = 16  # a support up to here is not worth more than a plain loop
 
 
 def reach(theta, length):
@@ -23,40 +23,39 @@ def prox(x, start, end, lam, y):
     """argmin_y ½‖y − x‖² + λΣ|y_{i+1} − y_i| of a stretch, by the taut string.
 
     The string runs through a tube of width 2λ around the sums of x, whose ends it holds. From where
-    it was bent last, ``low`` and ``high`` are the steepest and the flattest slope that the tube
-    lets through so far, and ``lower`` and ``upper`` where it touches at these. Where no slope is
-    left it bends, and what comes after is looked at again from there. Little is decided on the
-    way, so few branches go astray.
+    it was bent last, the tube lets slopes from ``low`` to ``high`` through so far, and ``lower``
+    and ``upper`` are where it touches at these. Where no slope is left it bends, and what comes
+    after is looked at again from there. Little is decided on the way, so few branches go astray.
+    Slopes are relative to the first x, so that those of equal x are equal to the last digit.
     """
     last, k = end - 1, start
     left, lower, upper = start, start, start
-    total, size = x[start], 1.0
+    base, total, size = x[start], 0.0, 1.0
     low, high = total - lam, total + lam
     while k < last:
         k += 1
-        total += x[k]
+        total += x[k] - base
         size += 1.0
         inverse = 1.0 / size
         width = lam if k < last else 0.0
         slope_low, slope_high = (total - width) * inverse, (total + width) * inverse
         if slope_high < low:  # a jump down
             for i in range(left, lower + 1):
-                y[i] = low
-            k = lower + 1
-            total = x[k] + lam
+                y[i] = base + low
+            k, total = lower + 1, lam
         elif slope_low > high:  # a jump up
             for i in range(left, upper + 1):
-                y[i] = high
-            k = upper + 1
-            total = x[k] - lam
+                y[i] = base + high
+            k, total = upper + 1, -lam
         else:
             lower = k if slope_low >= low else lower
             upper = k if slope_high <= high else upper
             low, high = max(low, slope_low), min(high, slope_high)
             continue
-        left, lower, upper, size = k, k, k, 1.0
+        left, lower, upper = k, k, k
+        base, size = x[k], 1.0
         low, high = total - lam, total + lam
-    value = total / size
+    value = base + total / size
     for i in range(left, end):
         y[i] = value
 
@@ -152,7 +151,7 @@ def product(weights, vectors, places, count, length, lam, result, work, order, _
         for i in range(count):
             u[i] = v[i] - mean
         return 0.0
-    if count > FEW:
+    if count > SHORT:
         size, floats = count + 1, carray(work, 3 * (count + 1))
         same, totals, sizes = floats[:size], floats[size : 2 * size], floats[2 * size :]
         average_runs(y, v, place, count, mean, u, same, totals, sizes)

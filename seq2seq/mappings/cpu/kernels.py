@@ -36,6 +36,7 @@ REALS = {
     torch.float32: (types.float32, types.int32),
     torch.float64: (types.float64, types.int64),
 }
+ATTENTION = 2048  # the longest rows that single precision may be good enough for
 _POINTERS, _SIZES = [ctypes.c_void_p] * 10, [ctypes.c_int64] * 4
 _DRIVER = ctypes.CFUNCTYPE(
     None, *_POINTERS, *_SIZES, ctypes.c_double, ctypes.c_double, ctypes.c_int64, ctypes.c_int64
@@ -79,8 +80,8 @@ def _solve(scores: Tensor, mask: Tensor | None, call: Call, values: Tensor | Non
     given = rows.HOLES if call.omega.of_holes else 0
     if values is not None:
         given |= rows.VALUES  # whose precision is double
-    elif scores.dtype == torch.float32:
-        given |= rows.SINGLE
+    else:
+        given |= _precision(scores)
     x = scores.data_ptr()
     out = (result.data_ptr(), None if values is None else values.data_ptr())
     _run(driver, (x, x, None, None), mask, out, call, scores.shape, given, solver, reach)
@@ -94,7 +95,7 @@ def jacobian_product(
     driver, solver = _backward(call.omega.name, weights.dtype)
     weights, vectors = weights.contiguous(), vectors.contiguous()
     result = torch.empty_like(weights)
-    given = rows.SINGLE if weights.dtype == torch.float32 else 0
+    given = _precision(weights)
     if call.omega.neighbors:
         given |= rows.HOLES
         if scores is not None:
@@ -107,6 +108,12 @@ def jacobian_product(
     out = (result.data_ptr(), None)
     _run(driver, pointers, mask, out, call, weights.shape, given, solver, 0)
     return result
+
+
+def _precision(scores: Tensor) -> int:
+    """``SINGLE`` for attention in float32; the small weights of a vocabulary are for logarithms."""
+    near = scores.dtype == torch.float32 and scores.size(-1) <= ATTENTION
+    return rows.SINGLE if near else 0
 
 
 def _run(
