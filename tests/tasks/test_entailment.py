@@ -229,6 +229,8 @@ def configuration(*overrides):
     [
         ["experiment=sick_decomposable"],
         ["experiment=sick_gru"],
+        ["experiment=snli_cad_gru"],
+        ["experiment=snli_cad_decomposable", "attention=sparsemax", "attention.gamma=8"],
         ["experiment=niculae2017_snli", "attention=fusedmax"],
         ["model=decomposable_attention", "+attention@model.intra_mapping=sparsemax"],
         ["model=decomposable_attention", "+attention@model.reverse_mapping=oscarmax"],
@@ -247,6 +249,29 @@ def test_every_choice_builds_a_model_of_the_task(overrides):
             kind = place.removeprefix("+attention@model.").removesuffix("_mapping")
             (mapping,) = model.attention_mappings()[kind]
             assert type(mapping).__name__.lower() == name
+
+
+def test_the_counterfactual_set_goes_with_pairs_of_ones_own(tmp_path):
+    row = "neutral\tA man sleeps .\tA man rests at {} .\n"
+    for split in ("train", "dev", "test"):
+        revised = tmp_path / f"revised_combined.{split}.tsv"
+        revised.write_text(row.format("home"), encoding="utf-8")
+    (tmp_path / "original.test.tsv").write_text(row.format("home"), encoding="utf-8")
+    mine = tmp_path / "mine.tsv"
+    mine.write_text(row.format("sea") + row.format("night"), encoding="utf-8")
+    config = configuration(
+        "experiment=snli_cad_decomposable",
+        f"data.corpora.cad.root={tmp_path}",
+        f"data.corpora.more.train={mine}",
+        f"data.cache={tmp_path / 'cache'}",
+    )
+    corpus = instantiate(config.data.corpus, _convert_="all")
+    sizes = corpus.load().num_rows
+    assert {name: sizes[name] for name in ("train", "validation", "test")} == {
+        "train": 3,
+        "validation": 1,
+        "test": 1,
+    }
 
 
 def test_the_reverse_direction_follows_the_choice_of_attention():
