@@ -207,9 +207,10 @@ def reuters_archive(path: Path) -> None:
     shutil.make_archive(str(path).removesuffix(".tar.gz"), "gztar", folder)
 
 
-def vectors(path: Path) -> None:
+def vectors(size: int) -> Callable[[Path], None]:
     words = {word for row in LABELED for text in row[1:] for word in text.lower().split()}
-    write(path, (f"{word} " + " ".join(["0.1"] * 300) for word in sorted(words)))
+    lines = [f"{word} " + " ".join(["0.1"] * size) for word in sorted(words)]
+    return lambda path: write(path, lines)
 
 
 MADE: dict[str, Callable[[Path], None]] = {
@@ -218,7 +219,8 @@ MADE: dict[str, Callable[[Path], None]] = {
     "NLI": corpora,
     "FOLDER_OR_ARCHIVE": corpora,
     "reuters21578.tar.gz": reuters_archive,
-    "glove.840B.300d.txt": vectors,
+    "glove.840B.300d.txt": vectors(300),
+    "vectors.txt": vectors(384),
     **{f"{split}.en": side(0) for split in SPLITS},
     **{f"{split}.de": side(1) for split in SPLITS},
     "a.txt": side(1),
