@@ -17,11 +17,9 @@ from seq2seq.mappings.cpu.compilation import (
     sums_above,
 )
 from seq2seq.mappings.cpu.powers import (
-    HALF,
     LEAST_SINGLE,
     LOWEST_SINGLE,
     ONE,
-    TWO,
     ZERO,
     exp,
     exp2_single,
@@ -146,16 +144,6 @@ def halley(total, slope, curve, a):
     return step / min(max(1.0 - bend, 0.5), 2.0)
 
 
-@jit
-def rough_halley(total, slope, curve, a):
-    """The same in single precision."""
-    shrunk = exp2_single(-a * log2_single(max(total, LEAST_SINGLE)))
-    inverse = ONE / max(slope, LEAST_SINGLE)
-    step = (ONE - shrunk) / a * total * inverse
-    bend = HALF * (ONE - a) * step * (curve * inverse - slope / max(total, LEAST_SINGLE))
-    return step / min(max(ONE - bend, HALF), TWO)
-
-
 @finite
 def copy_single(x, count, y):
     """``x`` in single precision, padded; returns −Σx."""
@@ -176,27 +164,28 @@ def rough_root(x, count, a, final, y, s, spare):
     """
     size, floats = count + PADDED, spare.view(single)
     near_x, near_y, near_s = floats[:size], floats[size : 2 * size], floats[2 * size :]
-    rough_a, high = single(a), single(1.0 / a)
-    c, near = ZERO, NEAR
+    rough_a, high = single(a), 1.0 / a
+    c, near = 0.0, NEAR
     if a > 0.5:  # first of all: the guess scribbles where the floats will be
-        c, near = min(max(single(guess(x, count, a, spare)), ZERO), high), NEARER
+        c, near = min(max(guess(x, count, a, spare), 0.0), high), NEARER
     gaps = copy_single(x, count, near_x)
     if a <= 0.5:  # that of equal scores, less where they are spread: within a factor of 3 or so
         equal = ONE - exp2_single(-rough_a * log2_single(single(count)))
-        c = equal / (rough_a * (ONE + gaps / single(count)))
-    total, slope = ONE, ONE
+        c = float(equal / (rough_a * (ONE + gaps / single(count))))
+    total, slope = 1.0, 1.0
     for _ in range(8):
-        total, slope, curve = rough_sums(near_x, count, rough_a, c, near_y, near_s)
-        error = abs(total - ONE)
+        sums = rough_sums(near_x, count, rough_a, single(c), near_y, near_s)
+        total, slope, curve = float(sums[0]), float(sums[1]), float(sums[2])
+        error = abs(total - 1.0)
         if final and error <= CLOSE:
             break
-        c = min(max(c + rough_halley(total, slope, curve, rough_a), ZERO), high)
+        c = min(max(c + halley(total, slope, curve, a), 0.0), high)
         if not final and error <= near:
             break
     if final:
         for i in range(count):
             y[i], s[i] = near_y[i], near_s[i]
-    return float(c), float(total), float(slope)
+    return c, total, slope
 
 
 @jit

@@ -22,11 +22,12 @@ def reach(theta, length):
 def prox(x, start, end, lam, y):
     """argmin_y ½‖y − x‖² + λΣ|y_{i+1} − y_i| of a stretch, by the taut string.
 
-    The string runs through a tube of width 2λ around the sums of x, whose ends it holds. From where
-    it was bent last, the tube lets slopes from ``low`` to ``high`` through so far, and ``lower``
-    and ``upper`` are where it touches at these. Where no slope is left it bends, and what comes
-    after is looked at again from there. Little is decided on the way, so few branches go astray.
-    Slopes are relative to the first x, so that those of equal x are equal to the last digit.
+    That is of Davies and Kovac (2001); Condat's algorithm (2013) walks the same way. The string
+    runs through a tube of width 2λ around the sums of x, whose ends it holds. From where it was
+    bent last, the tube lets slopes from ``low`` to ``high`` through so far, and ``lower`` and
+    ``upper`` are where it touches at these. Where no slope is left it bends, and what comes after
+    is looked at again from there. Little is decided on the way, so few branches go astray. Slopes
+    are relative to the first x, so that those of equal x are equal to the last digit.
     """
     last, k = end - 1, start
     left, lower, upper = start, start, start

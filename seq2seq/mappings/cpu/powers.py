@@ -19,7 +19,7 @@ LN2_HIGH, LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
 # Of single precision. Numbers are typed one by one, or numba would compute in doubles.
 single, whole_single = np.float32, np.int32
 LEAST_SINGLE, LOWEST_SINGLE = single(1e-37), single(-1e30)
-ZERO, HALF, ONE, TWO = single(0.0), single(0.5), single(1.0), single(2.0)
+ZERO, ONE = single(0.0), single(1.0)
 ROOT_HALF_SINGLE, MANTISSA, BIAS = whole_single(0x3F3504F3), whole_single(23), whole_single(127)
 ROUND, ROUND_BITS = single(12582912.0), whole_single(0x4B400000)  # 1.5·2²³ rounds as above
 LOWEST_EXPONENT = single(-126.0)
