@@ -21,7 +21,7 @@ from seq2seq.mappings.cpu import (
     sqpnormmax,
 )
 from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address
-from seq2seq.mappings.cpu.threads import over_rows
+from seq2seq.mappings.cpu.threads import RowKernel
 from seq2seq.mappings.implementations import Call
 
 SOLVERS: dict[str, ModuleType] = {
@@ -37,10 +37,6 @@ REALS = {
     torch.float64: (types.float64, types.int64),
 }
 ATTENTION = 2048  # the longest rows that single precision may be good enough for
-_POINTERS, _SIZES = [ctypes.c_void_p] * 10, [ctypes.c_int64] * 4
-_DRIVER = ctypes.CFUNCTYPE(
-    None, *_POINTERS, *_SIZES, ctypes.c_double, ctypes.c_double, ctypes.c_int64, ctypes.c_int64
-)
 
 
 def supports(name: str, length: int) -> bool:
@@ -49,15 +45,15 @@ def supports(name: str, length: int) -> bool:
 
 
 @cache
-def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int]:
+def _forward(name: str, dtype: torch.dtype) -> tuple[RowKernel, int, int]:
     module = SOLVERS[name]
-    driver = _DRIVER(address(rows.forward, rows.signature(*REALS[dtype])))
+    driver = RowKernel(rows.forward, rows.signature(*REALS[dtype]), rows.FIRST)
     return driver, address(module.solve, SOLVER), address(module.reach, REACH)
 
 
 @cache
-def _backward(name: str, dtype: torch.dtype) -> tuple[Any, int]:
-    driver = _DRIVER(address(rows.backward, rows.signature(*REALS[dtype])))
+def _backward(name: str, dtype: torch.dtype) -> tuple[RowKernel, int]:
+    driver = RowKernel(rows.backward, rows.signature(*REALS[dtype]), rows.FIRST)
     return driver, address(SOLVERS[name].product, SOLVER)
 
 
@@ -117,7 +113,7 @@ def _precision(scores: Tensor) -> int:
 
 
 def _run(
-    driver: Any,
+    driver: RowKernel,
     pointers: tuple[int | None, ...],
     mask: Tensor | None,
     out: tuple[int, int | None],
@@ -144,11 +140,7 @@ def _run(
         geometry,
     )
     rest = (length, given, call.gamma, call.theta, solver, reach)
-
-    def run(first: int, end: int) -> None:
-        driver(*pointers, *parameters, first, end, *rest)
-
-    over_rows(run, shape.numel() // length, length)
+    driver(*pointers, *parameters, 0, shape.numel() // length, *rest, length=length)
 
 
 def mask_of(mask: Tensor | None, shape: torch.Size, given: int) -> tuple[int | None, Any, int]:

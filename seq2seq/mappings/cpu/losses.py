@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,14 +13,10 @@ from seq2seq.mappings.cpu import loss_rows, rows
 from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address
 from seq2seq.mappings.cpu.kernels import REALS, SOLVERS, mask_of
 from seq2seq.mappings.cpu.lift import LIFT, LIFTS
-from seq2seq.mappings.cpu.threads import over_rows
+from seq2seq.mappings.cpu.threads import RowKernel
 from seq2seq.mappings.implementations import Call
 
 TILE = 1 << 20  # numbers that are copied together, where a kernel cannot read them in place
-
-_DOUBLE, _WHOLE, _POINTER = ctypes.c_double, ctypes.c_int64, ctypes.c_void_p
-_FORWARD = ctypes.CFUNCTYPE(None, *[_POINTER] * 14, *[_WHOLE] * 5, *[_DOUBLE] * 3, *[_WHOLE] * 4)
-_BACKWARD = ctypes.CFUNCTYPE(None, *[_POINTER] * 11, *[_WHOLE] * 5)
 
 
 class RowLosses(NamedTuple):
@@ -43,17 +38,18 @@ class RowLosses(NamedTuple):
 
 
 @cache
-def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int, int]:
+def _forward(name: str, dtype: torch.dtype) -> tuple[RowKernel, int, int, int]:
     module = SOLVERS[name]
-    driver = _FORWARD(address(loss_rows.forward, loss_rows.forward_signature(*REALS[dtype])))
+    signature = loss_rows.forward_signature(*REALS[dtype])
+    driver = RowKernel(loss_rows.forward, signature, loss_rows.FORWARD_FIRST)
     lift = address(LIFTS[name], LIFT) if name in LIFTS else 0
     return driver, address(module.solve, SOLVER), address(module.reach, REACH), lift
 
 
 @cache
-def _backward(dtype: torch.dtype) -> Any:
+def _backward(dtype: torch.dtype) -> RowKernel:
     signature = loss_rows.backward_signature(REALS[dtype][0])
-    return _BACKWARD(address(loss_rows.backward, signature))
+    return RowKernel(loss_rows.backward, signature, loss_rows.BACKWARD_FIRST)
 
 
 def class_losses(
@@ -82,12 +78,8 @@ def class_losses(
     rest = (length, given, call.gamma, call.theta, smoothing, ignore_index or 0, *solver)
     pointers = (masks, geometry, target.data_ptr(), *(part.data_ptr() for part in found))
     for near, base in _tiles(x, real):
-        place = near.data_ptr()
-
-        def run(first: int, end: int, place: int = place, base: int = base) -> None:
-            driver(place, place, *pointers, base, base + first, base + end, *rest)
-
-        over_rows(run, near.size(0), length)
+        place, end = near.data_ptr(), base + near.size(0)
+        driver(place, place, *pointers, base, base, end, *rest, length=length)
     return RowLosses(losses, surprises, sizes, sides, (*found[:5], sizes))
 
 
@@ -110,14 +102,11 @@ def class_gradient(
     in_place = result.dtype == real and (not looked_at or x.is_contiguous())
     for near, base in [(x, 0)] if in_place else _tiles(x, real, filled=looked_at):
         out = result if in_place else torch.empty(near.shape, dtype=real)
-        ends = (near.data_ptr() if looked_at else None, out.data_ptr())
-
-        def run(first: int, end: int, ends: Any = ends, base: int = base) -> None:
-            driver(ends[0], *pointers, ends[1], base, base + first, base + end, length, given)
-
-        over_rows(run, near.size(0), length)
+        place, end = near.data_ptr() if looked_at else None, base + near.size(0)
+        rest = (base, base, end, length, given)
+        driver(place, *pointers, out.data_ptr(), *rest, length=length)
         if not in_place:
-            result[base : base + near.size(0)] = out
+            result[base:end] = out
     return result.view(scores.shape)
 
 

@@ -37,6 +37,9 @@ ANYWHERE = 1 << 62  # a mask's strides may lead to any byte
 WORK, ORDER = 5, 7  # arrays of a row's length that a solver may scribble in
 
 
+FIRST = 10  # the place of ``first`` among the arguments
+
+
 def signature(real: types.Float, bits: types.Integer) -> types.Type:
     """Of ``forward`` and ``backward`` for numbers of the type ``real``, as large as ``bits``."""
     reals = types.CPointer(real)

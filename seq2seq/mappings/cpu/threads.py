@@ -1,15 +1,160 @@
-"""Rows in parallel on as many threads as PyTorch may use."""
+"""Kernels over rows, in parallel on the threads of PyTorch."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, cached_property
+from typing import Any
 
+import llvmlite.binding as llvm
 import torch
+from llvmlite import ir
+from numba import types
 
-GRAIN = 1 << 15  # numbers that are worth a thread
+from seq2seq.mappings.cpu.compilation import address
+
+GRAIN = 1 << 14  # numbers that are worth a thread, or a share
+SHARES = 4  # a thread, since rows take longer and shorter
+
+_KINDS: dict[type, tuple[Any, str]] = {
+    types.CPointer: (ctypes.c_void_p, "q"),
+    types.Integer: (ctypes.c_int64, "q"),
+    types.Float: (ctypes.c_double, "d"),
+}
+
+
+class RowKernel:
+    """A compiled function of the rows from ``first`` to before ``end``, any part of them.
+
+    Args:
+        function: what is compiled, when it is first called.
+        signature: its pointers, int64 and float64; nothing is returned.
+        first: the place of ``first`` among its arguments; ``end`` follows.
+    """
+
+    def __init__(self, function: Callable[..., None], signature: Any, first: int) -> None:
+        self.function, self.signature, self.first = function, signature, first
+        kinds = [_KINDS[kind] for arg in signature.args for kind in _KINDS if isinstance(arg, kind)]
+        self._type = ctypes.CFUNCTYPE(None, *(kind for kind, _ in kinds))
+        self._layout = struct.Struct("=qqq" + "".join(code for _, code in kinds))
+        self._codes = "".join(code for _, code in kinds)
+
+    @cached_property
+    def call(self) -> Any:
+        """The function itself, for all of its arguments; the interpreter's lock is free in it."""
+        return self._type(address(self.function, self.signature))
+
+    def __call__(self, *arguments: Any, length: int) -> None:
+        """Call it for all rows, of ``length`` numbers each, a share after another by any thread."""
+        first, end = arguments[self.first], arguments[self.first + 1]
+        rows = end - first
+        threads = min(torch.get_num_threads(), rows * length // GRAIN, rows)
+        if threads <= 1:
+            self.call(*arguments)
+            return
+        share = max(-(-rows // (SHARES * threads)), -(-GRAIN // length))
+        parallel = None if _forked else _openmp()
+        if parallel is None:
+            self._by_pool(arguments, share, threads)
+            return
+        place = ctypes.cast(self.call, ctypes.c_void_p).value
+        words = bytearray(self._layout.pack(0, place, share, *map(_word, arguments)))
+        data = (ctypes.c_char * len(words)).from_buffer(words)
+        parallel(_sharing(self._codes, self.first), ctypes.addressof(data), threads, 0)
+
+    def _by_pool(self, arguments: tuple[Any, ...], share: int, threads: int) -> None:
+        before, after = arguments[: self.first], arguments[self.first + 2 :]
+        first, end = arguments[self.first : self.first + 2]
+
+        def run(row: int) -> None:
+            self.call(*before, row, min(row + share, end), *after)
+
+        for _ in _pool(threads).map(run, range(first, end, share)):
+            pass
+
+
+def _word(argument: Any) -> float:
+    """A number, or the address of an array or of nothing."""
+    if argument is None:
+        return 0
+    return ctypes.addressof(argument) if isinstance(argument, ctypes.Array) else argument
+
+
+@cache
+def _openmp() -> Any:
+    """What starts a function on threads of the OpenMP that PyTorch loads; None where it has none.
+
+    Threads of our own would have to share the cores with its, which go on spinning for a while
+    after each of PyTorch's operations.
+    """
+    try:
+        function = ctypes.CDLL(None).GOMP_parallel
+    except (AttributeError, OSError, TypeError):
+        return None
+    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    function.restype = None
+    return function
+
+
+@cache
+def _sharing(codes: str, first: int) -> int:
+    """The address of ``void (*)(words)``: take a share and call, until there are no more.
+
+    The words are a counter, the address of a kernel, the rows of a share, and the arguments.
+    """
+    word, double, nothing = ir.IntType(64), ir.DoubleType(), ir.VoidType()
+    kinds = [double if code == "d" else word for code in codes]
+    module = ir.Module("sharing")
+    function = ir.Function(module, ir.FunctionType(nothing, [word.as_pointer()]), "share")
+    entry, turn, work, done = (
+        function.append_basic_block(name) for name in ("entry", "turn", "work", "done")
+    )
+    (words,) = function.args
+    builder = ir.IRBuilder(entry)
+
+    def at(place: int) -> Any:
+        return builder.gep(words, [ir.Constant(word, place)])
+
+    target, share = builder.load(at(1)), builder.load(at(2))
+    given: list[Any] = []
+    for place, kind in enumerate(kinds):
+        given.append(builder.load(builder.bitcast(at(3 + place), kind.as_pointer())))
+    kernel = builder.inttoptr(target, ir.FunctionType(nothing, kinds).as_pointer())
+    start, end = given[first], given[first + 1]
+    builder.branch(turn)
+
+    builder.position_at_end(turn)
+    number = builder.atomic_rmw("add", words, ir.Constant(word, 1), "monotonic")
+    begin = builder.add(start, builder.mul(number, share))
+    builder.cbranch(builder.icmp_signed("<", begin, end), work, done)
+
+    builder.position_at_end(work)
+    stop = builder.add(begin, share)
+    stop = builder.select(builder.icmp_signed("<", stop, end), stop, end)
+    builder.call(kernel, [*given[:first], begin, stop, *given[first + 2 :]])
+    builder.branch(turn)
+
+    builder.position_at_end(done)
+    builder.ret_void()
+    return _loaded(str(module))
+
+
+def _loaded(module: str) -> int:
+    """The address of ``share`` in a module of LLVM."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(module), machine)
+    engine.finalize_object()
+    _alive.append(engine)
+    return engine.get_function_address("share")
+
+
+_alive: list[Any] = []  # a function goes with its engine
 
 
 @cache
@@ -17,20 +162,14 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="seq2seq-mappings")
 
 
-os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of its parent's threads
+_forked = False
 
 
-def over_rows(run: Callable[[int, int], None], rows: int, length: int) -> None:
-    """Call ``run(first, end)`` so that every row has its turn; ``run`` lets go of the GIL."""
-    threads = min(torch.get_num_threads(), rows * length // GRAIN, rows)
-    if threads <= 1:
-        run(0, rows)
-        return
-    share = -(-rows // threads)
-    pool = _pool(threads - 1)
-    others = [
-        pool.submit(run, first, min(first + share, rows)) for first in range(share, rows, share)
-    ]
-    run(0, share)
-    for other in others:
-        other.result()
+def _forget_threads() -> None:
+    """A child has none of its parent's threads, and OpenMP would wait for them."""
+    global _forked
+    _forked = True
+    _pool.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget_threads)
