@@ -6,41 +6,79 @@ from one state together, ``place`` says from which row of the states each does, 
 computed once.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from seq2seq.mappings.operators import plain
 from seq2seq.nn.linear import linear
-from seq2seq.nn.repeated import spread
+from seq2seq.nn.repeated import Repeated
 
 States = tuple[Tensor, ...]  # (hidden, memory) of an LSTM, (hidden,) of a GRU: [batch, size] each
+WORTH_COMPILING = 1 << 14  # numbers of a state: below, loading the compiler takes longer
 
 
 def lstm_step(
-    input_gates: Tensor, state: States, weight: Tensor, bias: Tensor, place: Tensor | None = None
+    inputs: Repeated, state: States, weight: Tensor, bias: Tensor, place: Tensor | None = None
 ) -> States:
-    """``c = σ(f) c + σ(i) tanh(g)``, ``h = σ(o) tanh(c)``, ``(i, f, g, o) = gates + W h + b``."""
+    """``c = σ(f) c + σ(i) tanh(g)``, ``h = σ(o) tanh(c)``, ``(i, f, g, o) = inputs + W h + b``."""
     hidden, memory = state
-    gates = input_gates + spread(linear(hidden, weight, bias), place)
-    i, f, g, o = gates.chunk(4, dim=-1)
-    memory = torch.sigmoid(f) * spread(memory, place) + torch.sigmoid(i) * torch.tanh(g)
+    past = Repeated(linear(hidden, weight, bias), place)
+    if _is_compiled(past, memory):
+        from seq2seq.nn.cell_kernels import lstm  # loads the compiler
+
+        return lstm(inputs, past, memory)
+    i, f, g, o = (inputs.all() + past.all()).chunk(4, dim=-1)
+    kept = torch.sigmoid(f) * Repeated(memory, place).all()
+    memory = kept + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(memory), memory
 
 
 def gru_step(
-    input_gates: Tensor, state: States, weight: Tensor, bias: Tensor, place: Tensor | None = None
+    inputs: Repeated, state: States, weight: Tensor, bias: Tensor, place: Tensor | None = None
 ) -> States:
-    """``h = (1 − z) n + z h``, ``n = tanh(gates_n + r (W_n h + b_n))``, z and r the gates."""
+    """``h = (1 − z) n + z h``, ``n = tanh(inputs_n + r (W_n h + b_n))``, z and r the gates."""
     (hidden,) = state
-    input_r, input_z, input_n = input_gates.chunk(3, dim=-1)
-    hidden_r, hidden_z, hidden_n = spread(linear(hidden, weight, bias), place).chunk(3, dim=-1)
-    reset, update = torch.sigmoid(input_r + hidden_r), torch.sigmoid(input_z + hidden_z)
-    candidate = torch.tanh(input_n + reset * hidden_n)
-    return (candidate + update * (spread(hidden, place) - candidate),)
+    past = Repeated(linear(hidden, weight, bias), place)
+    if _is_compiled(past, hidden):
+        from seq2seq.nn.cell_kernels import gru
+
+        return gru(inputs, past, hidden)
+    input_r, input_z, input_n = inputs.all().chunk(3, dim=-1)
+    past_r, past_z, past_n = past.all().chunk(3, dim=-1)
+    reset, update = torch.sigmoid(input_r + past_r), torch.sigmoid(input_z + past_z)
+    candidate = torch.tanh(input_n + reset * past_n)
+    return (candidate + update * (Repeated(hidden, place).all() - candidate),)
+
+
+def _is_compiled(past: Repeated, state: Tensor) -> bool:
+    """Whether the compiled pass can do it, and is worth it: in search on a CPU."""
+    gates = past.distinct
+    return (
+        gates.device.type == "cpu"
+        and gates.dtype == state.dtype == torch.float32
+        and not torch.is_grad_enabled()
+        and past.rows * state.size(-1) >= WORTH_COMPILING
+        and plain()
+    )
+
+
+class Step(Protocol):
+    """One position: from the input's part of the gates to the states after it."""
+
+    def __call__(
+        self,
+        inputs: Repeated,
+        state: States,
+        weight: Tensor,
+        bias: Tensor,
+        place: Tensor | None = None,
+    ) -> States:
+        """Go on from ``state[place]``, whose part of the gates is ``weight · hidden + bias``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +86,7 @@ class Cell:
     """The module that runs whole sequences, the step of one position, and the states carried."""
 
     module: type[nn.LSTM] | type[nn.GRU]
-    step: Callable[..., States]
+    step: Step
     states: int
 
 

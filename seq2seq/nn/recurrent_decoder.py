@@ -81,7 +81,7 @@ class RecurrentDecoder(nn.Module):
         """
         weight, bias = self.weights("ih", 0)
         states, carried = self._split(past)
-        gates = embedded.map(lambda rows: linear(rows, weight, bias)).all()
+        gates = embedded.map(lambda rows: linear(rows, weight, bias))
         hidden, states = self._climb(gates, states, origin)
         carried = tuple(spread(part, origin) for part in carried)
         attentional, weights, carried = self.attention.step(hidden, memory, carried)
@@ -93,7 +93,7 @@ class RecurrentDecoder(nn.Module):
         return getattr(self.network, f"weight_{suffix}"), getattr(self.network, f"bias_{suffix}")
 
     def _climb(
-        self, gates: Tensor, past: States, origin: Tensor | None = None
+        self, gates: Repeated, past: States, origin: Tensor | None = None
     ) -> tuple[Tensor, States]:
         """One position through all layers, from the input's part of the lowest layer's gates."""
         after: list[Tensor] = []
@@ -101,7 +101,7 @@ class RecurrentDecoder(nn.Module):
         for layer in range(self.layers):
             if layer:
                 weight, bias = self.weights("ih", layer)
-                gates = linear(self.dropout(after[-size]), weight, bias)
+                gates = Repeated(linear(self.dropout(after[-size]), weight, bias))
             state = past[layer * size : (layer + 1) * size]
             after.extend(self.cell.step(gates, state, *self.weights("hh", layer), origin))
         return after[-size], tuple(after)
@@ -163,7 +163,7 @@ class InputFeedingDecoder(RecurrentDecoder):
         origin: Tensor | None = None,
     ) -> tuple[Tensor, States, Tensor]:
         states, (_, *rest) = self._split(past)
-        hidden, states = self._climb(gates, states, origin)
+        hidden, states = self._climb(Repeated(gates), states, origin)
         carried = tuple(spread(part, origin) for part in rest)
         attentional, weights, after = self.attention.step(hidden, memory, carried)
         attentional = attentional * noise

@@ -27,6 +27,11 @@ class Repeated:
         distinct, place = torch.unique(values, return_inverse=True)
         return cls(distinct, place)
 
+    @property
+    def rows(self) -> int:
+        """How many there are, the same ones counted again."""
+        return (self.distinct if self.place is None else self.place).size(0)
+
     def all(self) -> Tensor:
         """Every row."""
         return spread(self.distinct, self.place)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from seq2seq.nn.cells import CELLS, Cell, States
 from seq2seq.nn.linear import linear
 from seq2seq.nn.recurrent_encoder import RecurrentEncoder
+from seq2seq.nn.repeated import Repeated
 
 
 class ScannedEncoder(nn.Module):
@@ -77,7 +78,7 @@ def _scanned(
 
     def step(states: States, at: tuple[Tensor, Tensor]) -> tuple[States, Tensor]:
         gates, real = at
-        after = cell.step(gates, states, weight, bias)
+        after = cell.step(Repeated(gates), states, weight, bias)
         kept = tuple(torch.where(real, new, old) for new, old in zip(after, states, strict=True))
         return kept, torch.where(real, after[0], 0.0)
 

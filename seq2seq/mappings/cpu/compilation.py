@@ -31,6 +31,8 @@ jit = njit(**OPTIONS)
 finite = njit(**{**OPTIONS, "fastmath": OPTIONS["fastmath"] | {"nnan", "ninf"}})
 # The same, in the order that is written; a product and a sum may be one operation.
 exact = njit(forceinline=True, **{**OPTIONS, "fastmath": {"nnan", "ninf", "contract"}})
+# The same, of any numbers.
+plain = njit(forceinline=True, **{**OPTIONS, "fastmath": {"contract"}})
 
 BLOCK = 16  # positions of a row looked at together
 PADDED = 8  # candidates looked at together
