@@ -12,6 +12,7 @@ from torch import Tensor
 
 from seq2seq.models import EncoderDecoder
 from seq2seq.models.attending import evaluating
+from seq2seq.nn.linear import fixed_weights
 from seq2seq.search.constraints import (
     Constraint,
     Ends,
@@ -145,7 +146,7 @@ class Search(ABC):
                 raise ValueError(f"the prefix of sentence {row} holds the id {wrong[0]}; remove it")
         if not source.size(0):
             return []
-        with evaluating(model):
+        with evaluating(model), fixed_weights():
             bounds = self.limit.bounds(model, source_lengths, prefixes)
             return self.search(model, source, source_lengths, bounds, return_attention)
 

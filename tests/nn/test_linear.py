@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 import seq2seq.nn.linear
-from seq2seq.nn.linear import HAS_ONEDNN, Linear, linear
+from seq2seq.nn.linear import HAS_ONEDNN, Linear, fixed_weights, linear
 
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["oneDNN", "MKL"])
@@ -46,3 +46,43 @@ def test_without_gradients_it_is_onednns_where_that_is_preferred() -> None:
         layer(x)
     found = any("_linear_pointwise" in event.key for event in profile.key_averages())
     assert found == seq2seq.nn.linear.PREFERS_ONEDNN
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="this PyTorch has no oneDNN")
+@pytest.mark.parametrize("inference", [True, False])
+def test_fixed_weights_are_packed_from_their_second_use_on(inference: bool) -> None:
+    weight, bias = torch.randn(90, 24), torch.randn(90)
+    with torch.inference_mode(inference), torch.no_grad(), fixed_weights():
+        for rows in (64, 320, 5, 1):
+            x = torch.randn(rows, 24)
+            for first in (0, 30):  # parts of a matrix are matrices of their own
+                expected = F.linear(x, weight[first:], bias[first:])
+                found = linear(x, weight[first:], bias[first:])
+                torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+            x = torch.randn(rows, 1, 24)
+            torch.testing.assert_close(linear(x, weight), F.linear(x, weight), rtol=1e-5, atol=1e-5)
+        with torch.profiler.profile() as profile:
+            linear(x, weight)
+    keys = {event.key for event in profile.key_averages()}
+    assert any("_linear_pointwise" in key for key in keys)
+    assert not any("_reorder" in key for key in keys)
+
+
+def test_weights_are_fixed_inside_only() -> None:
+    layer, x = Linear(7, 90), torch.randn(5, 7)
+    with torch.no_grad():
+        for factor in (1.0, 2.0):
+            layer.weight.mul_(factor)
+            with fixed_weights():
+                for _ in range(3):
+                    expected = F.linear(x, layer.weight, layer.bias)
+                    torch.testing.assert_close(layer(x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_weight_in_the_place_of_another_is_not_taken_for_it() -> None:
+    x = torch.randn(5, 7)
+    with torch.no_grad(), fixed_weights():
+        for _ in range(6):
+            weight = torch.randn(90, 7)
+            torch.testing.assert_close(linear(x, weight), F.linear(x, weight), rtol=1e-5, atol=1e-5)
+            del weight
