@@ -2,6 +2,7 @@
 
 from typing import Unpack
 
+import torch
 from torch import Tensor
 
 from seq2seq.search.search import Options
@@ -20,4 +21,6 @@ class Greedy(Single):
 
     def choose(self, step: Tensor, length: int, keys: Tensor) -> Tensor:
         """See the base class."""
+        if step.device.type == "cpu":  # NumPy finds it in a third of PyTorch's time
+            return torch.from_numpy(step.numpy().argmax(-1))
         return step.argmax(-1)

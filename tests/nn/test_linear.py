@@ -8,6 +8,11 @@ import seq2seq.nn.linear
 from seq2seq.nn.linear import HAS_ONEDNN, Linear, fixed_weights, linear
 
 
+@pytest.fixture(autouse=True)
+def every_matrix_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seq2seq.nn.linear.LARGE", 1)
+
+
 @pytest.fixture(autouse=True, params=[True, False], ids=["oneDNN", "MKL"])
 def either_product(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seq2seq.nn.linear.PREFERS_ONEDNN", HAS_ONEDNN and request.param)
