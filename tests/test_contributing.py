@@ -80,10 +80,11 @@ def command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProces
             ],
             "seq2seq.mappings.Expmax",
         ),
-        (
+        pytest.param(
             "data=reversal",
             [*TINY_RECURRENT, "data.corpus.longest=20"],
             "seq2seq.data.corpora.reversal.Reversal",
+            marks=pytest.mark.thorough,
         ),
         pytest.param(
             "model=convolutional",
@@ -110,6 +111,7 @@ def test_a_recipe_trains_and_its_checkpoint_is_loaded(
 
 @pytest.mark.e2e
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_class_outside_the_package_trains_but_its_checkpoint_is_refused(checkout: Path) -> None:
     shutil.move(checkout / "seq2seq" / "mappings" / "expmax.py", checkout / "mine.py")
     for name in ("__init__", "functional"):

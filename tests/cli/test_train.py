@@ -177,7 +177,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(work: Path
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)]
+)
 def test_an_interrupted_run_resumes_to_the_same_weights(work: Path, number: int) -> None:
     name = f"interrupted-{int(number)}"
     arguments = [*TINY, f"hydra.run.dir={name}", "attention=fusedmax"]
