@@ -6,6 +6,7 @@ from one state together, ``place`` says from which row of the states each does, 
 computed once.
 """
 
+import sys
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,12 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from seq2seq.mappings.operators import plain
-from seq2seq.nn.linear import linear
+from seq2seq.nn.linear import linear, weights_are_fixed
 from seq2seq.nn.repeated import Repeated
 
 States = tuple[Tensor, ...]  # (hidden, memory) of an LSTM, (hidden,) of a GRU: [batch, size] each
-WORTH_COMPILING = 1 << 14  # numbers of a state: below, loading the compiler takes longer
+#: Numbers of states on which the compiled pass saves the time that loading the compiler takes.
+REPAID = 1 << 25
+_passed = 0  # numbers without it so far
 
 
 def lstm_step(
@@ -27,7 +29,7 @@ def lstm_step(
     """``c = σ(f) c + σ(i) tanh(g)``, ``h = σ(o) tanh(c)``, ``(i, f, g, o) = inputs + W h + b``."""
     hidden, memory = state
     past = Repeated(linear(hidden, weight, bias), place)
-    if _is_compiled(past, memory):
+    if _is_compiled(inputs, past, memory):
         from seq2seq.nn.cell_kernels import lstm  # loads the compiler
 
         return lstm(inputs, past, memory)
@@ -43,7 +45,7 @@ def gru_step(
     """``h = (1 − z) n + z h``, ``n = tanh(inputs_n + r (W_n h + b_n))``, z and r the gates."""
     (hidden,) = state
     past = Repeated(linear(hidden, weight, bias), place)
-    if _is_compiled(past, hidden):
+    if _is_compiled(inputs, past, hidden):
         from seq2seq.nn.cell_kernels import gru
 
         return gru(inputs, past, hidden)
@@ -54,16 +56,18 @@ def gru_step(
     return (candidate + update * (Repeated(hidden, place).all() - candidate),)
 
 
-def _is_compiled(past: Repeated, state: Tensor) -> bool:
-    """Whether the compiled pass can do it, and is worth it: in search on a CPU."""
-    gates = past.distinct
-    return (
-        gates.device.type == "cpu"
-        and gates.dtype == state.dtype == torch.float32
-        and not torch.is_grad_enabled()
-        and past.rows * state.size(-1) >= WORTH_COMPILING
-        and plain()
-    )
+def _is_compiled(inputs: Repeated, past: Repeated, state: Tensor) -> bool:
+    """Whether the compiled pass does it: in a search on a CPU, once it is worth its loading."""
+    tensors = (inputs.distinct, past.distinct, state)
+    if not weights_are_fixed() or inputs.rows != past.rows:
+        return False
+    if any(part.device.type != "cpu" or part.dtype != torch.float32 for part in tensors):
+        return False
+    global _passed
+    if "numba" not in sys.modules and _passed < REPAID:
+        _passed += past.rows * state.size(-1)
+        return False
+    return True
 
 
 class Step(Protocol):

@@ -14,18 +14,17 @@ HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, 
 #: Whether oneDNN's product is the one to take: on a CPU without AVX-512, MKL's is up to a quarter
 #: faster.
 PREFERS_ONEDNN = HAS_ONEDNN and torch.backends.cpu.get_cpu_capability() == "AVX512"
-
-
 #: Numbers of a matrix that is packed: the output layer, the gates of wide cells. Smaller ones are
 #: brought into order as fast as they are read.
 LARGE = 1 << 20
+SEVERAL = 16  # rows at least that a matrix is packed for: fewer than it is packed for do not matter
 
 
 class Packed:
-    """Large weights in the order in which oneDNN multiplies by them, from their second use on.
+    """Large parameters in the order in which oneDNN multiplies by them, from their second use on.
 
     Each product would bring them into an order like this, which takes as long as multiplying some
-    dozens of rows.
+    dozens of rows. What is computed at each use, as a parametrization does, stays as it is.
     """
 
     def __init__(self) -> None:
@@ -34,12 +33,16 @@ class Packed:
 
     def get(self, weight: Tensor, rows: int) -> Tensor | None:
         """The weight packed for about so many rows, if it was used before."""
+        whole = weight if weight._base is None else weight._base
+        if weight.numel() < LARGE or type(whole) is not nn.Parameter:
+            return None
         key = (weight.data_ptr(), weight.shape)
         if key not in self.found:
             self.found[key] = (weight, None)
             return None
         _, packed = self.found[key]
         if packed is None:
+            rows = max(rows, SEVERAL)
             packed = torch.ops.mkldnn._reorder_linear_weight.default(weight.detach(), rows)
             self.found[key] = (weight, packed)
         return packed
@@ -50,7 +53,7 @@ _packed: ContextVar[Packed | None] = ContextVar("packed", default=None)
 
 @contextmanager
 def fixed_weights() -> Iterator[None]:
-    """Inside, nobody changes weights: those used again and again are packed."""
+    """Inside, nobody changes weights, differentiates or traces: those used often are packed."""
     token = _packed.set(Packed())
     try:
         yield
@@ -58,13 +61,18 @@ def fixed_weights() -> Iterator[None]:
         _packed.reset(token)
 
 
+def weights_are_fixed() -> bool:
+    """Whether inside of :func:`fixed_weights`."""
+    return not torch.compiler.is_compiling() and _packed.get() is not None
+
+
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x Wᵀ + b``, with ``x`` ``[…, size]`` and ``weight`` ``[output_size, size]``.
 
     PyTorch multiplies float32 matrices by MKL, which leaves half of AVX-512 unused on CPUs that are
     not Intel's; oneDNN, which comes with PyTorch too, uses all of it and is twice as fast there.
-    What PyTorch offers of it has no gradient, and is slow where a matrix has gaps. By weights that
-    are packed it multiplies faster than MKL on every CPU.
+    What PyTorch offers of it has no gradient, and is slow where a matrix has gaps. By large
+    weights that are packed it multiplies faster than MKL on CPUs without AVX-512 too.
     """
     if (
         not HAS_ONEDNN
@@ -75,11 +83,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         or not weight.is_contiguous()
         or not x.numel()
         or torch.is_autocast_enabled("cpu")
+        or torch.compiler.is_compiling()
     ):
         return F.linear(x, weight, bias)
-    packed = _packed.get()
     matrix = None
-    if packed is not None and weight.numel() >= LARGE:
+    if (packed := _packed.get()) is not None:
         matrix = packed.get(weight, x.numel() // weight.size(1))
     if matrix is None:
         if not PREFERS_ONEDNN:

@@ -13,8 +13,7 @@ from seq2seq.nn.linear import Linear
 from seq2seq.nn.multi_head_attention import KeysValues, MultiHeadAttention
 from seq2seq.nn.positions import Positions
 
-# Of what nobody else reads, so that one that can works in its place.
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu_, "gelu": F.gelu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
 
 
 class PreNorm(nn.Module):

@@ -198,7 +198,7 @@ x = torch.randn(2000, 100)
 y = sparsemax(x)
 child = os.fork()
 if child == 0:
-    found = sparsemax(x).numpy()  # not an operation of PyTorch, whose own threads are gone
+    found = sparsemax(x).numpy()  # PyTorch would wait for threads that are gone
     os._exit(0 if (found == y.numpy()).all() else 1)
 assert os.waitpid(child, 0)[1] == 0
 """

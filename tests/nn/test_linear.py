@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 import seq2seq.nn.linear
 from seq2seq.nn.linear import HAS_ONEDNN, Linear, fixed_weights, linear
@@ -56,21 +57,19 @@ def test_without_gradients_it_is_onednns_where_that_is_preferred() -> None:
 @pytest.mark.skipif(not HAS_ONEDNN, reason="this PyTorch has no oneDNN")
 @pytest.mark.parametrize("inference", [True, False])
 def test_fixed_weights_are_packed_from_their_second_use_on(inference: bool) -> None:
-    weight, bias = torch.randn(90, 24), torch.randn(90)
+    weight, bias = nn.Parameter(torch.randn(90, 24)), torch.randn(90)
     with torch.inference_mode(inference), torch.no_grad(), fixed_weights():
-        for rows in (64, 320, 5, 1):
+        packed = seq2seq.nn.linear._packed.get()
+        for use, rows in enumerate((64, 320, 5, 1)):
             x = torch.randn(rows, 24)
             for first in (0, 30):  # parts of a matrix are matrices of their own
                 expected = F.linear(x, weight[first:], bias[first:])
                 found = linear(x, weight[first:], bias[first:])
                 torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-            x = torch.randn(rows, 1, 24)
-            torch.testing.assert_close(linear(x, weight), F.linear(x, weight), rtol=1e-5, atol=1e-5)
-        with torch.profiler.profile() as profile:
-            linear(x, weight)
-    keys = {event.key for event in profile.key_averages()}
-    assert any("_linear_pointwise" in key for key in keys)
-    assert not any("_reorder" in key for key in keys)
+            assert len(packed.found) == 2
+            assert all((matrix is not None) == (use > 0) for _, matrix in packed.found.values())
+        x = torch.randn(7, 1, 24)
+        torch.testing.assert_close(linear(x, weight), F.linear(x, weight), rtol=1e-5, atol=1e-5)
 
 
 def test_weights_are_fixed_inside_only() -> None:
@@ -84,10 +83,18 @@ def test_weights_are_fixed_inside_only() -> None:
                     torch.testing.assert_close(layer(x), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_weight_in_the_place_of_another_is_not_taken_for_it() -> None:
+def test_what_is_computed_at_each_use_is_neither_kept_nor_taken_for_another() -> None:
     x = torch.randn(5, 7)
     with torch.no_grad(), fixed_weights():
         for _ in range(6):
             weight = torch.randn(90, 7)
             torch.testing.assert_close(linear(x, weight), F.linear(x, weight), rtol=1e-5, atol=1e-5)
             del weight
+        assert not seq2seq.nn.linear._packed.get().found
+
+
+def test_it_is_compiled_in_one_graph_without_gradients() -> None:
+    layer, x = Linear(7, 90), torch.randn(5, 7)
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    with torch.no_grad(), fixed_weights():
+        torch.testing.assert_close(compiled(x), layer(x))

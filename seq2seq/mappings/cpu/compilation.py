@@ -32,7 +32,7 @@ finite = njit(**{**OPTIONS, "fastmath": OPTIONS["fastmath"] | {"nnan", "ninf"}})
 # The same, in the order that is written; a product and a sum may be one operation.
 exact = njit(forceinline=True, **{**OPTIONS, "fastmath": {"nnan", "ninf", "contract"}})
 # The same, of any numbers.
-plain = njit(forceinline=True, **{**OPTIONS, "fastmath": {"contract"}})
+careful = njit(forceinline=True, **{**OPTIONS, "fastmath": {"contract"}})
 
 BLOCK = 16  # positions of a row looked at together
 PADDED = 8  # candidates looked at together
@@ -75,11 +75,12 @@ _alive: list[Any] = []  # a compiled function is freed with its object
 
 @contextlib.contextmanager
 def _kernel_cache() -> Iterator[bool]:
-    """Let numba keep its files in the user's cache, in a folder that changes with any kernel.
+    """Let numba keep its files in the user's cache, in a folder that changes with this package.
 
     Beside the sources, numba would neither notice a change in a file that a kernel calls into, nor
-    write where the package is read-only. ``NUMBA_CACHE_DIR`` overrides. Yields whether anything can
-    be kept: where there is no place to write to, kernels are compiled anew in every process.
+    write where the package is read-only. (A kernel's own file it looks at itself.)
+    ``NUMBA_CACHE_DIR`` overrides. Yields whether anything can be kept: where there is no place to
+    write to, kernels are compiled anew in every process.
     """
     before = numba.config.CACHE_DIR
     folder = before or _cache_folder()

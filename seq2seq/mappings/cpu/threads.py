@@ -20,11 +20,12 @@ from seq2seq.mappings.cpu.compilation import address
 GRAIN = 1 << 14  # numbers that are worth a thread, or a share
 SHARES = 4  # a thread, since rows take longer and shorter
 
-_KINDS: dict[type, tuple[Any, str]] = {
-    types.CPointer: (ctypes.c_void_p, "q"),
-    types.Integer: (ctypes.c_int64, "q"),
-    types.Float: (ctypes.c_double, "d"),
-}
+
+def _kind(argument: Any) -> tuple[Any, str]:
+    """How an argument is passed, and how it is written down."""
+    if isinstance(argument, types.CPointer):
+        return ctypes.c_void_p, "q"
+    return {types.int64: (ctypes.c_int64, "q"), types.float64: (ctypes.c_double, "d")}[argument]
 
 
 class RowKernel:
@@ -38,7 +39,7 @@ class RowKernel:
 
     def __init__(self, function: Callable[..., None], signature: Any, first: int) -> None:
         self.function, self.signature, self.first = function, signature, first
-        kinds = [_KINDS[kind] for arg in signature.args for kind in _KINDS if isinstance(arg, kind)]
+        kinds = [_kind(argument) for argument in signature.args]
         self._type = ctypes.CFUNCTYPE(None, *(kind for kind, _ in kinds))
         self._layout = struct.Struct("=qqq" + "".join(code for _, code in kinds))
         self._codes = "".join(code for _, code in kinds)
@@ -172,4 +173,5 @@ def _forget_threads() -> None:
     _pool.cache_clear()
 
 
-os.register_at_fork(after_in_child=_forget_threads)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
