@@ -143,7 +143,7 @@ def entmax(
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
         ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
-    return weights(TsallisNegentropy(alpha), scores, mask, dim, gamma)
+    return weights(TsallisNegentropy.of(alpha), scores, mask, dim, gamma)
 
 
 class Entmax(Mapping):

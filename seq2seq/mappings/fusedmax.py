@@ -130,7 +130,7 @@ def fusedmax(
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
         ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
-    return weights(TotalVariation(lam), scores, mask, dim, gamma)
+    return weights(TotalVariation.of(lam), scores, mask, dim, gamma)
 
 
 class Fusedmax(Mapping):

@@ -55,7 +55,6 @@ class Call:
         return omega, gamma if self.gammas is None else self.gammas[:, None].to(dtype)
 
 
-PLACES = {"cpu": "cpu.kernels", "cuda": "gpu.kernels"}
 _forced = False
 
 
@@ -77,16 +76,15 @@ def _loaded(name: str) -> ModuleType:
 
 def kernels(scores: Tensor, call: Call) -> ModuleType | None:
     """The module of kernels that takes this call, if any."""
-    if _forced:
+    if _forced or not (scores.is_cpu or scores.is_cuda):
         return None
-    place = PLACES.get(scores.device.type)
-    module = _loaded(place) if place else None
-    return module if module and module.supports(call.omega.name, scores.size(-1)) else None
+    module = _loaded("cpu.kernels" if scores.is_cpu else "gpu.kernels")
+    return module if module.supports(call.omega.name, scores.size(-1)) else None
 
 
 def loss_kernels(scores: Tensor, call: Call) -> ModuleType | None:
     """The module of kernels that takes the losses of class indices against scores, if any."""
-    near = scores.device.type == "cpu" and kernels(scores, call) is not None
+    near = scores.is_cpu and kernels(scores, call) is not None
     return _loaded("cpu.losses") if near else None
 
 

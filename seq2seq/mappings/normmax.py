@@ -112,7 +112,7 @@ def normmax(
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
         ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
-    return weights(PNorm(p), scores, mask, dim, gamma)
+    return weights(PNorm.of(p), scores, mask, dim, gamma)
 
 
 class Normmax(Mapping):

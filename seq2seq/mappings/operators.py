@@ -42,14 +42,17 @@ def maximum(
 
 def weights_of(x: Tensor, mask: Tensor | None, call: Call) -> Tensor:
     """The weights of what is prepared."""
-    if plain() and not torch.is_grad_enabled():  # as in search, where calls are small and many
-        return implementations.argmax(x, mask, call)
-    return _way(_Weights, "weights")(x, mask, call.gammas, call.thetas, call)
+    if not plain():
+        return _form("weights")(x, mask, call.gammas, call.thetas, call)
+    if torch.is_grad_enabled():
+        return _Weights.apply(x, mask, call.gammas, call.thetas, call)
+    return implementations.argmax(x, mask, call)  # as in search, where calls are small and many
 
 
 def maximum_of(x: Tensor, mask: Tensor | None, call: Call) -> Tensor:
     """The smoothed max of what is prepared, ``[rows]`` float64."""
-    return _way(_Maximum, "maximum")(x, mask, call.gammas, call.thetas, call)
+    form = _Maximum.apply if plain() else _form("maximum")
+    return form(x, mask, call.gammas, call.thetas, call)
 
 
 def prepare(
@@ -94,10 +97,8 @@ def _exact(x: Tensor) -> torch.dtype:
 FORMS: dict[str, dict[str, Callable[..., Tensor]]] = {}
 
 
-def _way(eager: Any, name: str) -> Callable[..., Tensor]:
-    """The form of an operator that what is going on asks for."""
-    if plain():
-        return eager.apply
+def _form(name: str) -> Callable[..., Tensor]:
+    """The form of an operator that what is going on asks for, where it is more than autograd."""
     if tracing.active():
         return FORMS["traced"][name]
     return FORMS["registered" if torch.compiler.is_compiling() else "transformed"][name]

@@ -122,7 +122,7 @@ def oscarmax(
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
         ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
-    return weights(Oscar(lam), scores, mask, dim, gamma)
+    return weights(Oscar.of(lam), scores, mask, dim, gamma)
 
 
 class Oscarmax(Mapping):

@@ -7,6 +7,7 @@ implementation, and everything else is the same for all: kernels that take its p
 
 import dataclasses
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import torch
@@ -44,6 +45,18 @@ class Regularizer(ABC):
         if "name" in cls.__dict__:
             Regularizer._named[cls.name] = cls
 
+    @classmethod
+    def of(cls, theta: float | Tensor) -> Self:
+        """Ω at θ; of one number there is one object, as making it counts in a small call."""
+        if isinstance(theta, Tensor) or torch.compiler.is_compiling():
+            return cls._with(theta)
+        return _at_number(cls, theta)
+
+    @classmethod
+    def _with(cls, theta: float | Tensor) -> Self:
+        assert cls.domain is not None
+        return cls(**{cls.domain.name: theta})
+
     @staticmethod
     def named(name: str, theta: float | None = None) -> "Regularizer":
         """The regularizer of a mapping, at a number θ, or where that is given otherwise, at any."""
@@ -63,6 +76,8 @@ class Regularizer(ABC):
     def at(self, theta: float | Tensor) -> Self:
         """The same regularizer at another θ."""
         assert self.domain is not None
+        if theta is self.parameter:
+            return self
         return dataclasses.replace(self, **{self.domain.name: theta})  # type: ignore[type-var]
 
     def of_rows(self, shape: torch.Size, dim: int, dtype: torch.dtype) -> Self:
@@ -96,3 +111,8 @@ class Regularizer(ABC):
         sum to 0 over a row and are 0 off the support, so terms constant over a row may be left out.
         """
         raise NotImplementedError(f"{type(self).__name__} has no parameter")
+
+
+@lru_cache
+def _at_number(kind: Any, theta: float) -> Any:
+    return kind._with(theta)

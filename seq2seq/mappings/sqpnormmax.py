@@ -133,7 +133,7 @@ def sqpnormmax(
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
         ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
     """
-    return weights(SquaredPNorm(p), scores, mask, dim, gamma)
+    return weights(SquaredPNorm.of(p), scores, mask, dim, gamma)
 
 
 class Sqpnormmax(Mapping):
