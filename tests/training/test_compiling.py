@@ -211,3 +211,13 @@ def test_the_options_do_what_they_say() -> None:
     assert graphs() == len(SHAPES), "dynamic=false: every size of batch for itself"
     with pytest.raises(RuntimeError, match="mode"):
         configured("compile.mode=fastest")(MODELS["transformer"](Softmax()))
+
+
+def test_without_gradients_it_is_one_graph_too() -> None:
+    model = MODELS["transformer"](Softmax()).eval()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    batch = batches()[0]
+    given = (batch.source, batch.source_lengths, batch.target_input)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(*given).logits, model(*given).logits)
+    assert graphs() == 1
