@@ -55,6 +55,7 @@ class Call:
         return omega, gamma if self.gammas is None else self.gammas[:, None].to(dtype)
 
 
+PLACES = {"cpu": "cpu.kernels", "cuda": "gpu.kernels"}
 _forced = False
 
 
@@ -78,7 +79,7 @@ def kernels(scores: Tensor, call: Call) -> ModuleType | None:
     """The module of kernels that takes this call, if any."""
     if _forced or not (scores.is_cpu or scores.is_cuda):
         return None
-    module = _loaded("cpu.kernels" if scores.is_cpu else "gpu.kernels")
+    module = _loaded(PLACES["cpu" if scores.is_cpu else "cuda"])
     return module if module.supports(call.omega.name, scores.size(-1)) else None
 
 

@@ -75,7 +75,8 @@ def softmax(
     if not near or bool(y.detach()[..., :1].isnan().any()):
         empty = (x.detach() == -math.inf).all(-1, keepdim=True)
         y = torch.softmax(x.masked_fill(empty, 0.0), -1).masked_fill(empty, 0.0)
-    return y.to(scores.dtype).movedim(-1, dim)
+    y = y.to(scores.dtype)
+    return y if dim in (-1, y.dim() - 1) else y.movedim(-1, dim)
 
 
 class Softmax(Mapping):
