@@ -40,7 +40,7 @@ class Call:
     def theta(self) -> float:
         """The number θ; 0 where there is none, or one for each row."""
         theta = self.omega.parameter
-        return float(theta) if isinstance(theta, int | float) else 0.0
+        return 0.0 if theta is None or isinstance(theta, Tensor) else float(theta)
 
     @property
     def differ(self) -> bool:
@@ -77,10 +77,11 @@ def _loaded(name: str) -> ModuleType:
 
 def kernels(scores: Tensor, call: Call) -> ModuleType | None:
     """The module of kernels that takes this call, if any."""
-    if _forced or not (scores.is_cpu or scores.is_cuda):
+    if _forced:
         return None
-    module = _loaded(PLACES["cpu" if scores.is_cpu else "cuda"])
-    return module if module.supports(call.omega.name, scores.size(-1)) else None
+    place = PLACES.get("cpu" if scores.is_cpu else scores.device.type)
+    module = _loaded(place) if place else None
+    return module if module and module.supports(call.omega.name, scores.size(-1)) else None
 
 
 def loss_kernels(scores: Tensor, call: Call) -> ModuleType | None:

@@ -47,10 +47,10 @@ class Regularizer(ABC):
 
     @classmethod
     def of(cls, theta: float | Tensor) -> Self:
-        """Ω at θ; of one number there is one object, as making it counts in a small call."""
+        """Ω at θ; those of numbers are kept, as making one counts in a small call."""
         if isinstance(theta, Tensor) or torch.compiler.is_compiling():
             return cls._with(theta)
-        return _at_number(cls, theta)
+        return _at_number(cls, float(theta))
 
     @classmethod
     def _with(cls, theta: float | Tensor) -> Self:

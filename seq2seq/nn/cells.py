@@ -18,8 +18,10 @@ from seq2seq.nn.linear import linear, weights_are_fixed
 from seq2seq.nn.repeated import Repeated
 
 States = tuple[Tensor, ...]  # (hidden, memory) of an LSTM, (hidden,) of a GRU: [batch, size] each
-#: Numbers of states on which the compiled pass saves the time that loading the compiler takes.
+#: Numbers of states on which the compiled pass saves the time that loading the compiler takes. When
+#: so many have passed, or a mapping has loaded it, the last digits of scores may change.
 REPAID = 1 << 25
+COMPILER = "seq2seq.mappings.cpu.compilation"
 _passed = 0  # numbers without it so far
 
 
@@ -59,12 +61,12 @@ def gru_step(
 def _is_compiled(inputs: Repeated, past: Repeated, state: Tensor) -> bool:
     """Whether the compiled pass does it: in a search on a CPU, once it is worth its loading."""
     tensors = (inputs.distinct, past.distinct, state)
-    if not weights_are_fixed() or inputs.rows != past.rows:
+    if not weights_are_fixed() or inputs.rows != past.rows or state.size(0) != tensors[1].size(0):
         return False
     if any(part.device.type != "cpu" or part.dtype != torch.float32 for part in tensors):
         return False
     global _passed
-    if "numba" not in sys.modules and _passed < REPAID:
+    if COMPILER not in sys.modules and _passed < REPAID:
         _passed += past.rows * state.size(-1)
         return False
     return True

@@ -53,7 +53,7 @@ _packed: ContextVar[Packed | None] = ContextVar("packed", default=None)
 
 @contextmanager
 def fixed_weights() -> Iterator[None]:
-    """Inside, nobody changes weights, differentiates or traces: those used often are packed."""
+    """Inside, as in a search, nobody changes weights, differentiates or traces; see ``Packed``."""
     token = _packed.set(Packed())
     try:
         yield

@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
@@ -406,3 +407,15 @@ def test_module_prints_and_copies(mapping):
         assert torch.equal(twin(x), mapping(x))
     assert isinstance(mapping, Mapping)
     assert f"gamma={mapping.gamma}" in repr(mapping)
+
+
+@pytest.mark.parametrize("first", [np.float32(0.5), np.array(0.5), 0.5])
+@pytest.mark.parametrize("mapping", [fusedmax, oscarmax])
+def test_a_number_of_another_type_is_that_number(mapping, first):
+    x = scores(4, 30)
+    expected = mapping(x, lam=torch.tensor(0.5, dtype=x.dtype))
+    for lam in (first, 0.5):
+        torch.testing.assert_close(mapping(x, lam=lam), expected)
+    two = entmax(x, alpha=np.int64(2))
+    torch.testing.assert_close(two, entmax(x, alpha=2))
+    torch.testing.assert_close(two, sparsemax(x))

@@ -9,8 +9,9 @@ from enumeration import BUILDERS
 from torch import Tensor
 
 import seq2seq.nn.linear
-from seq2seq.models import EncoderDecoder
-from seq2seq.nn import cells
+from seq2seq.models import EncoderDecoder, Recurrent
+from seq2seq.nn import cell_kernels, cells
+from seq2seq.nn.linear import HAS_ONEDNN, Packed
 from seq2seq.search import Beam, Greedy
 
 SEARCHES: dict[str, Callable[[], Any]] = {
@@ -28,6 +29,26 @@ def single(request: pytest.FixtureRequest) -> EncoderDecoder:
     return model
 
 
+def watched(monkeypatch: pytest.MonkeyPatch) -> set[Any]:
+    """Which of the two has been used."""
+    used: set[Any] = set()
+    run, get = cell_kernels._run, Packed.get
+
+    def running(kernel: Any, *arguments: Any) -> None:
+        used.add(kernel)
+        run(kernel, *arguments)
+
+    def getting(self: Packed, weight: Tensor, rows: int) -> Tensor | None:
+        found = get(self, weight, rows)
+        if found is not None:
+            used.add(Packed)
+        return found
+
+    monkeypatch.setattr(cell_kernels, "_run", running)
+    monkeypatch.setattr(Packed, "get", getting)
+    return used
+
+
 @pytest.mark.parametrize("search", SEARCHES)
 def test_compiled_cells_and_packed_weights_change_nothing(
     single: EncoderDecoder,
@@ -38,7 +59,10 @@ def test_compiled_cells_and_packed_weights_change_nothing(
 ) -> None:
     monkeypatch.setattr(seq2seq.nn.linear, "LARGE", 1)
     monkeypatch.setattr(cells, "REPAID", 0)
+    used = watched(monkeypatch)
     fast = SEARCHES[search]()(single, source, source_lengths)
+    assert (cell_kernels.LSTM in used) == isinstance(single, Recurrent)
+    assert Packed in used or not HAS_ONEDNN
     monkeypatch.setattr(cells, "weights_are_fixed", lambda: False)
     monkeypatch.setattr(seq2seq.nn.linear, "LARGE", 1 << 60)
     plain = SEARCHES[search]()(single, source, source_lengths)

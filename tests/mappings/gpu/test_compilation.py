@@ -15,8 +15,7 @@ PLAIN, MASKED = (None, None, None), (MASK, GAMMA, 1.4 * GAMMA)
 
 
 @pytest.mark.slow
-@pytest.mark.thorough
-@pytest.mark.parametrize("kernels", ["rows", "attention"])
+@pytest.mark.parametrize("kernels", ["rows", pytest.param("attention", marks=pytest.mark.thorough)])
 def test_every_kernel_compiles_for_a_device(tmp_path, kernels):
     environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
     environment.pop("TRITON_INTERPRET", None)  # in a process where kernels are not interpreted
