@@ -136,7 +136,8 @@ def test_two_processes_under_torchrun_train_as_one_does(work: Path) -> None:
     assert json.loads((work / "two" / "training.json").read_text())["devices"] == 2
 
 
-@pytest.mark.parametrize("trainer", [pytest.param("ddp", marks=pytest.mark.thorough), "fsdp"])
+@pytest.mark.thorough
+@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
 def test_a_run_of_two_processes_resumes_to_what_one_would_have_done(
     work: Path, trainer: str
 ) -> None:

@@ -61,6 +61,7 @@ def test_a_checkpoint_without_scores_is_pushed_with_a_warning(work: Path) -> Non
     assert "Unknown: the checkpoint has no scores." in (work / "again" / "README.md").read_text()
 
 
+@pytest.mark.thorough
 def test_pytorch_alone_translates_with_the_exported_parts(work: Path) -> None:
     result = forked("export", "checkpoint=RUN", "output=exported", cwd=work)
     assert result.returncode == 0, result.stderr

@@ -22,8 +22,10 @@ LANGUAGES = {"bash", "python", "yaml", "text"}
 OF_THE_PACKAGE = ("seq2seq/", "configs/")
 
 
-#: Pages whose commands run every time; those of the others with ``make thorough``.
+#: Pages whose commands run every time, but for sections that measure; the rest with ``make
+#: thorough``.
 FIRST = ("README.md",)
+MEASURING = ("Speed",)
 THOROUGH = (pytest.mark.thorough,)
 
 
@@ -61,7 +63,11 @@ def _blank(match: re.Match[str]) -> str:
 @pytest.mark.parametrize(
     ("page", "commands"),
     [
-        pytest.param(page, own, id=f"{page}: {name}", marks=() if page in FIRST else THOROUGH)
+        pytest.param(
+            *(page, own),
+            id=f"{page}: {name}",
+            marks=() if page in FIRST and name not in MEASURING else THOROUGH,
+        )
         for page, name, own in sections()
     ],
 )
