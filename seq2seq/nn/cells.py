@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from seq2seq.nn.linear import linear, weights_are_fixed
-from seq2seq.nn.repeated import Repeated
+from seq2seq.nn.repeated import Repeated, spread
 
 States = tuple[Tensor, ...]  # (hidden, memory) of an LSTM, (hidden,) of a GRU: [batch, size] each
 #: Numbers of states on which the compiled pass saves the time that loading the compiler takes. When
@@ -36,8 +36,7 @@ def lstm_step(
 
         return lstm(inputs, past, memory)
     i, f, g, o = (inputs.all() + past.all()).chunk(4, dim=-1)
-    kept = torch.sigmoid(f) * Repeated(memory, place).all()
-    memory = kept + torch.sigmoid(i) * torch.tanh(g)
+    memory = torch.sigmoid(f) * spread(memory, place) + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(memory), memory
 
 
@@ -55,14 +54,15 @@ def gru_step(
     past_r, past_z, past_n = past.all().chunk(3, dim=-1)
     reset, update = torch.sigmoid(input_r + past_r), torch.sigmoid(input_z + past_z)
     candidate = torch.tanh(input_n + reset * past_n)
-    return (candidate + update * (Repeated(hidden, place).all() - candidate),)
+    return (candidate + update * (spread(hidden, place) - candidate),)
 
 
 def _is_compiled(inputs: Repeated, past: Repeated, state: Tensor) -> bool:
     """Whether the compiled pass does it: in a search on a CPU, once it is worth its loading."""
-    tensors = (inputs.distinct, past.distinct, state)
-    if not weights_are_fixed() or inputs.rows != past.rows or state.size(0) != tensors[1].size(0):
+    gates = past.distinct
+    if not weights_are_fixed() or inputs.rows != past.rows or gates.size(0) != state.size(0):
         return False
+    tensors = (inputs.distinct, gates, state)
     if any(part.device.type != "cpu" or part.dtype != torch.float32 for part in tensors):
         return False
     global _passed

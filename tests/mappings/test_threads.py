@@ -26,7 +26,8 @@ VISIT = RowKernel(visit, SIGNATURE, 1)
 def three_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     if request.param == "OpenMP" and threads._openmp() is None:
         pytest.skip("PyTorch runs on no OpenMP here that can be found")
-    monkeypatch.setattr(threads, "_forked", request.param == "a pool")
+    if request.param == "a pool":
+        monkeypatch.setattr(threads, "_openmp", lambda: None)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     yield

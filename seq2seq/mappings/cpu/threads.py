@@ -7,7 +7,7 @@ import os
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -19,6 +19,7 @@ from seq2seq.mappings.cpu.compilation import address
 
 GRAIN = 1 << 14  # numbers that are worth a thread, or a share
 SHARES = 4  # a thread, since rows take longer and shorter
+OMP_PAUSE_SOFT = 1
 
 
 def _kind(argument: Any) -> tuple[Any, str]:
@@ -58,7 +59,7 @@ class RowKernel:
             self.call(*arguments)
             return
         share = max(-(-rows // (SHARES * threads)), -(-GRAIN // length))
-        parallel = None if _forked else _openmp()
+        parallel = _openmp()
         if parallel is None:
             self._by_pool(arguments, share, threads)
             return
@@ -90,12 +91,15 @@ def _openmp() -> Any:
     """What starts a function on threads of the OpenMP that PyTorch loads; None where it has none.
 
     Threads of our own would have to share the cores with its, which go on spinning for a while
-    after each of PyTorch's operations.
+    after each of PyTorch's operations. A child that is forked would wait for threads that it has
+    not; so they are let go before, and start anew in both.
     """
     try:
-        function = ctypes.CDLL(None).GOMP_parallel
+        library = ctypes.CDLL(None)
+        function, pause = library.GOMP_parallel, library.omp_pause_resource_all
     except (AttributeError, OSError, TypeError):
         return None
+    os.register_at_fork(before=partial(pause, OMP_PAUSE_SOFT))
     function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
     function.restype = None
     return function
@@ -163,15 +167,5 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="seq2seq-mappings")
 
 
-_forked = False
-
-
-def _forget_threads() -> None:
-    """A child has none of its parent's threads, and OpenMP would wait for them."""
-    global _forked
-    _forked = True
-    _pool.cache_clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
+if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
