@@ -102,7 +102,8 @@ class Constrained(Mapping):
         """
         if upper is None:
             return super().forward(scores, mask)
-        return bounded(self.solve, scores, upper, mask, self.dim, self.gamma)
+        _, gamma = self.strength(scores, mask)
+        return bounded(self.solve, scores, upper, mask, self.dim, gamma)
 
     def start(self, mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """The fertility of all positions, and none of bounds for the last valid one."""

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 import torch
 from torch import Tensor
@@ -79,6 +79,14 @@ class TsallisNegentropy(Regularizer):
         logarithm = torch.where(weights > 0, weights, 1.0).log()
         slope = quotient_slope((self.alpha - 1) * logarithm)
         return (vectors * logarithm.square() * slope).sum(-1)
+
+    def relative(self, others: Tensor) -> tuple[Self, Tensor]:
+        """κ = 2^a / q(−a log m) with a = α − 1 and q(z) = (e^z − 1)/z.
+
+        The lead is Δ = (½^a − (½/m)^a)/a. κ tends to 1, softmax's, for α → 1.
+        """
+        a = self.alpha - 1
+        return self, 2**a / quotient(-a * others.log())
 
     @property
     def _excess(self) -> Any:

@@ -1,7 +1,7 @@
 """Fusedmax (Niculae and Blondel, 2017): sparse attention whose neighbors share one weight."""
 
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Self, Unpack
 
 import torch
 from torch import Tensor
@@ -26,6 +26,11 @@ class TotalVariation(Regularizer):
     piecewise_linear = True
     domain = LAM
     lam: float | Tensor = 0.1
+
+    @property
+    def pools(self) -> str:
+        """``run``, and ``word`` at λ = 0."""
+        return "word" if is_number(self.lam, 0) else "run"
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
         """½‖y‖² + λΣ|y_{i+1} − y_i|, ``[rows]``."""
@@ -72,6 +77,10 @@ class TotalVariation(Regularizer):
     def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
         """Σ sign(y_{i+1} − y_i)·(v_{i+1} − v_i)."""
         return (_jumps(weights, valid).sign() * _jumps(vectors, valid)).sum(-1)
+
+    def relative(self, others: Tensor) -> tuple[Self, Tensor]:
+        """Sparsemax's κ: λ, a share of the weight, is the same for rows of any length."""
+        return self, SquaredNorm().relative(others)[1]
 
     def _at(self, position: Tensor, valid: Tensor) -> Tensor:
         """The λ of the row of each of the flattened positions."""

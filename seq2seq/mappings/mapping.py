@@ -38,9 +38,12 @@ class Mapping(nn.Module):
     Attributes:
         stateful: whether the weights of a step depend on those of the steps before it, so that
             steps are to be mapped in order, by ``start`` and ``step``.
+        is_relative: whether γ is relative to the strength that compares with softmax's, as
+            :meth:`relative` makes it.
     """
 
     stateful: ClassVar[bool] = False
+    is_relative: bool = False
 
     def __init__(
         self,
@@ -77,7 +80,8 @@ class Mapping(nn.Module):
 
         Scores of −inf count as masked. A row with nothing to attend is all 0 and has no gradient.
         """
-        return weights(self.omega, scores, mask, self.dim, self.gamma)
+        omega, gamma = self.strength(scores, mask)
+        return weights(omega, scores, mask, self.dim, gamma)
 
     def start(self, mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """What stands before the first step, each like the scores of a step; here nothing.
@@ -100,7 +104,8 @@ class Mapping(nn.Module):
         Its gradient is ``mapping(scores, mask)``, and its Hessian the Jacobian of the mapping. 0
         for a row with nothing to attend; float32 for half scores.
         """
-        value = maximum(self.omega, scores, mask, self.dim, self.gamma)
+        omega, gamma = self.strength(scores, mask)
+        value = maximum(omega, scores, mask, self.dim, gamma)
         return value.to(torch.promote_types(scores.dtype, torch.float32))
 
     def loss(
@@ -142,8 +147,9 @@ class Mapping(nn.Module):
         if self._is_distribution(target, scores):
             if ignore_index is not None:
                 raise ValueError("ignore_index goes with class indices, not with distributions")
+            omega, gamma = self.strength(scores, mask)
             losses = distribution_loss(
-                self.omega, scores, target, mask, self.dim, self.gamma, label_smoothing
+                omega, scores, target, mask, self.dim, gamma, label_smoothing
             )
         else:
             counted = None if ignore_index is None else target != ignore_index
@@ -173,13 +179,14 @@ class Mapping(nn.Module):
         check_options(label_smoothing)
         if self._is_distribution(target, scores):
             raise ValueError("target must be class indices here; loss() takes distributions")
+        omega, gamma = self.strength(scores, mask)
         return class_losses(
-            self.omega,
+            omega,
             scores,
             target,
             mask,
             self.dim,
-            self.gamma,
+            gamma,
             label_smoothing,
             ignore_index,
         )
@@ -192,7 +199,7 @@ class Mapping(nn.Module):
             valid = broadcast_mask(mask, weights)
         y, valid = flatten(weights, self.dim), flatten(valid, self.dim)
         shape = weights.movedim(self.dim, -1).shape
-        omega = self.omega.of_rows(shape, self.dim, y.dtype)
+        omega = self.strength(weights, mask)[0].of_rows(shape, self.dim, y.dtype)
         value = omega.value(y.masked_fill(~valid, 0.0), valid)
         return value.reshape(shape[:-1]).to(weights.dtype)
 
@@ -203,9 +210,40 @@ class Mapping(nn.Module):
         if is_dataclass(omega):
             parameters = {field.name: getattr(omega, field.name) for field in fields(omega)}
         parameters |= {"gamma": self.gamma, "dim": self.dim}
+        if self.is_relative:
+            parameters["relative"] = True
         if learned := self.learned():
             parameters |= {"learn": [*learned], "per": self.per}
         return ", ".join(f"{name}={shown(value)}" for name, value in parameters.items())
+
+    def relative(self) -> Self:
+        r"""Return a mapping whose γ is relative to the strength that compares with softmax's.
+
+        A row of n valid positions then has the strength :math:`\gamma\,\kappa_\Omega(n)`. At γ = 1
+        a word gets half of the weight when its score lies log(n − 1) above the others, whatever
+        the mapping and the length (see :meth:`Regularizer.relative`).
+        """
+        twin = self._copy()
+        twin.is_relative = True
+        return twin
+
+    def strength(
+        self, scores: Tensor, mask: Tensor | None = None
+    ) -> tuple[Regularizer, float | Tensor]:
+        """Return Ω and γ for rows of scores: those of the module, or what they are relative to."""
+        if not self.is_relative:
+            return self.omega, self.gamma
+        exact = torch.promote_types(scores.dtype, torch.float32)
+        if mask is None:
+            count = torch.full((), scores.size(self.dim), dtype=exact, device=scores.device)
+        else:
+            count = mask.sum(self.dim, keepdim=True, dtype=exact)
+        return self.strength_among((count - 1).clamp(min=1))
+
+    def strength_among(self, others: Tensor) -> tuple[Regularizer, float | Tensor]:
+        """Return Ω and γκ for rows with so many valid positions besides one, at least 1."""
+        omega, factor = self.omega.relative(others)
+        return omega, self.gamma * factor
 
     def for_layer(self, heads: int = 1) -> Self:
         """The same mapping for one attention layer, which learns parameters of its own.
@@ -215,11 +253,16 @@ class Mapping(nn.Module):
         Args:
             heads: of the layer; where a number is learned for each, it is ``[heads, 1, 1]``.
         """
-        twin = copy.copy(self)
-        for part in ("_parameters", "_buffers", "_modules"):  # a shallow copy would share these
-            twin.__dict__[part] = dict(self.__dict__[part])
+        twin = self._copy()
         for name, learned in self.learned().items():
             twin._modules[name] = learned.again(SHAPES[self.per](heads))
+        return twin
+
+    def _copy(self) -> Self:
+        """Return a shallow copy that holds its parameters in dictionaries of its own."""
+        twin = copy.copy(self)
+        for part in ("_parameters", "_buffers", "_modules"):
+            twin.__dict__[part] = dict(self.__dict__[part])
         return twin
 
     def set_gamma(self, gamma: float) -> None:

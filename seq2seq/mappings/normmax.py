@@ -1,13 +1,14 @@
 """Normmax (Blondel, Martins and Niculae, 2020): the mapping of a p-norm that is not squared."""
 
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Self, Unpack
 
 import torch
 from torch import Tensor
 
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import Domain
+from seq2seq.mappings.exponential import quotient
 from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights
@@ -64,6 +65,15 @@ class PNorm(Regularizer):
         ratio = torch.where(weights > 0, weights / power_norm(weights, p), 1.0)
         change = ratio.log() - (p - 1) * logarithmic_slope(weights, p)
         return (vectors * ratio.pow(p - 1) * change).sum(-1)
+
+    def relative(self, others: Tensor) -> tuple[Self, Tensor]:
+        """κ = 1 / (a·(1 + m^−a)^{1/p − 1}·q(−a log m)), a = p − 1, q(z) = (e^z − 1)/z.
+
+        The lead is Δ = (1 − m^−a)·(1 + m^−a)^{1/p − 1}.
+        """
+        a = self.p - 1
+        fall = -a * others.log()
+        return self, 1 / (a * (1 + fall.exp()) ** (1 / self.p - 1) * quotient(fall))
 
     def _threshold(self, values: Tensor) -> Tensor:
         """The τ of each row, ``[rows, 1]``, of ``values`` whose largest is 0.

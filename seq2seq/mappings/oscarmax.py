@@ -1,7 +1,7 @@
 """Oscarmax (Niculae and Blondel, 2017): sparse attention in groups of equal weight, anywhere."""
 
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Self, Unpack
 
 import torch
 from torch import Tensor
@@ -28,6 +28,11 @@ class Oscar(Regularizer):
     piecewise_linear = True
     domain = LAM
     lam: float | Tensor = 0.1
+
+    @property
+    def pools(self) -> str:
+        """``group``, and ``word`` at λ = 0."""
+        return "word" if is_number(self.lam, 0) else "group"
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
         """½‖y‖² + λΣ_k (d − k)·y_(k), ``[rows]``."""
@@ -81,6 +86,14 @@ class Oscar(Regularizer):
         rank = torch.arange(1, weights.shape[-1] + 1, device=weights.device, dtype=vectors.dtype)
         rank = piece_means(rank.expand_as(weights).flatten(), group).view_as(weights)
         return (vectors.gather(-1, order) * (rank[:, :1] - rank)).sum(-1)
+
+    def relative(self, others: Tensor) -> tuple[Self, Tensor]:
+        """Sparsemax's κ, at 2λ/m in place of λ.
+
+        The penalty is then λ·(m + 1) times the mean of max(y_i, y_j) over all pairs. A word that
+        has all the weight costs 2λ in a row of any length, the same as in fusedmax.
+        """
+        return self.at(self.lam * 2 / others), SquaredNorm().relative(others)[1]
 
 
 def _groups(weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,6 +30,8 @@ class Regularizer(ABC):
         of_holes: whether Ω depends on which other positions may be attended.
         neighbors: whether positions have neighbors, so that J·v depends on where holes are.
         piecewise_linear: whether J depends on what the weights share, not on how large they are.
+        pools: what shares one gradient: a ``word``, a ``run`` of equal neighbors, or a ``group`` of
+            equal weights. J is zero where the support is a single one.
     """
 
     name: ClassVar[str]
@@ -38,6 +40,11 @@ class Regularizer(ABC):
     neighbors: ClassVar[bool] = False
     piecewise_linear: ClassVar[bool] = False
     _named: ClassVar[dict[str, type["Regularizer"]]] = {}
+
+    @property
+    def pools(self) -> str:
+        """Return ``word``, ``run`` or ``group``; see the class."""
+        return "word"
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Make the class known by the name of its mapping."""
@@ -111,6 +118,28 @@ class Regularizer(ABC):
         sum to 0 over a row and are 0 off the support, so terms constant over a row may be left out.
         """
         raise NotImplementedError(f"{type(self).__name__} has no parameter")
+
+    def relative(self, others: Tensor) -> tuple[Self, float | Tensor]:
+        r"""Return Ω, and the strength κ at which it needs the same lead as softmax.
+
+        The lead Δ is how far one score has to lie above ``others`` equal ones for its weight to
+        be ½. At γ = 1 it is :math:`\Delta_\Omega = \partial_1\Omega(y) - \partial_2\Omega(y)`
+        at the weights :math:`y = (\tfrac12, \tfrac1{2m}, \dots)` with m = ``others``, and at γ it
+        is γΔ. For softmax it is log m, so :math:`\kappa = \log m / \Delta_\Omega`.
+
+        Args:
+            others: m ≥ 1, the number of valid positions less one; broadcastable to θ.
+
+        Returns:
+            The same Ω, at a θ that suits the number of positions where θ depends on it, and κ.
+
+        Raises:
+            NotImplementedError: if the class does not say what κ is.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no method relative(), which tells the strength that "
+            "compares with softmax's; add it, or set model.strength=absolute"
+        )
 
 
 @lru_cache

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Self, Unpack
 
 import torch
 from torch import Tensor
@@ -39,6 +39,10 @@ class Negentropy(Regularizer):
     def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
         """y∘v − y⟨y, v⟩."""
         return weights * (vectors - (weights * vectors).sum(-1, keepdim=True))
+
+    def relative(self, others: Tensor) -> tuple[Self, float]:
+        """κ = 1: softmax is what the others are compared with."""
+        return self, 1.0
 
 
 def softmax(

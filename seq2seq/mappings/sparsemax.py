@@ -1,11 +1,12 @@
 """Sparsemax (Martins and Astudillo, 2016): Euclidean projection of the scores onto the simplex."""
 
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Self, Unpack
 
 from torch import Tensor
 
 from seq2seq.mappings import simplex
+from seq2seq.mappings.exponential import quotient
 from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights
@@ -37,6 +38,10 @@ class SquaredNorm(Regularizer):
         support = (weights > 0).to(vectors.dtype)
         count = support.sum(-1, keepdim=True).clamp(min=1.0)
         return support * (vectors - (support * vectors).sum(-1, keepdim=True) / count)
+
+    def relative(self, others: Tensor) -> tuple[Self, Tensor]:
+        """κ = 2·log m / (1 − 1/m), and 2 for m = 1: the lead is Δ = ½ − 1/(2m)."""
+        return self, 2 / quotient(-others.log())
 
 
 def sparsemax(

@@ -1,13 +1,14 @@
 """Squared p-norm mapping (Niculae and Blondel, 2017): sparse, less so than sparsemax for p < 2."""
 
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Self, Unpack
 
 import torch
 from torch import Tensor
 
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import Domain, is_number
+from seq2seq.mappings.exponential import quotient
 from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights
@@ -72,6 +73,15 @@ class SquaredPNorm(Regularizer):
         ratio = torch.where(weights > 0, weights / n, 1.0)
         change = ratio.log() + (2 - p) * logarithmic_slope(weights, p)
         return (vectors * n * ratio.pow(p - 1) * change).sum(-1)
+
+    def relative(self, others: Tensor) -> tuple[Self, Tensor]:
+        """κ = 2 / (a·(1 + m^−a)^{2/p − 1}·q(−a log m)), a = p − 1, q(z) = (e^z − 1)/z.
+
+        The lead is Δ = ½·(1 − m^−a)·(1 + m^−a)^{2/p − 1}.
+        """
+        a = self.p - 1
+        fall = -a * others.log()
+        return self, 2 / (a * (1 + fall.exp()) ** (2 / self.p - 1) * quotient(fall))
 
     def _power(self, ratio: Tensor) -> Tensor:
         """(1 + x/m)_+^{1/(p − 1)}."""

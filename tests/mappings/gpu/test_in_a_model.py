@@ -15,7 +15,11 @@ def everywhere(device, monkeypatch):
     monkeypatch.setattr(blockwise, "DEVICES", (device,))
 
 
-@pytest.mark.parametrize("mapping", [Sparsemax(gamma=0.5), Entmax()], ids=repr)
+@pytest.mark.parametrize(
+    "mapping",
+    [Sparsemax(gamma=0.5), Entmax(), Sparsemax(0.5).relative(), Entmax(1.7).relative()],
+    ids=repr,
+)
 @pytest.mark.parametrize("causal", [False, True])
 def test_blocks_give_what_the_scores_give(mapping, causal, device, everywhere):
     torch.manual_seed(0)
