@@ -8,6 +8,10 @@ import torch
 from torch import nn
 
 from seq2seq.mappings import Mapping
+from seq2seq.nn.choice import choose
+
+#: What γ of attention counts in, by the name in a configuration: whether it is relative.
+STRENGTHS = {"absolute": False, "relative": True}
 
 
 class AttendingModel(nn.Module, ABC):
@@ -26,6 +30,20 @@ class AttendingModel(nn.Module, ABC):
         ``cross`` (from one text to the other), and where they exist further kinds, such as
         ``encoder`` and ``decoder`` (self-attention).
         """
+
+
+def with_strength(mapping: Mapping, strength: str) -> Mapping:
+    """Return the mapping of an attention with γ as ``strength`` says.
+
+    Args:
+        mapping: of an attention.
+        strength: ``absolute``: γ as in the literature; ``relative``: in units of the strength that
+            compares with softmax's (:meth:`seq2seq.mappings.Mapping.relative`).
+
+    Raises:
+        ValueError: for any other strength.
+    """
+    return mapping.relative() if choose("strength", strength, STRENGTHS) else mapping
 
 
 @contextmanager

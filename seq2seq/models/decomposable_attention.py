@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping
+from seq2seq.models.attending import with_strength
 from seq2seq.models.encoder_decoder import source_mask
 from seq2seq.models.pair_classifier import (
     Classification,
@@ -49,6 +50,8 @@ class DecomposableAttention(PairClassifier):
         freeze_embeddings: whether the word vectors stay as they are.
         output_mapping: scores of classes → probabilities; softmax by default.
         pad_id: the id of padding.
+        strength: of all attention. ``absolute``: γ as in the literature. ``relative``: γ in units
+            of the strength that compares with softmax's.
 
     Raises:
         ValueError: for a mapping with bounds over steps: words look all at once here.
@@ -70,6 +73,7 @@ class DecomposableAttention(PairClassifier):
         freeze_embeddings: bool = False,
         output_mapping: Mapping | None = None,
         pad_id: int = 0,
+        strength: str = "absolute",
     ) -> None:
         super().__init__(
             source_vocabulary_size,
@@ -91,9 +95,11 @@ class DecomposableAttention(PairClassifier):
         self.intra = None
         width = hidden_size
         if intra_mapping is not None:
+            intra_mapping = with_strength(intra_mapping, strength)
             self.intra = IntraAttention(hidden_size, intra_mapping, dropout)
             width = 2 * hidden_size
-        self.mapping, self.reverse_mapping = mapping.for_layer(), reverse_mapping.for_layer()
+        self.mapping = with_strength(mapping, strength).for_layer()
+        self.reverse_mapping = with_strength(reverse_mapping, strength).for_layer()
         self.attend = two_layers(width, hidden_size, dropout)
         self.compare = two_layers((4 if differences else 2) * width, hidden_size, dropout)
         self.differences = differences

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from seq2seq.mappings import Mapping
+from seq2seq.models.attending import STRENGTHS, with_strength
 from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step, source_mask
 from seq2seq.models.state import State
 from seq2seq.nn.bridge import BRIDGES
@@ -42,6 +43,9 @@ class Recurrent(EncoderDecoder):
         pad_id: the id of padding.
         unk_id: the id of the unknown word.
         copying: whether to copy words of the source, by attention (``nn.pointer_generator``).
+        strength: of attention. ``absolute``: γ as in the literature, scores as they are.
+            ``relative``: γ in units of the strength that compares with softmax's, ``dot`` and
+            ``general`` scores multiplied by ``4/√hidden_size``.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Recurrent(EncoderDecoder):
         pad_id: int = 0,
         unk_id: int = 1,
         copying: bool = False,
+        strength: str = "absolute",
     ) -> None:
         super().__init__(
             source_vocabulary_size,
@@ -92,7 +97,14 @@ class Recurrent(EncoderDecoder):
             hidden_size,
             decoder_layers,
             kind,
-            LuongAttention(hidden_size, hidden_size, mapping, score, coverage),
+            LuongAttention(
+                hidden_size,
+                hidden_size,
+                with_strength(mapping, strength),
+                score,
+                coverage,
+                scaled=STRENGTHS[strength],
+            ),
             dropout,
         )
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.mappings import Mapping
+from seq2seq.models.attending import STRENGTHS, with_strength
 from seq2seq.models.encoder_decoder import source_mask
 from seq2seq.models.pair_classifier import Classification, PairClassifier, classifying_layer
 from seq2seq.nn.cells import CELLS
@@ -43,6 +44,9 @@ class RecurrentClassifier(PairClassifier):
         freeze_embeddings: whether the word vectors stay as they are.
         output_mapping: scores of classes → probabilities; softmax by default.
         pad_id: the id of padding.
+        strength: of attention. ``absolute``: γ as in the literature, scores as they are.
+            ``relative``: γ in units of the strength that compares with softmax's, ``dot`` and
+            ``general`` scores multiplied by ``4/√hidden_size``.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class RecurrentClassifier(PairClassifier):
         freeze_embeddings: bool = False,
         output_mapping: Mapping | None = None,
         pad_id: int = 0,
+        strength: str = "absolute",
     ) -> None:
         super().__init__(
             source_vocabulary_size,
@@ -86,7 +91,10 @@ class RecurrentClassifier(PairClassifier):
         self.hypothesis_encoder = self.premise_encoder if shared else encoder()
         self.conditional = conditional
         self.hidden_size = hidden_size
-        self.attention = LuongAttention(hidden_size, hidden_size, mapping, score)
+        mapping = with_strength(mapping, strength)
+        self.attention = LuongAttention(
+            hidden_size, hidden_size, mapping, score, scaled=STRENGTHS[strength]
+        )
         self.dropout = Dropout(dropout)
         self.differences = differences
         self.output = classifying_layer((3 if differences else 1) * hidden_size, len(self.labels))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping, Softmax
+from seq2seq.models.attending import with_strength
 from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step, source_mask
 from seq2seq.models.state import State
 from seq2seq.nn.choice import choose
@@ -45,6 +46,8 @@ class Transformer(EncoderDecoder):
         unk_id: the id of the unknown word.
         copying: whether to copy words of the source (``nn.pointer_generator``), by the mean over
             heads of the last layer's cross-attention.
+        strength: of all attention. ``absolute``: γ as in the literature. ``relative``: γ in units
+            of the strength that compares with softmax's.
     """
 
     max_length: int
@@ -73,6 +76,7 @@ class Transformer(EncoderDecoder):
         pad_id: int = 0,
         unk_id: int = 1,
         copying: bool = False,
+        strength: str = "absolute",
     ) -> None:
         super().__init__(
             source_vocabulary_size,
@@ -92,8 +96,9 @@ class Transformer(EncoderDecoder):
         kind = choose("positions", positions, POSITIONS)
         self.source_positions = kind(size, heads, max_length)
         self.target_positions = kind(size, heads, max_length)
-        encoder_mapping = encoder_mapping or Softmax()
-        decoder_mapping = decoder_mapping or Softmax()
+        cross_mapping = with_strength(cross_mapping, strength)
+        encoder_mapping = with_strength(encoder_mapping or Softmax(), strength)
+        decoder_mapping = with_strength(decoder_mapping or Softmax(), strength)
         self.encoder = nn.ModuleList(
             EncoderLayer(
                 size,

@@ -9,9 +9,18 @@ from seq2seq.mappings import Mapping
 from seq2seq.nn.choice import choose
 from seq2seq.nn.linear import Linear
 
+#: A Transformer divides scores by √size, as its queries and keys have a mean square near 1. The
+#: states of a recurrent model lie within (−1, 1), and their products are this much smaller.
+MEAN_SQUARE = 0.25
+
+
+def score_factor(size: int, scaled: bool) -> float:
+    """Return what ``dot`` and ``general`` scores are multiplied by: 1, or 1/(√size · ¼)."""
+    return 1 / (size**0.5 * MEAN_SQUARE) if scaled else 1.0
+
 
 class Dot(nn.Module):
-    """``score(q, m) = ⟨q, m⟩``."""
+    """``score(q, m) = ⟨q, m⟩``, times ``4/√size`` if ``scaled``."""
 
     def covered(self, queries: Tensor, keys: Tensor, change: Tensor, coverage: Tensor) -> Tensor:
         """The scores of the keys ``k_i + c_i w``, with the coverage c and ``change`` w ``[size]``.
@@ -19,10 +28,11 @@ class Dot(nn.Module):
         ``[batch, target_length, size]``, keys, ``[batch, target_length, source_length]`` → scores
         like the coverage. Here ``⟨q, k_i⟩ + c_i ⟨q, w⟩``.
         """
-        return self(queries, keys) + coverage * (queries @ change)[..., None]
+        return self(queries, keys) + coverage * (self.factor * queries @ change)[..., None]
 
-    def __init__(self, query_size: int, memory_size: int) -> None:
+    def __init__(self, query_size: int, memory_size: int, scaled: bool = False) -> None:
         super().__init__()
+        self.factor = score_factor(query_size, scaled)
         if query_size != memory_size:
             raise ValueError(
                 f"score=dot needs queries and memory of one size, not {query_size} and "
@@ -35,14 +45,15 @@ class Dot(nn.Module):
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
         """``[batch, target_length, size]``, keys → ``[batch, target_length, source_length]``."""
-        return queries @ keys.transpose(1, 2)
+        return (self.factor * queries) @ keys.transpose(1, 2)
 
 
 class General(Dot):
-    """``score(q, m) = ⟨q, W m⟩``."""
+    """``score(q, m) = ⟨q, W m⟩``, times ``4/√size`` if ``scaled``."""
 
-    def __init__(self, query_size: int, memory_size: int) -> None:
+    def __init__(self, query_size: int, memory_size: int, scaled: bool = False) -> None:
         nn.Module.__init__(self)
+        self.factor = score_factor(query_size, scaled)
         self.projection = Linear(memory_size, query_size, bias=False)
         nn.init.xavier_uniform_(self.projection.weight)
 
@@ -52,9 +63,9 @@ class General(Dot):
 
 
 class Additive(General):
-    """``score(q, m) = ⟨v, tanh(U q + W m + b)⟩`` (Bahdanau et al. 2015)."""
+    """``score(q, m) = ⟨v, tanh(U q + W m + b)⟩`` (Bahdanau et al. 2015); never scaled."""
 
-    def __init__(self, query_size: int, memory_size: int) -> None:
+    def __init__(self, query_size: int, memory_size: int, scaled: bool = False) -> None:
         super().__init__(query_size, memory_size)
         self.query_projection = Linear(query_size, query_size)
         self.vector = Linear(query_size, 1, bias=False)
@@ -105,18 +116,25 @@ class LuongAttention(nn.Module):
         mapping: scores → weights.
         score: ``dot``, ``general`` or ``additive``.
         coverage: whether scores read the weights so far.
+        scaled: whether scores of ``dot`` and ``general`` are multiplied by ``4/√size``.
 
     Raises:
         ValueError: for a score that there is not.
     """
 
     def __init__(
-        self, size: int, memory_size: int, mapping: Mapping, score: str, coverage: bool = False
+        self,
+        size: int,
+        memory_size: int,
+        mapping: Mapping,
+        score: str,
+        coverage: bool = False,
+        scaled: bool = False,
     ) -> None:
         super().__init__()
         self.coverage = nn.Parameter(torch.zeros(size)) if coverage else None
         self.mapping = mapping.for_layer()
-        self.score = choose("score", score, SCORES)(size, memory_size)
+        self.score = choose("score", score, SCORES)(size, memory_size, scaled)
         self.context = Linear(memory_size, size, bias=False)
         self.query = Linear(size, size, bias=False)
         nn.init.xavier_uniform_(self.context.weight)

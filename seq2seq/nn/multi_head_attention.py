@@ -143,7 +143,12 @@ class MultiHeadAttention(nn.Module):
     ) -> Tensor:
         from seq2seq.mappings.gpu.attention import sparse_attention  # loads Triton
 
-        gamma = float(self.mapping.gamma)
+        gamma = self.mapping.gamma
+        if self.mapping.is_relative:  # one number a query: the queries carry it
+            count = _attended_positions(queries, attended.keys, mask, causal)
+            strength = self.mapping.strength_among((count - 1).clamp(min=1))[1]
+            queries, gamma = (queries / strength).to(queries.dtype), 1.0
+        gamma = float(gamma)
         return sparse_attention(queries, *attended, mask, alpha=alpha, gamma=gamma, causal=causal)
 
     def _explicit(
@@ -160,3 +165,11 @@ class MultiHeadAttention(nn.Module):
         """``[batch, length, parts · size]`` → parts of ``[batch, head, length, head_size]``."""
         split = projected.unflatten(-1, (parts, self.heads, self.head_size))
         return split.permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def _attended_positions(queries: Tensor, keys: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """Return how many positions each query may attend to, ``[batch or 1, 1, length or 1, 1]``."""
+    valid = queries.new_ones(1, 1, 1, keys.size(2), dtype=torch.bool) if mask is None else mask
+    if not causal:
+        return valid.sum(-1, keepdim=True, dtype=torch.float32)
+    return valid.cumsum(-1, dtype=torch.float32).transpose(-1, -2)[:, :, : queries.size(2)]

@@ -105,6 +105,13 @@ def _variants() -> dict[str, Callable[[], EncoderDecoder]]:
     for mapping in [*list(MAPPINGS)[1:], *LEARNED, *STATEFUL]:
         add(recurrent, mapping=mapping)
         add(recurrent, mapping=mapping, input_feeding=False)
+    for mapping in ("sparsemax", "fusedmax", "oscarmax", "fusedmax by name", "learned entmax"):
+        add(recurrent, mapping=mapping, strength="relative", score="dot")
+        add(transformer, mapping=mapping, strength="relative")
+    add(transformer, mapping="oscarmax per head", strength="relative")
+    for score in ("general", "additive"):
+        add(recurrent, mapping="constrained sparsemax", strength="relative", score=score)
+    add(recurrent, mapping="oscarmax", strength="relative", coverage=True, copying=True)
     return found
 
 

@@ -42,6 +42,13 @@ VARIANTS = {
     "differences": lambda: recurrent("sparsemax", differences=True),
     "words by difference": lambda: decomposable("sparsemax", differences=True),
     "intra": lambda: decomposable(intra_mapping=Sparsemax()),
+    **{f"relative recurrent {m}": lambda m=m: recurrent(m, strength="relative") for m in MAPPINGS},
+    **{
+        f"relative decomposable {m}": lambda m=m: decomposable(
+            m, strength="relative", intra_mapping=Sparsemax()
+        )
+        for m in ANYWHERE
+    },
     "output": lambda: decomposable(output_mapping=Sparsemax()),
 }
 

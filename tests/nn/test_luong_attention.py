@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.mappings import Softmax, Sparsemax
-from seq2seq.nn.luong_attention import LuongAttention
+from seq2seq.nn.luong_attention import SCORES, LuongAttention
 
 
 def dot(score: torch.nn.Module, query: Tensor, position: Tensor) -> Tensor:
@@ -48,3 +48,17 @@ def test_weights_and_attentional_states_are_the_papers(
 def test_dot_needs_one_size() -> None:
     with pytest.raises(ValueError, match="use score=general"):
         LuongAttention(6, 4, Softmax(), "dot")
+
+
+@pytest.mark.parametrize("score", ["dot", "general"])
+def test_scaled_scores_are_those_of_a_transformer_times_four(score):
+    torch.manual_seed(0)
+    plain, scaled = (SCORES[score](64, 64, scaled) for scaled in (False, True))
+    scaled.load_state_dict(plain.state_dict())
+    queries, memory, change = torch.randn(2, 3, 64), torch.randn(2, 5, 64), torch.randn(64)
+    expected = plain(queries, plain.keys(memory)) * 4 / 64**0.5
+    torch.testing.assert_close(scaled(queries, scaled.keys(memory)), expected)
+    coverage = torch.rand(2, 3, 5)
+    plain_covered = plain.covered(queries, plain.keys(memory), change, coverage)
+    scaled_covered = scaled.covered(queries, scaled.keys(memory), change, coverage)
+    torch.testing.assert_close(scaled_covered, plain_covered * 4 / 64**0.5)
