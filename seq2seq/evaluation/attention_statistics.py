@@ -36,6 +36,8 @@ class AttentionStatistics:
         tolerance: what counts as equal in runs and groups; 0 compares exactly, which is right in
             the type a mapping computed in. Give a tolerance only for weights computed or cast
             otherwise.
+        pools: what shares one gradient in the mapping that made the weights, as its
+            ``omega.pools`` says; for ``no_gradient_share``.
         uncovered_below: source positions with less coverage than this are uncovered.
         length_boundaries: last source length (valid positions, eos included where the mask
             includes it) of each bucket but the open last one.
@@ -49,6 +51,7 @@ class AttentionStatistics:
         heads: int,
         *,
         tolerance: float = 0.0,
+        pools: str = "word",
         uncovered_below: float = 0.05,
         length_boundaries: Sequence[int] = (10, 20, 30, 40, 50, 100),
         position_boundaries: Sequence[int] = (1, 5, 10, 20, 30, 50),
@@ -62,6 +65,7 @@ class AttentionStatistics:
         self.layers = layers
         self.heads = heads
         self.tolerance = tolerance
+        self.pools = pools
         self.uncovered_below = uncovered_below
         self.length_boundaries = tuple(length_boundaries)
         self.position_boundaries = tuple(position_boundaries)
@@ -93,7 +97,8 @@ class AttentionStatistics:
         lengths = source_mask.sum(-1)
         target_mask = target_mask & (lengths > 0)[:, None]
         real = target_mask.to(torch.float64)
-        rows = token_statistics(weights, lengths.clamp(min=1)[:, None, None, None], self.tolerance)
+        lengths_of_rows = lengths.clamp(min=1)[:, None, None, None]
+        rows = token_statistics(weights, lengths_of_rows, self.tolerance, self.pools)
         n = lengths.to(torch.float64)[:, None, None, None].expand(rows.shape[1:])
         rows = torch.cat((torch.stack((torch.ones_like(n), n, n - rows[0])), rows))
         tokens = torch.einsum("kblht,bt->kblh", rows, real)
@@ -153,6 +158,7 @@ class AttentionStatistics:
             ),
             "definitions": {
                 "tolerance": self.tolerance,
+                "pools": self.pools,
                 "uncovered_below": self.uncovered_below,
             },
         }

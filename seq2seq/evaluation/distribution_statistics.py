@@ -14,6 +14,8 @@ TOKEN_STATISTICS = (
     "run_length",
     "group_count",
     "group_size",
+    "one_word_share",
+    "no_gradient_share",
 )
 """Averaged over target tokens; defined in ``token_statistics``."""
 
@@ -21,7 +23,14 @@ SENTENCE_STATISTICS = ("coverage_mean", "coverage_deviation", "uncovered_share")
 """Averaged over sentences; defined in ``coverage_statistics``."""
 
 
-def token_statistics(weights: Tensor, lengths: Tensor, tolerance: float = 0.0) -> Tensor:
+#: Which statistic counts the parts of a distribution that have a gradient of their own, by
+#: ``Regularizer.pools``.
+PARTS = {"word": "support_size", "run": "run_count", "group": "group_count"}
+
+
+def token_statistics(
+    weights: Tensor, lengths: Tensor, tolerance: float = 0.0, pools: str = "word"
+) -> Tensor:
     """Statistics of each distribution y ∈ Δⁿ over the n valid source positions.
 
     With y₍₁₎ ≥ … ≥ y₍ₙ₎ the entries in decreasing order, in the order of ``TOKEN_STATISTICS``:
@@ -37,6 +46,13 @@ def token_statistics(weights: Tensor, lengths: Tensor, tolerance: float = 0.0) -
         run_length        k / run_count                      mean length of the row's runs
         group_count       number of distinct non-zero values, wherever they stand
         group_size        k / group_count                    mean size of the row's groups
+        one_word_share    1 if k = 1 < n, else 0             all of the weight on one word
+        no_gradient_share 1 − k/n; 1 if the row has only one part; 0 for n = 1
+                          share of the scores that receive no gradient, whatever the loss
+
+    A row's parts are its words, and with fusedmax its runs, with oscarmax its groups: weights that
+    are equal share their gradient, and weights that are zero, or all of the support, have none.
+    (Softmax has a gradient everywhere; upper bounds of weights are not considered.)
 
     Equality is exact; with ``tolerance`` > 0, neighbours (in position for runs, in order of value
     for groups) are equal when they differ by at most ``tolerance``. Zero is always exactly zero.
@@ -45,6 +61,7 @@ def token_statistics(weights: Tensor, lengths: Tensor, tolerance: float = 0.0) -
         weights: [..., length] float64, valid positions first, zeros behind them.
         lengths: [...] int64, n, broadcastable to the leading dimensions; at least 1.
         tolerance: absolute.
+        pools: what is a part: ``word``, ``run`` or ``group``.
 
     Returns:
         [statistic, ...] float64; a row of zeros has all statistics 0.
@@ -59,6 +76,8 @@ def token_statistics(weights: Tensor, lengths: Tensor, tolerance: float = 0.0) -
     gini = ((n + 1) * ordered.sum(-1) - 2 * (ordered @ rank)) / n
     runs = _stretches(weights, nonzero, tolerance)
     groups = _stretches(ordered, ordered > 0, tolerance)
+    parts = {"support_size": support, "run_count": runs, "group_count": groups}[PARTS[pools]]
+    choice = (n > 1) & (support > 0)
     return torch.stack(
         (
             support,
@@ -71,6 +90,8 @@ def token_statistics(weights: Tensor, lengths: Tensor, tolerance: float = 0.0) -
             support / runs.clamp(min=1),
             groups,
             support / groups.clamp(min=1),
+            (choice & (support == 1)).to(weights.dtype),
+            choice * torch.where(parts > 1, 1 - support / n, 1.0),
         )
     )
 

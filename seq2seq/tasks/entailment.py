@@ -134,7 +134,7 @@ class Entailment(Task):
                 found = read(model, batch, return_attention=attention)
                 total += float(_loss(criterion, model, found, batch).loss_sum)
                 probabilities[batch.indices.cpu()] = class_probabilities(model, found).cpu()
-                _update(statistics, found, batch)
+                _update(statistics, model, found, batch)
         if group.size > 1:
             parts = group.gathered((total, probabilities, statistics))
             total = sum(part[0] for part in parts)
@@ -263,25 +263,30 @@ def _loss(
 
 
 def _update(
-    statistics: dict[str, AttentionStatistics], found: Classification, batch: Batch
+    statistics: dict[str, AttentionStatistics],
+    model: PairClassifier,
+    found: Classification,
+    batch: Batch,
 ) -> None:
     """Add where a batch was looked at: from the hypothesis, and back where the model does."""
+    mappings = model.attention_mappings()
     if found.attention is not None:
         whole = batch.target_mask[:, :1]  # one look of the hypothesis as a whole
         looking = batch.target_mask if found.attention.size(3) > 1 else whole
-        _kept(statistics, "attention", found.attention).update(
+        _kept(statistics, "attention", found.attention, mappings["cross"][0].omega.pools).update(
             found.attention, batch.source_mask, looking
         )
     if found.reverse is not None:
-        _kept(statistics, "attention_reverse", found.reverse).update(
-            found.reverse, batch.target_mask, batch.source_mask
-        )
+        _kept(
+            statistics, "attention_reverse", found.reverse, mappings["reverse"][0].omega.pools
+        ).update(found.reverse, batch.target_mask, batch.source_mask)
 
 
 def _kept(
-    statistics: dict[str, AttentionStatistics], name: str, attention: Tensor
+    statistics: dict[str, AttentionStatistics], name: str, attention: Tensor, pools: str
 ) -> AttentionStatistics:
-    return statistics.setdefault(name, AttentionStatistics(*attention.shape[1:3]))
+    layers, heads = attention.shape[1:3]
+    return statistics.setdefault(name, AttentionStatistics(layers, heads, pools=pools))
 
 
 def _confusion(found: Any) -> Figure:

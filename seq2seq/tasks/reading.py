@@ -84,7 +84,8 @@ class ReferenceReader:
             return
         if self.statistics is None:
             layers, heads = output.attention.shape[1:3]
-            self.statistics = AttentionStatistics(layers, heads)
+            pools = self.model.attention_mappings()["cross"][0].omega.pools
+            self.statistics = AttentionStatistics(layers, heads, pools=pools)
             if "alignment" in self.texts.column_names:
                 self.alignment = AlignmentScore(layers, heads)
         self.statistics.update(output.attention, batch.source_mask, batch.target_mask)

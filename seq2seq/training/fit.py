@@ -25,6 +25,7 @@ from seq2seq.search import Search
 from seq2seq.tasks import Task
 from seq2seq.training import tensorboard
 from seq2seq.training.annealing import Annealer, Annealing
+from seq2seq.training.collapse import CollapseWarning
 from seq2seq.training.event_log import EventLog
 from seq2seq.training.halving import is_out_of_memory, not_halved
 from seq2seq.training.keeper import CheckpointKeeper
@@ -222,7 +223,13 @@ def _validator(
         writes=group.leads,
     )
     return Validation(
-        evaluate_split, report, keeper, settings.every_n_steps, monitor, settings.patience
+        evaluate_split,
+        report,
+        keeper,
+        settings.every_n_steps,
+        monitor,
+        settings.patience,
+        CollapseWarning(config),
     )
 
 

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.models.attending import AttendingModel
+from seq2seq.training.collapse import CollapseWarning
 from seq2seq.training.keeper import CheckpointKeeper
 from seq2seq.training.module import Seq2SeqModule
 
@@ -32,6 +33,7 @@ class Validation(lightning.Callback):
         every_n_steps: updates between validations.
         monitor: a score of the evaluation, or ``loss``.
         patience: stop after so many validations without a better one; None: never.
+        collapse: warns of attention that has become one-hot.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Validation(lightning.Callback):
         every_n_steps: int,
         monitor: str,
         patience: int | None = None,
+        collapse: CollapseWarning | None = None,
     ) -> None:
         if every_n_steps < 1:
             raise ValueError(f"validation.every_n_steps must be at least 1, got {every_n_steps}")
@@ -51,6 +54,7 @@ class Validation(lightning.Callback):
         self.every_n_steps = every_n_steps
         self.monitor = monitor
         self.patience = patience
+        self.collapse = collapse
         self.last_step = 0
         self.without_better = 0
         #: Time spent on validation so far, not part of the training speed.
@@ -98,6 +102,8 @@ class Validation(lightning.Callback):
             if isinstance(logger, TensorBoardLogger):
                 self.report(logger.experiment, model, evaluation, step)
         log.info("step %d: %s%s", step, describe(evaluation.metrics), " *" if is_best else "")
+        if self.collapse is not None and trainer.is_global_zero:
+            self.collapse(evaluation.metrics, step, -(-step // self.every_n_steps))
         self._count(trainer)
         self.seconds += time.perf_counter() - started
 

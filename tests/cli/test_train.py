@@ -467,3 +467,18 @@ def test_gamma_is_annealed_saved_and_resumed(work: Path) -> None:
     assert resumed.returncode == 0, resumed.stderr
     straight, again = (weights(work / n, "step-000012") for n in ("annealed", "annealed-half"))
     assert all(torch.equal(straight[key], again[key]) for key in straight)
+
+
+def test_attention_that_collapses_is_told_and_at_relative_strength_does_not(work: Path) -> None:
+    steep = ("attention=sparsemax", "attention.gamma=1e-3", "model.strength=absolute")
+    result = trained(work, "collapsed", *steep)
+    assert "looks at a single word" in result.stderr + result.stdout
+    assert "Set model.strength=relative (now absolute)" in result.stderr + result.stdout
+    events = EventAccumulator(str(work / "collapsed" / "tensorboard")).Reload()
+    shares = events.Scalars("attention/one_word_share")
+    assert shares[0].value > 0.5
+    layers = "attention by layer and head/no_gradient_share/layer 1 head 1"
+    assert events.Scalars(layers)[0].value > 0.9
+
+    result = trained(work, "relative", "attention=sparsemax")
+    assert "looks at a single word" not in result.stderr + result.stdout

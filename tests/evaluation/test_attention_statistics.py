@@ -9,6 +9,7 @@ from hypothesis import given, settings
 
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
 from seq2seq.evaluation.distribution_statistics import TOKEN_STATISTICS
+from seq2seq.mappings import Entmax, Fusedmax, Oscarmax, Sparsemax
 
 
 def slow_row(row: list[float]) -> dict[str, float]:
@@ -31,6 +32,8 @@ def slow_row(row: list[float]) -> dict[str, float]:
         "run_length": len(support) / runs,
         "group_count": len(set(support)),
         "group_size": len(support) / len(set(support)),
+        "one_word_share": float(len(support) == 1 < n),
+        "no_gradient_share": 0.0 if n == 1 else (n - len(support)) / n if len(support) > 1 else 1.0,
     }
 
 
@@ -159,6 +162,36 @@ def test_uniform_row():
     assert found["gini"] == pytest.approx(0, abs=1e-15)
     assert (found["run_count"], found["run_length"]) == (1, 4)
     assert (found["group_count"], found["group_size"]) == (1, 4)
+
+
+def test_scores_without_a_gradient():
+    shares = ("one_word_share", "no_gradient_share")
+    expected = {
+        (0.0, 1.0, 0.0, 0.0): (1, 1),  # no score can change anything
+        (0.25, 0.75, 0.0, 0.0): (0, 0.5),
+        (0.25, 0.25, 0.25, 0.25): (0, 0),
+        (1.0,): (0, 0),  # nothing to choose
+    }
+    for row, values in expected.items():
+        assert tuple(overall([[*row]])[name] for name in shares) == values
+
+
+def test_what_is_fused_into_one_run_or_group_has_no_gradient():
+    run, group, both = [0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [0.4, 0.4, 0.2]
+    expected = {"word": (1 / 3, 1 / 3, 0), "run": (1, 1 / 3, 0), "group": (1, 1, 0)}
+    for pools, values in expected.items():
+        found = [overall([row], pools=pools)["no_gradient_share"] for row in (run, group, both)]
+        assert found == pytest.approx(values)
+
+
+def test_shares_without_a_gradient_are_those_of_the_jacobian():
+    scores = torch.randn(400, 7, generator=torch.Generator().manual_seed(1)).double()
+    for mapping in (Sparsemax(0.5), Entmax(1.5), Fusedmax(lam=0.3), Oscarmax(lam=0.1)):
+        weights = mapping(scores)
+        jacobian = torch.func.vmap(torch.func.jacrev(mapping))(scores)
+        still = (jacobian == 0).all(-1).double().mean()
+        found = overall(weights.tolist(), pools=mapping.omega.pools)["no_gradient_share"]
+        assert found == pytest.approx(float(still), abs=1e-12)
 
 
 def test_one_valid_position_has_entropy_ratio_0():
