@@ -97,8 +97,15 @@ def joined(group: Group) -> Iterator[None]:
     torch.distributed.destroy_process_group()
 
 
-def lead(job: Job, config: DictConfig) -> None:
+def lead(
+    job: Job, config: DictConfig, prepare: Callable[[DictConfig], DictConfig] | None = None
+) -> None:
     """Do the job as the first process, which has the configuration, or the only one.
+
+    Args:
+        job: what to do.
+        config: composed.
+        prepare: changes the configuration before the other processes get it.
 
     Raises:
         ValueError: for a sweep, whose runs have to be started one by one.
@@ -111,6 +118,8 @@ def lead(job: Job, config: DictConfig) -> None:
         raise ValueError("a sweep (-m) starts its runs from one process: leave torchrun or -m out")
     folder = Path(HydraConfig.get().runtime.output_dir)
     with joined(group):
+        if prepare is not None:
+            config = prepare(config)
         if group.size > 1:
             group.from_first((plain(config), folder))
         job(config, folder, group)

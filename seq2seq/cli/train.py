@@ -19,6 +19,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder, plain, run
+from seq2seq.cli.beginning import NOTHING_TAKEN, begun, spelled_out
 from seq2seq.cli.corpus import remember_corpus
 from seq2seq.cli.importing import quick_imports, without_extras
 from seq2seq.cli.interruption import Interruption
@@ -32,6 +33,7 @@ from seq2seq.cli.resume import (
 )
 
 if TYPE_CHECKING:
+    from seq2seq.checkpoint import Checkpoint
     from seq2seq.data.corpora.corpus import Corpus
     from seq2seq.data.group import Group
     from seq2seq.data.loaders import TrainLoader
@@ -60,11 +62,13 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
         from hydra.utils import get_class, instantiate
         from rich.console import Console
 
+        from seq2seq.checkpoint import load_checkpoint
         from seq2seq.data.cache import replacing
         from seq2seq.evaluation.report import metrics_table
         from seq2seq.publishing.provenance import write_provenance
         from seq2seq.training.fit import TestSettings, ValidationSettings, fit
         from seq2seq.training.survival import InterruptedRunError
+        from seq2seq.training.transfer import freeze
 
     started = time.perf_counter()
     _quiet()
@@ -75,14 +79,22 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
     check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
     remember_corpus(plain(config.data, "corpus")["corpus"])
+    init = {**NOTHING_TAKEN, **config.get("init", {})}  # which runs of earlier versions do not have
+    trained = None
     with group.first_on_each_machine():
-        data, loader = _data(config, task, corpus, folder, group)
+        if init["checkpoint"] is not None and config.resume is None:
+            trained = load_checkpoint(init["checkpoint"])
+        data, loader = _data(config, task, corpus, folder, group, trained)
     arguments = task.model_arguments(data.subwords)
     model = instantiate(config.model, **arguments, _convert_="all")
+    trainable = freeze(model, frozen := list(init["freeze"]))
     if config.resume is None:
         if group.leads:
             data.subwords.save(folder)
-        task.initialize(model, data.subwords, cache=config.data.cache)
+        if trained is None:
+            task.initialize(model, data.subwords, cache=config.data.cache)
+        else:
+            _take(config, task, model, trained, data)
     check_lengths(model.max_length, plain(config.data, "limits")["limits"])
     resolved = plain(config)
     resolved["model"].update(arguments)
@@ -92,6 +104,8 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
         write_provenance(folder, corpus, data)
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
+    if frozen:
+        log.info("%s are trained; frozen: %s", f"{trainable:,}", ", ".join(frozen))
     again = _again(folder, group, changes)
     annealing = config.get("annealing")  # which runs of earlier versions do not have
     try:
@@ -128,13 +142,21 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
 
 
 def _data(
-    config: DictConfig, task: Task, corpus: Corpus, folder: Path, group: Group
+    config: DictConfig,
+    task: Task,
+    corpus: Corpus,
+    folder: Path,
+    group: Group,
+    trained: Checkpoint | None,
 ) -> tuple[ParallelData, TrainLoader]:
     """The corpus with its subwords, and the batches of this process."""
     settings = ("subwords", "filters", "limits", "processes", "cache")
     prepared = plain(config.data, *settings)
     if config.resume is not None:
         prepared["subwords"] |= own_vocabularies(folder)
+    elif trained is not None:
+        own = own_vocabularies(trained.folder)
+        prepared["subwords"] |= {**own, "extend": config.init.extend_vocabulary}
     data = task.prepare(corpus, **prepared)
     loader = data.train_loader(
         seed=config.seed,
@@ -144,6 +166,19 @@ def _data(
         **plain(config.data, "batch")["batch"],
     )
     return data, loader
+
+
+def _take(
+    config: DictConfig, task: Task, model: AttendingModel, trained: Checkpoint, data: ParallelData
+) -> None:
+    """Begin with the weights of a trained model, and log what is new."""
+    from seq2seq.training.transfer import check_new_rows_are_trained, take_weights
+
+    if data.subwords != trained.subwords:  # pretrained vectors are for new words only
+        task.initialize(model, data.subwords, cache=config.data.cache)
+    taken = take_weights(model, trained.model, trained.subwords, data.subwords)
+    check_new_rows_are_trained(model, taken, config.init.freeze)
+    log.info("from %s: %s", config.init.checkpoint, taken)
 
 
 def _module(
@@ -322,7 +357,8 @@ def main() -> None:
         return
     folder, others = split_resume(sys.argv[1:])
     if folder is None:
-        run(lambda config: lead(train, config), "train")
+        sys.argv[1:] = spelled_out(sys.argv[1:])
+        run(lambda config: lead(train, config, begun), "train")
         return
     try:
         run_configuration(folder)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import itertools
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +106,7 @@ def _cached_model(
     if path.exists():
         return Subwords.load(path)
     logger.info("training %s subwords on %s", settings["model_type"], " and ".join(columns))
-    texts = itertools.chain.from_iterable(_texts(split, column) for column in columns)
-    model = Subwords(_train(texts, settings, seed))
+    model = Subwords(train_model(texts_of(split, columns), settings, seed))
     if model.size < settings["vocab_size"]:
         logger.info(
             "the texts yield %d subwords, not data.subwords.size=%d",
@@ -119,12 +117,24 @@ def _cached_model(
     return model
 
 
-def _texts(split: Dataset, column: str) -> Iterable[str]:
-    for chunk in split.select_columns([column]).with_format("arrow").iter(batch_size=10_000):
-        yield from chunk[column].to_pylist()
+def texts_of(split: Dataset, columns: Iterable[str]) -> Iterator[str]:
+    """Iterate over the texts of some columns, one column after the other."""
+    for column in columns:
+        for chunk in split.select_columns([column]).with_format("arrow").iter(batch_size=10_000):
+            yield from chunk[column].to_pylist()
 
 
-def _train(texts: Iterable[str], settings: dict[str, Any], seed: int) -> bytes:
+def train_model(texts: Iterable[str], settings: dict[str, Any], seed: int) -> bytes:
+    """Train SentencePiece, with the special ids of `Subwords`; return the bytes of the model.
+
+    Args:
+        texts: one sentence each.
+        settings: further options of SentencePiece's trainer.
+        seed: draws the sentences, if there are more than ``input_sentence_size``.
+
+    Raises:
+        DataError: if SentencePiece cannot train on these texts.
+    """
     model = io.BytesIO()
     sentencepiece.set_random_generator_seed(seed)
     try:

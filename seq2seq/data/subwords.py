@@ -115,6 +115,10 @@ class Subwords(Vocabulary):
     def _best(self, text: str, number: int) -> list[list[int]]:
         return self._processor.NBestEncode(text, nbest_size=number, return_type=int)
 
+    def normalized(self, text: str) -> str:
+        """Return a text as it is segmented: normalized, with `▁` for a blank."""
+        return str(self._processor.Normalize(text))
+
     def decode(
         self, ids: Sequence[int], source: str = "", unknown: Sequence[str] | None = None
     ) -> str:

@@ -13,6 +13,7 @@ from seq2seq.data.errors import DataError
 from seq2seq.data.own_model import adopt_subwords
 from seq2seq.data.subword_training import among, train_subwords
 from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.vocabulary_extension import extend_vocabularies
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_counts import count_words
 from seq2seq.data.words import Words
@@ -46,6 +47,7 @@ def build_subwords(
     source_model: str | Path | None = None,
     target_model: str | Path | None = None,
     joint: bool = True,
+    extend: bool = False,
     **settings: Any,
 ) -> VocabularyPair:
     """The user's own vocabularies where given, otherwise those of a training split.
@@ -57,16 +59,17 @@ def build_subwords(
             without target_model.
         target_model: the same of the target side.
         joint: one vocabulary for both sides.
+        extend: append to the user's own vocabularies what they lack of the split's
+            (`extend_vocabularies`); needs models of both sides.
         settings: see `train_subwords` and `count_words`; what means nothing to a kind is ignored.
     """
     made = KINDS[among("data.subwords.kind", kind, tuple(KINDS))]
     own = [None if path is None else _own(path, made.read) for path in (source_model, target_model)]
     if joint and (own[0] or own[1]):
         own = [own[0] or own[1], own[1] or own[0]]
-    if own[0] is not None and own[0] == own[1]:
-        return VocabularyPair(own[0], own[0])
     if own[0] is not None and own[1] is not None:
-        return VocabularyPair(own[0], own[1])
+        pair = VocabularyPair(own[0], own[0] if own[0] == own[1] else own[1])
+        return extend_vocabularies(pair, split, **settings) if extend else pair
     used = {"kind": kind, **settings}
     found = made.make(
         split, joint=joint, **{name: used[name] for name in used if name not in made.without}

@@ -56,16 +56,24 @@ def count_words(
         raise DataError(f"data.subwords.tokenizer={tokenizer} is none of: {', '.join(TOKENIZERS)}")
     settings = (size, min_frequency, lowercase, tokenizer)
     sides = [["source", "target"]] if joint else [["source"], ["target"]]
-    found = [_cached(split, side, settings, cache_folder) for side in sides]
+    found = [counted_words(split, side, settings, cache_folder) for side in sides]
     return VocabularyPair(found[0], found[-1])
 
 
-def _cached(
+def counted_words(
     split: Dataset,
     columns: Sequence[str],
     settings: tuple[int, int, bool, str],
     cache_folder: str | Path | None,
 ) -> Words:
+    """Return the most frequent words of some columns, from the cache if they are there.
+
+    Args:
+        split: the training split.
+        columns: whose texts are counted together.
+        settings: ``size``, ``min_frequency``, ``lowercase`` and ``tokenizer`` of `count_words`.
+        cache_folder: where to keep the vocabularies; None for the default place.
+    """
     folder = default_cache_folder(cache_folder)
     keys = [texts_key(split, column, folder) for column in columns]
     key = content_key(COUNTING_VERSION, keys, settings)

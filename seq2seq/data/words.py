@@ -34,8 +34,8 @@ class Words(Vocabulary):
 
     def __init__(self, model: bytes) -> None:
         self.model = bytes(model)
-        self.lowercase, tokenizer, words = _read(self.model)
-        self._tokenize = TOKENIZERS[tokenizer]()
+        self.lowercase, self.tokenizer, words = _read(self.model)
+        self._tokenize = TOKENIZERS[self.tokenizer]()
         self._pieces = [*SPECIALS, *words]
         self._ids = {word: i for i, word in enumerate(words, start=len(SPECIALS))}
 

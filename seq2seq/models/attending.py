@@ -31,6 +31,14 @@ class AttendingModel(nn.Module, ABC):
         ``encoder`` and ``decoder`` (self-attention).
         """
 
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """Return what can be frozen, by the names that users know; parts may share modules."""
+        return {
+            name: [child]
+            for name, child in self.named_children()
+            if not isinstance(child, Mapping) and any(True for _ in child.parameters())
+        }
+
 
 def with_strength(mapping: Mapping, strength: str) -> Mapping:
     """Return the mapping of an attention with γ as ``strength`` says.

@@ -164,6 +164,11 @@ class EncoderDecoder(AttendingModel):
             return_logits=return_logits,
         )
 
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """See the base class; `embeddings` are the tables of both sides."""
+        embeddings: list[nn.Module] = [self.source_embedding, self.target_embedding]
+        return {**super().parts(), "embeddings": embeddings}
+
     @property
     def copying(self) -> bool:
         """Whether words are copied from the source."""

@@ -69,6 +69,11 @@ class PairClassifier(AttendingModel):
             freeze=freeze_embeddings,
         )
 
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """See the base class; `embeddings` are the table and its projection."""
+        found = super().parts()
+        return {"embeddings": found.pop("embedding"), **found}
+
     @abstractmethod
     def forward(
         self,

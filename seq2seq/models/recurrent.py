@@ -1,6 +1,6 @@
 """The recurrent model of the paper: Luong et al. 2015 in the form of OpenNMT-py of 2017."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping
 from seq2seq.models.attending import STRENGTHS, with_strength
@@ -145,6 +145,10 @@ class Recurrent(EncoderDecoder):
     def attention_mappings(self) -> dict[str, list[Mapping]]:
         """See the base class."""
         return {"cross": [self.decoder.attention.mapping]}
+
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """See the base class; `attention` is a part of the decoder."""
+        return {**super().parts(), "attention": [self.decoder.attention]}
 
     def _encode(
         self, source: Tensor, source_lengths: Tensor

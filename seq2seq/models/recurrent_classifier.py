@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping
 from seq2seq.models.attending import STRENGTHS, with_strength
@@ -125,3 +125,7 @@ class RecurrentClassifier(PairClassifier):
     def attention_mappings(self) -> dict[str, list[Mapping]]:
         """``cross``: from the hypothesis to the premise."""
         return {"cross": [self.attention.mapping]}
+
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """See the base class; `encoder` are those of both sentences."""
+        return {**super().parts(), "encoder": [self.premise_encoder, self.hypothesis_encoder]}

@@ -212,6 +212,18 @@ class Transformer(EncoderDecoder):
             "decoder": [layer.attention.mapping for layer in decoder],
         }
 
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """See the base class; `attention` is that of the decoder to the source."""
+        found = super().parts()
+        norms = {side: found.pop(f"{side}_norm", []) for side in ("encoder", "decoder")}
+        positions = found.pop("source_positions", []) + found.pop("target_positions", [])
+        return {
+            **found,
+            **{side: found[side] + norm for side, norm in norms.items()},
+            "embeddings": found["embeddings"] + positions,
+            "attention": [cast(DecoderLayer, layer).cross_attention for layer in self.decoder],
+        }
+
     def _copies_by(self, layer: int) -> bool:
         """Whether copying reads the weights of this layer's cross-attention."""
         return self.copying and layer == len(self.decoder) - 1
