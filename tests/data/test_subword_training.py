@@ -21,7 +21,7 @@ def test_same_texts_and_settings_give_the_same_model(texts, tmp_path):
 
 def test_second_time_it_comes_from_the_cache(texts, monkeypatch):
     first = train_subwords(texts["train"], size=300)
-    monkeypatch.setattr(subword_training, "_train", forbidden)
+    monkeypatch.setattr(subword_training, "train_model", forbidden)
     again = Dataset.from_dict(texts["train"][:])  # the same texts in another table
     assert train_subwords(again, size=300) == first
 
