@@ -151,6 +151,31 @@ def test_a_run_of_two_processes_resumes_to_what_one_would_have_done(
     assert_same_metrics(work / "one", work / trainer, 1e-3)
 
 
+@pytest.mark.parametrize("trainer", ["ddp", pytest.param("fsdp", marks=pytest.mark.thorough)])
+def test_two_processes_begin_from_another_run_and_resume_as_one_does(
+    work: Path, trainer: str
+) -> None:
+    begun = [
+        *(text for text in TINY if not text.startswith(("model", "attention", "data.subwords"))),
+        *("init=one", "attention=sparsemax", "attention.learn=[gamma]", "seed=2"),
+        *("init.freeze=[encoder,embeddings]", "model.tie_embeddings=none"),
+    ]
+    if not (work / "begun").exists():
+        accumulating = ["trainer.accumulate_grad_batches=2", "hydra.run.dir=begun"]
+        result = forked("train", *begun, *accumulating, cwd=work)
+        assert result.returncode == 0, result.stderr
+    half = ["trainer.max_steps=10", "schedule.total_steps=20", f"hydra.run.dir=begun_{trainer}"]
+    rest = [f"resume=begun_{trainer}", "trainer.max_steps=20"]
+    for arguments in ([*begun, *half, f"trainer={trainer}"], rest):
+        first, second = together("train", *arguments, cwd=work)
+        assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert_same_run(work / "begun", work / f"begun_{trainer}")
+    base = load_file(str(work / "one" / "checkpoints" / "best" / "model.safetensors"))
+    for name, tensor in weights(work / f"begun_{trainer}").items():
+        if name.startswith(("encoder.", "source_embedding.")) and "inputs.bias" not in name:
+            assert torch.equal(tensor, base[name]), f"{name} is frozen"
+
+
 @pytest.mark.thorough
 def test_a_signal_to_one_process_stops_all_after_the_same_update(work: Path) -> None:
     """As Slurm's srun starts them; the second is asked to stop."""

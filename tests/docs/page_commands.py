@@ -67,6 +67,9 @@ SHORT = {
 SWEPT = re.compile(r"^([\w.@/]+=)([\w.]+,[\w.]+),.*$")  # of a sweep's values, the first two
 LABELED = ("snli", "multinli", "sick", "snli_cad", "nli")
 
+# What a command with init= has from its checkpoint, whatever it takes to train that one.
+DECIDED_BY_INIT = ("model.", "data.subwords.")
+
 # What is added to a command that goes on with a run of four steps.
 RESUMED = ("trainer.max_steps=6",)
 
@@ -118,6 +121,8 @@ def shortened(command: str, arguments: list[str]) -> list[str]:
     data = choices.get("data")
     if ("data", data) not in SHORT and data not in LABELED:
         added += FILES
+    if any(argument.startswith("init=") for argument in overrides):
+        added = [text for text in added if not text.startswith(DECIDED_BY_INIT)]
     if "-m" not in arguments:
         return [*USUAL, *overrides, *added]
     swept = [SWEPT.sub(r"\1\2", text) for text in overrides]
