@@ -52,8 +52,8 @@ def take_weights(
     """Copy the weights of a trained model into a new one of the same architecture.
 
     Rows of the old pieces are copied. The row of a new piece starts at the mean of the rows of the
-    old pieces that wrote its text, so that the model predicts nearly what it did before; where none
-    could, the row keeps what the new model drew.
+    old pieces that wrote its text, so that it begins with what the model knows of them. Where none
+    could write it, the row keeps what the new model drew.
 
     Parameters of a mapping are taken only if the new model has the same mapping at that place,
     learning the same parameters from the same start; otherwise the mapping starts as configured.
