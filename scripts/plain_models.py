@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seq2seq.data.batch import PAD_ID
+from seq2seq.nn.luong_attention import score_factor
 
 
 class PlainRecurrent(nn.Module):
@@ -25,6 +26,7 @@ class PlainRecurrent(nn.Module):
     ) -> None:
         super().__init__()
         size, layers = model.hidden_size, model.encoder_layers
+        self.factor = score_factor(size, model.strength == "relative")
         self.source = nn.Embedding(source_vocabulary_size, model.embedding_size, padding_idx=PAD_ID)
         self.target = nn.Embedding(target_vocabulary_size, model.embedding_size, padding_idx=PAD_ID)
         self.dropout = nn.Dropout(model.dropout)
@@ -63,7 +65,7 @@ class PlainRecurrent(nn.Module):
         return self.attend(hidden, self.keys(memory), memory, padding)
 
     def attend(self, hidden: Tensor, keys: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
-        scores = torch.bmm(hidden, keys.transpose(1, 2))
+        scores = torch.bmm(self.factor * hidden, keys.transpose(1, 2))
         weights = scores.masked_fill(padding[:, None], -math.inf).softmax(-1)
         context = torch.bmm(weights, memory)
         return self.dropout(torch.tanh(self.attentional(torch.cat([context, hidden], -1))))
