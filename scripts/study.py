@@ -147,6 +147,8 @@ def train(run: Run, corpora: str | None) -> bool:
     """Make or resume a run; return whether it ended well."""
     if run.corpus and corpora is None:
         raise SystemExit(f"{run.study} reads {run.corpus}: give --corpora DIR, the folder above it")
+    if (run.folder / "metrics.json").exists():  # it ended, and then this script was stopped
+        return True
     if (run.folder / "resume.ckpt").exists():
         arguments = [f"resume={run.folder}"]
     else:
@@ -170,6 +172,7 @@ def main() -> None:
     parser.add_argument("action", choices=("list", "run"))
     parser.add_argument("--corpora", help="folder that holds the folders of the corpora")
     parser.add_argument("--only", nargs="*", default=[], help="studies, or STUDY/ATTENTION")
+    parser.add_argument("--seeds", nargs="*", type=int, help="these only")
     parser.add_argument("--shard", default="0/1", help="K/N: every N-th missing run from the K-th")
     arguments = parser.parse_args()
     if arguments.action == "list":
@@ -180,7 +183,12 @@ def main() -> None:
             print(f"{study}: {len(runs) - len(left)} of {len(runs)}; missing: {', '.join(left)}")
         return
     shard, shards = map(int, arguments.shard.split("/"))
-    for run in list(missing(arguments.only, done()))[shard::shards]:
+    runs = [
+        run
+        for run in missing(arguments.only, done())
+        if arguments.seeds is None or run.seed in arguments.seeds
+    ]
+    for run in runs[shard::shards]:
         version = commit()
         if run.key not in done() and train(run, arguments.corpora):
             append(run, version)
