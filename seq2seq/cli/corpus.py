@@ -40,6 +40,33 @@ def chosen_corpus(data: DictConfig, checkpoint: Checkpoint) -> Corpus:
     return own_corpus(checkpoint, changes)
 
 
+def is_own_corpus(data: DictConfig, checkpoint: Checkpoint) -> bool:
+    """Return True if ``data`` configures the corpus as the checkpoint's training did."""
+    if "corpus" not in data:
+        return not set(data) - {"split"}
+    trained = checkpoint.config.get("data")
+    corpus = trained.get("corpus") if isinstance(trained, dict) else None
+    return _without_places(plain(data, "corpus")["corpus"]) == _without_places(corpus)
+
+
+def warn_of_languages(corpus: Corpus, checkpoint: Checkpoint) -> None:
+    """Warn if a corpus names other languages than the one that the checkpoint was trained on."""
+    from seq2seq.publishing.provenance import read_provenance
+
+    here = [corpus.source_language, corpus.target_language]
+    there = read_provenance(checkpoint.folder).get("languages")
+    if not isinstance(there, list) or len(there) != 2:  # published without its run folder
+        data = checkpoint.config.get("data")
+        trained = data.get("corpus") if isinstance(data, dict) else None
+        trained = trained if isinstance(trained, dict) else {}
+        there = [trained.get(f"{side}_language") for side in ("source", "target")]
+    unnamed = {None, "source", "target"}  # the defaults of corpora whose user named none
+    if here != there and not unnamed & {*here, *there}:
+        log.warning(
+            "the corpus is %s → %s, and the checkpoint was trained on %s → %s", *here, *there
+        )
+
+
 def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Corpus:
     """The corpus that a checkpoint was trained on, with changes to its arguments.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from seq2seq.cli.application import plain, run
-from seq2seq.cli.corpus import chosen_corpus
+from seq2seq.cli.corpus import chosen_corpus, is_own_corpus, warn_of_languages
 from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.launch import follow, lead, leads
 
@@ -44,8 +44,8 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
         from seq2seq.checkpoint import checkpoint_task, load_checkpoints
         from seq2seq.checkpoint.hub import is_hub
         from seq2seq.cli.device import choose_device
-        from seq2seq.data.corpora.corpus import content_of
         from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
+        from seq2seq.evaluation.scored_texts import ScoredTexts, check_output, own_folders
         from seq2seq.tasks.generation import Generation
         from seq2seq.tasks.task import silent
 
@@ -58,6 +58,7 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     if is_hub(config.checkpoint) and not config.output:
         raise ValueError("output: a checkpoint of the hub is not written to; give output=FOLDER")
     corpus = chosen_corpus(config.data, checkpoint)
+    warn_of_languages(corpus, checkpoint)
     task = checkpoint_task(checkpoint.config, plain(config.task))
     task.check_model(type(checkpoint.model))
     if config.alignments and not isinstance(task, Generation):
@@ -65,6 +66,17 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     aligned: dict[str, Any] = {"alignments": True} if config.alignments else {}
     data = task.open(corpus, checkpoint.subwords, cache=config.data.get("cache"))
     split = config.data.split
+    # A part of a split must not pass for the whole.
+    name = split if config.sentences is None else f"{split}-first-{config.sentences}"
+    kind = type(corpus).__name__
+    whole = ScoredTexts.of(kind, split, data.split(split))
+    scored = ScoredTexts.of(kind, name, data.split(split, config.sentences))
+    single = isinstance(config.checkpoint, str) or len(config.checkpoint) == 1
+    own = single and whole.belong_to(checkpoint.folder, is_own_corpus(config.data, checkpoint))
+    output = checkpoint.folder if own else scored.folder(checkpoint.folder)
+    if config.output:
+        output = Path(config.output)
+    check_output(output, name, scored.content, own_folders(checkpoint.folder) if own else ())
     with group.first_on_each_machine():
         data.encoded(split)
     evaluation = task.evaluate(
@@ -82,13 +94,10 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     )
     if not group.leads:
         return
-    output = Path(config.output) if config.output else checkpoint.folder
     output.mkdir(parents=True, exist_ok=True)
-    # A part of a split must not pass for the whole.
-    name = split if config.sentences is None else f"{split}-first-{config.sentences}"
     search = {"search": plain(config.search)} if task.searches else {}
-    texts = content_of(data.split(split, config.sentences))
-    write_metrics(output / "metrics.json", {name: {**evaluation.metrics, **search, "texts": texts}})
+    metrics = {**evaluation.metrics, **search, **scored.entry()}
+    write_metrics(output / "metrics.json", {name: metrics})
     written = [output / "metrics.json", *write_outputs(output, name, evaluation.outputs)]
     Console().print(metrics_table(evaluation.metrics, title=f"{checkpoint.folder} on {name}"))
     print(f"\nwritten: {', '.join(map(str, written))}")
@@ -126,8 +135,10 @@ def evaluate_hypotheses(config: DictConfig) -> None:
     from rich.console import Console
 
     from seq2seq.checkpoint import checkpoint_task
+    from seq2seq.data.cache import content_key
     from seq2seq.data.corpora.corpus import references
     from seq2seq.evaluation.report import metrics_table, read_texts, write_metrics
+    from seq2seq.evaluation.scored_texts import check_output
     from seq2seq.tasks.generation import Generation
 
     if (config.references is None) == ("corpus" not in config.data):
@@ -149,11 +160,14 @@ def evaluate_hypotheses(config: DictConfig) -> None:
         if name not in splits:
             raise ValueError(f"data.split={name}: there is none; choose {', '.join(splits)}")
         known = references(splits[name])
+    content = content_key(*known)
+    if config.output:
+        check_output(Path(config.output), name, content)
     metrics = task.scores(hypotheses, known)
     Console().print(metrics_table(metrics, title=f"{config.hypotheses} on {name}"))
     if config.output:
         path = Path(config.output) / "metrics.json"
-        write_metrics(path, {name: metrics})
+        write_metrics(path, {name: {**metrics, "texts": content}})
         print(f"\nwritten: {path}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ def prepare(
     processes: int | None = None,
     labels: Sequence[str] | None = None,
     cache: str | Path | None = None,
+    check: Callable[[DatasetDict], None] | None = None,
 ) -> ParallelData:
     """Everything before the first batch: texts, subwords, ids.
 
@@ -51,6 +52,7 @@ def prepare(
         processes: that turn texts into ids; None for one a core.
         labels: names of the classes, of a corpus that has a column `label`.
         cache: folder to keep vocabularies and ids in; None for the default place.
+        check: refuses or warns of texts, before the vocabularies are built from them.
     """
     texts = corpus.load()
     if "train" not in texts:
@@ -61,6 +63,8 @@ def prepare(
     if labels is not None:
         for name in texts:
             label_ids(texts[name], labels, name)
+    if check is not None:
+        check(texts)
     if filters:
         train = Filters(**filters).apply(texts["train"], cache_folder(cache))
         texts = DatasetDict({**texts, "train": train})

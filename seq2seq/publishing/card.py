@@ -143,6 +143,9 @@ def _scores(metrics: Mapping[str, Any]) -> list[str]:
         return ["Unknown: the checkpoint has no scores."]
     lines = table(("split", "score", "value", "signature"), rows)
     for split, part in metrics.items():
+        if isinstance(part, Mapping) and isinstance(part.get("examples"), int):
+            corpus = escaped(str(part.get("corpus", "unknown")))
+            lines += ["", f"Examples of {escaped(split)}: {part['examples']:,}, of {corpus}."]
         search = part.get("search") if isinstance(part, Mapping) else None
         if isinstance(search, Mapping):
             kind = str(search.get("_target_", "")).rpartition(".")[2]

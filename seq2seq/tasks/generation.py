@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
 from seq2seq.data.corpora.corpus import Corpus, references
+from seq2seq.data.errors import DataError
 from seq2seq.data.group import ALONE, Group
 from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.data.vocabulary_pair import VocabularyPair
@@ -29,9 +28,9 @@ from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.wording import hypothesis_text
 
 if TYPE_CHECKING:
-    from seq2seq.data.parallel import ParallelData
+    from datasets import DatasetDict
 
-logger = logging.getLogger(__name__)
+    from seq2seq.data.parallel import ParallelData
 
 
 class Generation(Task):
@@ -70,24 +69,16 @@ class Generation(Task):
         """
         return {}
 
-    def prepare(self, corpus: Corpus, **settings: Any) -> ParallelData:
-        """See the base class; gold alignments are checked."""
-        data = super().prepare(corpus, **settings)
-        if "label" in data.split("train").column_names:
-            logger.warning(
-                "%s does not read the labels of this corpus; is task=entailment meant?",
-                type(self).__name__,
-            )
-        check_alignments(data.texts)
-        return data
-
-    def open(
-        self, corpus: Corpus, subwords: VocabularyPair, *, cache: str | Path | None = None
-    ) -> ParallelData:
-        """See the base class; gold alignments are checked."""
-        data = super().open(corpus, subwords, cache=cache)
-        check_alignments(data.texts)
-        return data
+    def check_texts(self, corpus: Corpus, texts: DatasetDict) -> None:
+        """See the base class; gold alignments are checked, and labeled pairs refused."""
+        for name, split in texts.items():
+            if "label" in split.column_names:
+                raise DataError(
+                    f"the split {name} has pairs with labels (a column label), which "
+                    f"{type(self).__name__} does not read: choose task=entailment, or a corpus of "
+                    "sources and targets"
+                )
+        check_alignments(texts)
 
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
         """Both vocabulary sizes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,7 +21,7 @@ from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, DatasetDict
 
     from seq2seq.data.parallel import ParallelData
 
@@ -87,6 +88,7 @@ class Task(ABC):
             labels=self.labels,
             processes=processes,
             cache=cache,
+            check=partial(self.check_texts, corpus),
         )
 
     def open(
@@ -98,7 +100,20 @@ class Task(ABC):
         """
         from seq2seq.data.parallel import ParallelData  # late, as in `prepare`
 
-        return ParallelData(corpus, subwords, labels=self.labels, cache=cache)
+        data = ParallelData(corpus, subwords, labels=self.labels, cache=cache)
+        self.check_texts(corpus, data.texts)
+        return data
+
+    def check_texts(self, corpus: Corpus, texts: DatasetDict) -> None:  # noqa: B027
+        """Refuse, or warn of, a corpus that the task would misread; called before anything long.
+
+        Args:
+            corpus: from which the texts were loaded.
+            texts: its splits.
+
+        Raises:
+            ValueError: naming the split.
+        """
 
     @abstractmethod
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:

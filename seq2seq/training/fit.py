@@ -15,11 +15,11 @@ from safetensors.torch import load_model
 
 from seq2seq.checkpoint import WEIGHTS, check, mend
 from seq2seq.data.cache import remove_leftovers
-from seq2seq.data.corpora.corpus import content_of
 from seq2seq.data.group import ALONE, Group
 from seq2seq.data.parallel import ParallelData, TrainLoader
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.evaluation.report import write_metrics, write_outputs
+from seq2seq.evaluation.scored_texts import ScoredTexts
 from seq2seq.models.attending import AttendingModel
 from seq2seq.search import Search
 from seq2seq.tasks import Task
@@ -265,7 +265,9 @@ def _test(
     if not group.leads:
         return evaluation
     search = {"search": config["test"]["search"]} if task.searches else {}
-    metrics = {**evaluation.metrics, **search, "texts": content_of(data.split(test.split))}
+    corpus = str(config["data"].get("corpus", {}).get("_target_", "")).rpartition(".")[2]
+    scored = ScoredTexts.of(corpus, test.split, data.split(test.split))
+    metrics = {**evaluation.metrics, **search, **scored.entry()}
     for place in (folder, folder / "checkpoints" / "best"):
         write_metrics(place / "metrics.json", {test.split: metrics})
     write_outputs(folder, test.split, evaluation.outputs)

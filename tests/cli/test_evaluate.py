@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import cold, forked
+from commands import SMALL, cold, forked
 
 from seq2seq.cli.evaluate import without_choices_of_task
 from seq2seq.data.corpora.toy import Toy
@@ -86,3 +86,78 @@ def test_a_task_brings_no_corpus_of_its_own_to_an_evaluation() -> None:
     assert without_choices_of_task(["checkpoint=x"]) == ["checkpoint=x"]
     assert without_choices_of_task(["task=t", "x=1"]) == ["~data", "~model", "task=t", "x=1"]
     assert without_choices_of_task(["task=t", "data=toy"]) == ["~model", "task=t", "data=toy"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("work")
+    brief = ["trainer.max_steps=4", "validation.every_n_steps=4", "validation.heat_maps=0"]
+    result = forked("train", *SMALL, *brief, "hydra.run.dir=run", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    (folder / "tiny.tsv").write_text("a dog\tbo\nthe cat sleeps\tmi la\n")
+    return folder / "run"
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_scores_of_other_data_do_not_become_the_checkpoints_own(run: Path) -> None:
+    best = run / "checkpoints" / "best"
+    own = (best / "metrics.json").read_bytes()
+    given = ["checkpoint=run", "data=text", "data.test=tiny.tsv"]
+    result = forked("evaluate", *given, cwd=run.parent)
+    assert result.returncode == 0, result.stderr
+    assert (best / "metrics.json").read_bytes() == own
+    assert sorted(path.name for path in best.glob("hypotheses*")) == []
+    (place,) = (run / "evaluations" / "best").iterdir()
+    assert place.name.startswith("text-test-")
+    found = json.loads((place / "metrics.json").read_text())["test"]
+    assert (found["corpus"], found["examples"]) == ("Text", 2)
+    assert f"evaluations/best/{place.name}/metrics.json" in result.stdout
+    refused = forked("evaluate", *given, "output=run/checkpoints/best", cwd=run.parent)
+    assert refused.returncode == 1
+    assert "is a run or a checkpoint" in refused.stderr
+    pushed = forked("push", "checkpoint=run", "to=published", cwd=run.parent)
+    assert pushed.returncode == 0, pushed.stderr
+    card = (run.parent / "published" / "README.md").read_text()
+    assert "Examples of test: 12, of Toy." in card
+    assert f"{json.loads(own)['test']['chrf']['score']:.2f}" in card
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_checkpoints_own_test_set_is_its_own_under_any_name(run: Path) -> None:
+    result = forked("evaluate", "checkpoint=run", "search=greedy", cwd=run.parent)
+    assert result.returncode == 0, result.stderr
+    found = json.loads((run / "checkpoints" / "best" / "metrics.json").read_text())["test"]
+    assert found["search"]["_target_"].endswith("Greedy")
+    sizes = [argument for argument in SMALL if argument.startswith("data.corpus")]
+    named = ["checkpoint=run", "data=toy", *sizes, "search=beam"]
+    result = forked("evaluate", *named, cwd=run.parent)
+    assert result.returncode == 0, result.stderr
+    found = json.loads((run / "checkpoints" / "best" / "metrics.json").read_text())["test"]
+    assert found["search"]["_target_"].endswith("Beam")
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_a_corpus_of_another_task_or_language_is_told(run: Path) -> None:
+    (run.parent / "pairs.tsv").write_text("neutral\ta b\tc\n")
+    result = forked("evaluate", "checkpoint=run", "data=nli", "data.test=pairs.tsv", cwd=run.parent)
+    assert result.returncode == 1
+    assert "which Translation does not read: choose task=entailment" in result.stderr
+    turned = ["data=text", "data.test=tiny.tsv", "data.source_language=selvan"]
+    given = ["checkpoint=run", *turned, "data.target_language=en", "output=turned"]
+    result = forked("evaluate", *given, cwd=run.parent)
+    assert result.returncode == 0, result.stderr
+    told = "the corpus is selvan → en, and the checkpoint was trained on en → selvan"
+    assert told in result.stderr
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_scores_of_hypotheses_do_not_become_a_runs_own(run: Path) -> None:
+    (run.parent / "a.txt").write_text("one line\n")
+    given = ["hypotheses=a.txt", "references=a.txt", "output=run"]
+    result = forked("evaluate", *given, cwd=run.parent)
+    assert result.returncode == 1
+    assert "output=run is a run or a checkpoint" in result.stderr

@@ -176,10 +176,12 @@ def test_labels_that_the_task_does_not_know_are_refused_before_training(tmp_path
         )
 
 
-def test_another_task_says_that_it_leaves_the_labels_unread(tmp_path, caplog):
-    Translation().prepare(Corpus(), subwords=WORDS, cache=tmp_path)
-    assert "Translation does not read the labels" in caplog.text
-    assert "is task=entailment meant?" in caplog.text
+def test_another_task_refuses_labeled_pairs(tmp_path, data):
+    told = "which Translation does not read: choose task=entailment"
+    with pytest.raises(DataError, match=told):
+        Translation().prepare(Corpus(), subwords=WORDS, cache=tmp_path)
+    with pytest.raises(DataError, match=told):
+        Translation().open(Corpus(), data.subwords, cache=tmp_path)
 
 
 @pytest.mark.parametrize("choice", ["base", "pairs"])

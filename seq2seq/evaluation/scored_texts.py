@@ -1,0 +1,110 @@
+"""Which texts scores belong to, and the folder that keeps them.
+
+``metrics.json`` of a checkpoint or a run has the scores of its own corpus. Scores of other texts go
+to a folder of their own, so that they never replace those that a model card reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seq2seq.data.corpora.corpus import content_of
+from seq2seq.evaluation.report import read_metrics
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+METRICS = "metrics.json"
+EVALUATIONS = "evaluations"
+CONFIG = "config.yaml"  # marks the folder of a run or of a checkpoint
+
+
+@dataclass(frozen=True)
+class ScoredTexts:
+    """A split of a corpus, identified by its content.
+
+    Attributes:
+        corpus: name of the corpus' class, such as ``Text``.
+        split: name of the split.
+        content: hash of its texts (``content_of``).
+        examples: their number.
+    """
+
+    corpus: str
+    split: str
+    content: str
+    examples: int
+
+    @classmethod
+    def of(cls, corpus: str, split: str, texts: Dataset) -> ScoredTexts:
+        """Identify ``texts``, the split ``split`` of the corpus class ``corpus``."""
+        return cls(corpus, split, content_of(texts), len(texts))
+
+    def entry(self) -> dict[str, Any]:
+        """Return what ``metrics.json`` records of the texts beside their scores."""
+        return {"corpus": self.corpus, "texts": self.content, "examples": self.examples}
+
+    def belong_to(self, checkpoint: Path, same_corpus: bool) -> bool:
+        """Return True if these are the texts of the checkpoint's own corpus.
+
+        Args:
+            checkpoint: a checkpoint directory.
+            same_corpus: whether the corpus is configured as in training; decides for splits whose
+                content the checkpoint has not recorded.
+        """
+        recorded = recorded_content(checkpoint, self.split)
+        return same_corpus if recorded is None else recorded == self.content
+
+    def folder(self, checkpoint: Path) -> Path:
+        """Return the folder that keeps the scores of a checkpoint on these texts, if not its own.
+
+        It is ``RUN/evaluations/best/text-test-1a2b3c4d``, or ``FOLDER/evaluations/…`` for a
+        checkpoint without a run folder.
+        """
+        name = f"{self.corpus.lower()}-{self.split}-{self.content[:8]}"
+        if checkpoint.parent.name == "checkpoints":
+            return checkpoint.parent.parent / EVALUATIONS / checkpoint.name / name
+        return checkpoint / EVALUATIONS / name
+
+
+def recorded_content(folder: Path, split: str) -> str | None:
+    """Return the hash of the texts that a folder has scores of under the name ``split``."""
+    entry = read_metrics(folder / METRICS).get(split)
+    content = entry.get("texts") if isinstance(entry, Mapping) else None
+    return content if isinstance(content, str) else None
+
+
+def own_folders(checkpoint: Path) -> set[Path]:
+    """Return the folders whose scores are those of this checkpoint: itself, the run of ``best``."""
+    folders = {checkpoint.resolve()}
+    if checkpoint.name == "best" and checkpoint.parent.name == "checkpoints":
+        folders.add(checkpoint.resolve().parent.parent)
+    return folders
+
+
+def check_output(folder: Path, name: str, content: str, own: Collection[Path] = ()) -> None:
+    """Refuse a folder whose scores would be replaced by those of other texts or another model.
+
+    Args:
+        folder: where ``metrics.json`` will be written.
+        name: the name of the scores in it.
+        content: hash of the texts that are scored.
+        own: folders of runs and checkpoints that may take the scores.
+
+    Raises:
+        ValueError: if the folder is that of another run or checkpoint, or has scores of other
+            texts under this name.
+    """
+    if (folder / CONFIG).is_file() and folder.resolve() not in own:
+        raise ValueError(
+            f"output={folder} is a run or a checkpoint, and its {METRICS} has the scores of its "
+            "own model on its own corpus: give another folder"
+        )
+    if recorded_content(folder, name) not in (None, content):
+        raise ValueError(
+            f"output={folder}: its {METRICS} has scores of other texts under the name {name}: "
+            "give another folder"
+        )
