@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -21,6 +22,14 @@ from seq2seq.evaluation.report import write_metrics
 from seq2seq.models.attending import AttendingModel
 
 log = logging.getLogger(__name__)
+
+
+class Kept(NamedTuple):
+    """A kept checkpoint: its monitored score, its step and its loss on validation."""
+
+    score: float
+    step: int
+    loss: float = math.inf
 
 
 class CheckpointKeeper:
@@ -52,16 +61,24 @@ class CheckpointKeeper:
         self.keep = keep
         self.higher_is_better = higher_is_better
         self.writes = writes
-        #: (score, step) of the kept checkpoints, best first.
-        self.kept: list[tuple[float, int]] = []
-        #: Score of ``best``, which may be an average's.
+        #: The kept checkpoints, best first.
+        self.kept: list[Kept] = []
+        #: Score and loss of ``best``, which may be an average's.
         self.best_score: float | None = None
+        self.best_loss = math.inf
 
-    def _better(self, score: float) -> bool:
-        """Whether ``score`` is better than that of ``best``."""
-        if self.best_score is None:
-            return True
-        return score > self.best_score if self.higher_is_better else score < self.best_score
+    def _rank(self, score: float, loss: float) -> tuple[float, float]:
+        """Return what is smaller for a better checkpoint; NaN is worst."""
+        cost = -score if self.higher_is_better else score
+        return _or_inf(cost), _or_inf(loss)
+
+    def _is_best(self, score: float, loss: float) -> bool:
+        """Return True, and remember them, if these are better than those of ``best``."""
+        best = self.best_score
+        if best is not None and self._rank(score, loss) >= self._rank(best, self.best_loss):
+            return False
+        self.best_score, self.best_loss = score, loss
+        return True
 
     def path(self, step: int) -> Path:
         """The checkpoint directory of a step."""
@@ -70,23 +87,24 @@ class CheckpointKeeper:
     def offer(
         self, model: AttendingModel, step: int, score: float, metrics: dict[str, Any]
     ) -> bool:
-        """Keep the model if it is among the best; say whether it is the best of all.
+        """Keep the model if it is among the best; return True if it is the best of all.
 
-        At equal scores the earlier checkpoint ranks first.
+        At equal scores the smaller loss ranks first, and at equal losses the earlier checkpoint.
         """
         last = self.folder / "last"
         self._save(last, model, metrics)
-        sign = -1.0 if self.higher_is_better else 1.0
-        ranked = sorted({*self.kept, (score, step)}, key=lambda entry: (sign * entry[0], entry[1]))
+        entry = Kept(score, step, metrics["loss"])
+        ranked = sorted(
+            {*self.kept, entry}, key=lambda one: (*self._rank(one.score, one.loss), one.step)
+        )
         dropped = ranked[self.keep :]
-        if (score, step) not in dropped:
+        if entry not in dropped:
             self._copy(last, self.path(step))
-        for _, old in dropped:
-            self._remove(self.path(old))
+        for old in dropped:
+            self._remove(self.path(old.step))
         self.kept = ranked[: self.keep]
-        is_best = self._better(score)
+        is_best = self._is_best(score, entry.loss)
         if is_best:
-            self.best_score = score
             self._copy(last, self.folder / "best")
         return is_best
 
@@ -110,7 +128,7 @@ class CheckpointKeeper:
         Returns:
             The average's score and whether it became the best; None with fewer than two kept.
         """
-        kept = [path for _, step in self.kept if self._whole(path := self.path(step))]
+        kept = [path for one in self.kept if self._whole(path := self.path(one.step))]
         if len(kept) < 2:
             return None
         states = [load_file(str(path / WEIGHTS)) for path in kept]
@@ -126,11 +144,10 @@ class CheckpointKeeper:
             raise ValueError(f"checkpoints hold weights unknown to the model: {unexpected}")
         del missing  # tied weights are stored once
         score, metrics = evaluate(model)
-        better = self._better(score)
+        better = self._is_best(score, metrics["loss"])
         folder = self.folder / "average"
         self._save(folder, model, metrics)
         if better:
-            self.best_score = score
             self._copy(folder, self.folder / "best")
         return score, better
 
@@ -146,12 +163,18 @@ class CheckpointKeeper:
 
     def state_dict(self) -> dict[str, Any]:
         """For resuming."""
-        return {"kept": [list(entry) for entry in self.kept], "best_score": self.best_score}
+        return {
+            "kept": [list(entry) for entry in self.kept],
+            "best_score": self.best_score,
+            "best_loss": self.best_loss,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with the kept checkpoints of ``state``; see :meth:`restore`."""
-        self.kept = [(float(score), int(step)) for score, step in state["kept"]]
+        # States of earlier versions have no losses: a tie then goes to the checkpoint that has one.
+        self.kept = [Kept(float(entry[0]), int(entry[1]), *entry[2:]) for entry in state["kept"]]
         self.best_score = state["best_score"]
+        self.best_loss = state.get("best_loss", math.inf)
 
     def restore(self) -> None:
         """Make the folder what it was at the state that was loaded, as far as it can be.
@@ -160,14 +183,14 @@ class CheckpointKeeper:
         since training makes them again; made one of them ``best``, which becomes again what it was;
         and removed some for them, which are kept no longer, since the same ones will push them out.
         """
-        self.kept = [entry for entry in self.kept if self._whole(self.path(entry[1]))]
-        known = {step for _, step in self.kept}
+        self.kept = [entry for entry in self.kept if self._whole(self.path(entry.step))]
+        known = {entry.step for entry in self.kept}
         for path in self.folder.glob("step-*"):
             match = re.fullmatch(r"step-(\d+)", path.name)
             if match and int(match[1]) not in known:
                 self._remove(path)
-        if self.kept and self.kept[0][0] == self.best_score:
-            self._copy(self.path(self.kept[0][1]), self.folder / "best")
+        if self.kept and self.kept[0].score == self.best_score:
+            self._copy(self.path(self.kept[0].step), self.folder / "best")
 
     def _whole(self, folder: Path) -> bool:
         """Whether a checkpoint is there, undamaged; one half removed has no checksum."""
@@ -179,6 +202,10 @@ class CheckpointKeeper:
             log.warning("%s; it is no longer kept", error)
             return False
         return True
+
+
+def _or_inf(value: float) -> float:
+    return math.inf if math.isnan(value) else value
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,36 @@ def test_keeps_the_best_and_points_to_the_very_best(
     assert {path.name for path in tmp_path.glob("step-*")} == expected
 
 
-def test_at_equal_scores_the_earlier_stays_the_best(
+@pytest.mark.parametrize("keep", [1, 3])
+def test_a_tie_of_scores_is_decided_by_the_loss(
+    tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any], keep: int
+) -> None:
+    keeper = CheckpointKeeper(tmp_path, subwords, config, keep=keep)
+    model = build(config["model"])
+    losses = [1.57, 0.4, 0.08, math.nan, 0.9]
+    offered = [
+        keeper.offer(filled(model, step), step, 0.0, {"loss": loss})
+        for step, loss in enumerate(losses, start=1)
+    ]
+    assert offered == [True, True, True, False, False]
+    assert constant_of(tmp_path / "best") == 3.0
+    assert [entry.step for entry in keeper.kept] == [3, 2, 5][:keep]
+    again = CheckpointKeeper(tmp_path, subwords, config, keep=keep)
+    again.load_state_dict(keeper.state_dict())
+    assert not again.offer(filled(model, 6.0), 6, 0.0, {"loss": 0.09})
+    assert again.offer(filled(model, 7.0), 7, 0.0, {"loss": 0.07})
+
+
+def test_a_state_without_losses_is_gone_on_with(
+    tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any]
+) -> None:
+    keeper = CheckpointKeeper(tmp_path, subwords, config)
+    keeper.load_state_dict({"kept": [[5.0, 2], [4.0, 1]], "best_score": 5.0})
+    assert keeper.offer(build(config["model"]), 3, 5.0, {"loss": 1.0})
+    assert [entry.step for entry in keeper.kept] == [3, 2, 1]
+
+
+def test_at_equal_scores_and_losses_the_earlier_stays_the_best(
     tmp_path: Path, subwords: VocabularyPair, config: dict[str, Any]
 ) -> None:
     keeper = CheckpointKeeper(tmp_path, subwords, config, keep=1)
@@ -103,7 +133,7 @@ def test_a_resumed_keeper_forgets_what_came_after(
     again = CheckpointKeeper(tmp_path, subwords, config, keep=3)
     again.load_state_dict(state)
     again.restore()
-    assert again.kept == [(1.0, 1)]
+    assert again.kept == [(1.0, 1, 0.0)]
     assert again.best_score == 1.0
     assert not again.path(2).exists()
 
@@ -121,7 +151,7 @@ def test_a_resumed_keeper_makes_the_folder_what_it_was(
     again = CheckpointKeeper(tmp_path, subwords, config, keep=2)
     again.load_state_dict(state)
     again.restore()
-    assert again.kept == [(2.0, 2)], "the first, which the third pushed out, is gone"
+    assert again.kept == [(2.0, 2, 0.0)], "the first, which the third pushed out, is gone"
     assert constant_of(tmp_path / "best") == 2.0
     again.offer(filled(model, 3.0), 3, 3.0, {"loss": 0.0})
     assert (again.kept, again.best_score) == (keeper.kept, keeper.best_score)
