@@ -150,19 +150,22 @@ def evaluate_hypotheses(config: DictConfig) -> None:
     if not isinstance(task, Generation):
         raise ValueError(f"{type(task).__name__} writes no text, so it scores no hypotheses")
     hypotheses = read_texts(config.hypotheses)
+    language = ""
     if config.references is not None:
         files = plain(config)["references"]
         name = "references"
         known = [read_texts(path) for path in ([files] if isinstance(files, str) else files)]
     else:
         name = config.data.split
-        splits = instantiate(config.data.corpus).load()
+        corpus = instantiate(config.data.corpus)
+        splits, language = corpus.load(), corpus.target_language
         if name not in splits:
             raise ValueError(f"data.split={name}: there is none; choose {', '.join(splits)}")
         known = references(splits[name])
     content = content_key(*known)
     if config.output:
         check_output(Path(config.output), name, content)
+    task.fit_language(language, known[0])
     metrics = task.scores(hypotheses, known)
     Console().print(metrics_table(metrics, title=f"{config.hypotheses} on {name}"))
     if config.output:
@@ -180,12 +183,17 @@ def without_choices_of_task(arguments: list[str]) -> list[str]:
     return [*(f"~{group}" for group in ("data", "model") if group not in groups), *arguments]
 
 
+def with_changes_of_task(arguments: list[str]) -> list[str]:
+    """``task.NAME=VALUE`` as Hydra takes a key that evaluate.yaml does not list: with ``++``."""
+    return [f"++{one}" if one.startswith("task.") else one for one in arguments]
+
+
 def main() -> None:
     """Entry point of ``seq2seq-evaluate``."""
     if not leads():
         follow(evaluate)
         return
-    sys.argv[1:] = without_choices_of_task(sys.argv[1:])
+    sys.argv[1:] = with_changes_of_task(without_choices_of_task(sys.argv[1:]))
     run(lambda config: lead(evaluate, config), "evaluate")
 
 

@@ -34,7 +34,9 @@ def explore(config: DictConfig) -> None:
     corpus = chosen_corpus(config.data, checkpoints[0])
     search = instantiate(config.search)
     split = config.data.split
-    data = checkpoints[0].task.open(corpus, checkpoints[0].subwords, cache=config.data.get("cache"))
+    data = checkpoints[0].task.open(
+        corpus, checkpoints[0].subwords, cache=config.data.get("cache"), scored=False
+    )
     texts = data.split(split, config.sentences)
     with Console(stderr=True).status(f"{len(texts):,} sentences of {split}"):
         exploration = collect(

@@ -1,9 +1,8 @@
-"""Sets of references: lists as long as the hypotheses, in which a line may lack."""
+"""Sets of references: lists as long as the hypotheses."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 
 def check_references(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
@@ -32,14 +31,3 @@ def check_references(hypotheses: Sequence[str], references: Sequence[Sequence[st
                 f"references[{number}] holds {len(lines):,} lines, hypotheses {len(hypotheses):,}; "
                 "they must be parallel, one reference a hypothesis"
             )
-
-
-def without_lacking(references: Sequence[Sequence[str]]) -> Sequence[Sequence[Any]]:
-    """Several reference sets with None, which sacreBLEU passes over, where one lacks a line."""
-    if len(references) == 1:
-        return references
-    rows = [
-        [line if line.strip() else None for line in row] if any(map(str.strip, row)) else row
-        for row in zip(*references, strict=True)
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]

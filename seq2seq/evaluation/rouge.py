@@ -1,21 +1,31 @@
-r"""ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004) in the two published protocols of headline generation.
+r"""ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004): for any language, and in protocols of English tables.
 
 The matches are counted by the package rouge-score; what is said here of ROUGE-1.5.5, the Perl
 program of the published figures, is what its source does.
 
-====================  ================================  =====================================
-protocol              ``gigaword``                      ``duc``
-====================  ================================  =====================================
-measure               F1 of the whole output            recall
-output and reference  whole                             their first 75 bytes (``-b 75``)
-stemming              no                                yes (``-m``)
-as computed by        files2rouge with its defaults     Rush et al. 2015, ``DUC/eval.sh``
-                      (OpenNMT's published figures)     (``-m -n 2 -w 1.2 -b 75``)
-====================  ================================  =====================================
+=============  ==========  =====================  ========  =====================================
+protocol       measure     output and reference   stemming  words
+=============  ==========  =====================  ========  =====================================
+``unicode``    F1          whole                  no        letters and digits of any script
+``gigaword``   F1          whole                  no        a–z and digits, as ROUGE-1.5.5
+``pyrouge``    F1          whole                  yes       a–z and digits, as ROUGE-1.5.5
+``duc``        recall      first 75 bytes         yes       a–z and digits, as ROUGE-1.5.5
+=============  ==========  =====================  ========  =====================================
 
-- **Words** (``tok:rouge``) are runs of the letters a–z and digits of the lower-cased text; all else
-  separates words. So ``#.#`` and ``,`` count for nothing, ``<unk>`` and ``UNK`` are the word
-  ``unk``, which matches like any other, and ``-lrb-`` is ``lrb``: published figures count so.
+Which published tables used which:
+
+- ``duc``: Rush et al. 2015 and those who follow their ``DUC/eval.sh``, ROUGE-1.5.5 with ``-m -n 2
+  -w 1.2 -b 75``.
+- ``pyrouge``: what was computed by the package pyrouge, which adds ``-m`` (stemming) unasked, or by
+  files2rouge, which calls it. files2rouge stems by default, except between March and July 2020.
+- ``gigaword``: F1 without stemming, ROUGE-1.5.5 without ``-m``. A Gigaword table that does not name
+  its program may be of either kind; stemming can add a point.
+
+- **Words** of ``tok:rouge`` are runs of the letters a–z and digits of the lower-cased text; all
+  else separates words. So ``#.#`` and ``,`` count for nothing, ``<unk>`` and ``UNK`` are the word
+  ``unk``, which matches like any other, and ``-lrb-`` is ``lrb``: published figures count so. Other
+  alphabets have no words at all. ``tok:unicode`` takes letters and digits of any script, and each
+  character of a script without blanks, such as Chinese or Thai; of ASCII text it is ``tok:rouge``.
   ``tok:whitespace`` counts what stands between blanks, as it stands.
 - **Bytes** are those of UTF-8; a character is never cut, but a word may be, and what is left of it
   counts as a word (``-b`` does so, and cuts the references too).
@@ -24,8 +34,10 @@ as computed by        files2rouge with its defaults     Rush et al. 2015, ``DUC/
   value, as rouge-score's ``score_multi`` and ``-f B`` do; ``jackknife`` (Lin 2004) averages the
   best of all but one reference. ROUGE did the last before version 1.4, never since.
 - **A headline** is one sentence to ROUGE-L.
-- **Stemming** is Porter's for words of more than three letters, without the list of WordNet's
-  exceptions that ROUGE-1.5.5 looks into first: `went` stays `went`.
+- **Stemming** (``stem:porter``) is Porter's original algorithm for words of more than three
+  letters, as in ROUGE-1.5.5, but without the list of WordNet's exceptions that it looks into first:
+  `went` stays `went`. ``stem:nltk`` is the extended variant of NLTK, which rouge-score's
+  ``use_stemmer=True`` takes: it makes other stems of `flies` or `lying`.
 - **The score** is the mean over examples; its **interval** is the percentile bootstrap's. The
   average that ROUGE-1.5.5 prints is the mean of its bootstrap's means, some hundredths off.
 
@@ -42,11 +54,14 @@ from importlib.metadata import version
 from typing import NamedTuple, TypedDict
 
 import numpy as np
+from nltk.stem.porter import PorterStemmer
 from numpy.typing import NDArray
 from rouge_score.rouge_scorer import RougeScorer
-from rouge_score.tokenizers import DefaultTokenizer, Tokenizer
+from rouge_score.tokenize import tokenize as rouge_words
+from rouge_score.tokenizers import Tokenizer
 
 from seq2seq.evaluation.reference_sets import check_references
+from seq2seq.evaluation.writing import unicode_words
 
 ORDERS = {"rouge_1": ("rouge1", 1), "rouge_2": ("rouge2", 2), "rouge_l": ("rougeL", 1)}
 """Our names of the scores: rouge-score's, and how many words the counted unit has."""
@@ -93,37 +108,38 @@ def jackknife(matches: Sequence[Matches], measure: Callable[[Matches], float]) -
 REFERENCES = {"pooled": pooled, "best": best, "jackknife": jackknife}
 
 
-class Whitespace(Tokenizer):
-    """What stands between blanks, as it stands."""
-
-    def tokenize(self, text: str) -> list[str]:
-        """The words of a text."""
-        return text.split()
-
-
-TOKENIZERS: Mapping[str, Callable[[bool], Tokenizer]] = {
-    "rouge": DefaultTokenizer,
-    "whitespace": lambda stem: Whitespace(),
+#: Words of a text before stemming.
+TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {
+    "unicode": unicode_words,
+    "rouge": lambda text: rouge_words(text, None),
+    "whitespace": str.split,
 }
+#: Modes of NLTK's stemmer: Porter's algorithm as published, and NLTK's variant.
+STEMMERS = {
+    "porter": PorterStemmer.ORIGINAL_ALGORITHM,
+    "nltk": PorterStemmer.NLTK_EXTENSIONS,
+}
+LONGEST_UNSTEMMED = 3  # letters
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is measured; the defaults are those of ``gigaword``.
+    """What is measured; the defaults are those of ``unicode``.
 
     Attributes:
         measure: ``f1``, ``recall`` or ``precision``.
-        stem: whether words are stemmed; with ``tokenizer: rouge`` only.
+        stem: False, True (the same as ``porter``) or one of ``STEMMERS``; of words of the letters
+            a–z alone, and not with ``tokenizer: whitespace``.
         max_bytes: outputs and references are cut there; None: they are not.
         references: ``pooled``, ``best`` or ``jackknife``.
-        tokenizer: ``rouge`` or ``whitespace``.
+        tokenizer: one of ``TOKENIZERS``.
     """
 
     measure: str = "f1"
-    stem: bool = False
+    stem: bool | str = False
     max_bytes: int | None = None
     references: str = "pooled"
-    tokenizer: str = "rouge"
+    tokenizer: str = "unicode"
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -135,13 +151,34 @@ class Protocol:
                 raise ValueError(f"rouge: {name}={getattr(self, name)}; choose {', '.join(known)}")
         if self.max_bytes is not None and self.max_bytes < 1:
             raise ValueError(f"rouge: max_bytes={self.max_bytes}; give at least 1, or null")
+        if not isinstance(self.stem, bool) and self.stem not in STEMMERS:
+            raise ValueError(f"rouge: stem={self.stem}; choose true, false, {', '.join(STEMMERS)}")
         if self.stem and self.tokenizer == "whitespace":
-            raise ValueError("rouge: stem=true needs tokenizer=rouge")
+            raise ValueError("rouge: stem=true needs tokenizer=rouge or unicode")
+
+    @property
+    def stemmer(self) -> str | None:
+        """Name of the stemmer, one of ``STEMMERS``; None: there is none."""
+        return "porter" if self.stem is True else self.stem or None
+
+    @property
+    def words(self) -> Callable[[str], list[str]]:
+        """The function that returns the words of a text, stemmed where the protocol says so."""
+        split = TOKENIZERS[self.tokenizer]
+        if self.stemmer is None:
+            return split
+        stem = PorterStemmer(mode=STEMMERS[self.stemmer]).stem
+        return lambda text: [
+            stem(word) if len(word) > LONGEST_UNSTEMMED and word.isascii() else word
+            for word in split(text)
+        ]
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
-    "gigaword": Protocol(),
-    "duc": Protocol(measure="recall", stem=True, max_bytes=75),
+    "unicode": Protocol(),
+    "gigaword": Protocol(tokenizer="rouge"),
+    "pyrouge": Protocol(tokenizer="rouge", stem=True),
+    "duc": Protocol(measure="recall", stem=True, max_bytes=75, tokenizer="rouge"),
 }
 
 
@@ -178,7 +215,7 @@ class Bootstrap:
 def rouge_scores(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
-    protocol: str | Protocol = "gigaword",
+    protocol: str | Protocol = "unicode",
     *,
     bootstrap: Bootstrap | None = None,
 ) -> dict[str, RougeScore]:
@@ -216,12 +253,12 @@ def rouge_scores(
 def sentence_rouge(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
-    protocol: str | Protocol = "gigaword",
+    protocol: str | Protocol = "unicode",
 ) -> NDArray[np.float64]:
     """ROUGE-1, ROUGE-2 and ROUGE-L of each example, from 0 to 1, ``[examples, 3]``."""
     named = _protocol(protocol)
     check_references(hypotheses, references)
-    tokenizer = _Remembering(TOKENIZERS[named.tokenizer](named.stem))
+    tokenizer = _Remembering(named.words)
     scorer = RougeScorer([kind for kind, _ in ORDERS.values()], tokenizer=tokenizer)
     measure, combine = MEASURES[named.measure], REFERENCES[named.references]
     rows = []
@@ -249,7 +286,7 @@ def rouge_signature(protocol: Protocol, references: int, bootstrap: Bootstrap) -
         "rouge": None,
         "protocol": names[0] if names else "own",
         "measure": protocol.measure,
-        "stem": "yes" if protocol.stem else "no",
+        "stem": protocol.stemmer or "no",
         "cut": f"{protocol.max_bytes}bytes" if protocol.max_bytes else "no",
         "nrefs": references,
         "refs": protocol.references,
@@ -264,10 +301,10 @@ def rouge_signature(protocol: Protocol, references: int, bootstrap: Bootstrap) -
 
 
 class _Remembering(Tokenizer):
-    """A tokenizer that does not do the same text twice in a row of calls."""
+    """A tokenizer that caches the words of the last 64 texts."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._words = lru_cache(maxsize=64)(tokenizer.tokenize)
+    def __init__(self, words: Callable[[str], list[str]]) -> None:
+        self._words = lru_cache(maxsize=64)(words)
 
     def tokenize(self, text: str) -> list[str]:
         return self._words(text)

@@ -8,7 +8,8 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from seq2seq.evaluation.reference_sets import check_references, without_lacking
+from seq2seq.evaluation.reference_sets import check_references
+from seq2seq.evaluation.writing import DEFAULT
 
 
 class Score(TypedDict):
@@ -17,6 +18,9 @@ class Score(TypedDict):
     score: float
     signature: str
 
+
+#: Tokenizers with a package of their own, and our extra that installs it.
+EXTRAS = {"ja-mecab": "ja", "ko-mecab": "ko"}
 
 METRICS: Mapping[str, Callable[[str], Metric]] = {
     # force: no warning where the texts are tokenized on purpose
@@ -38,15 +42,15 @@ def translation_scores(
     references: Sequence[Sequence[str]],
     metrics: Sequence[str] = tuple(METRICS),
     *,
-    tokenizer: str = "13a",
+    tokenizer: str = DEFAULT,
 ) -> dict[str, Score]:
     """Score detokenized translations of a corpus, exactly as the command ``sacrebleu`` does.
 
     Args:
         hypotheses: one translation a sentence, detokenized.
         references: one list a *reference set*, each as long as ``hypotheses`` (sacreBLEU's
-            convention: the usual single reference is ``[references]``). Of several sets, an empty
-            line is a reference that its sentence lacks; the signature then says ``nrefs:var``.
+            convention: the usual single reference is ``[references]``). As for the command, an
+            empty line is a reference without words, of several sets too.
         metrics: which of ``METRICS`` to compute; TER takes most of the time.
         tokenizer: sacreBLEU's, of BLEU: ``13a``, ``zh``, ``ja-mecab``, ``intl``, …
 
@@ -58,17 +62,16 @@ def translation_scores(
     if unknown:
         raise ValueError(f"metrics: unknown {unknown}; choose from {sorted(METRICS)}")
     check_tokenizer(tokenizer)
-    present = without_lacking(references)
     scores: dict[str, Score] = {}
     for name in metrics:
         metric = METRICS[name](tokenizer)
-        score = float(metric.corpus_score(hypotheses, present).score)
+        score = float(metric.corpus_score(hypotheses, references).score)
         scores[name] = {"score": score, "signature": str(metric.get_signature())}
     return scores
 
 
 def check_tokenizer(name: str) -> None:
-    """Refuse what sacreBLEU has no tokenizer for.
+    """Refuse a name that sacreBLEU has no tokenizer of.
 
     Raises:
         ValueError: naming those there are.
@@ -77,3 +80,29 @@ def check_tokenizer(name: str) -> None:
         raise ValueError(
             f"tokenizer={name} is none of sacreBLEU's; choose {', '.join(sorted(BLEU.TOKENIZERS))}"
         )
+
+
+def load_tokenizer(name: str) -> Callable[[str], str]:
+    """Load one of sacreBLEU's tokenizers; it returns words with blanks between them.
+
+    Raises:
+        ValueError: if its package is not installed, naming it.
+    """
+    check_tokenizer(name)
+    try:
+        return BLEU(tokenize=name, force=True).tokenizer
+    except (ImportError, RuntimeError) as error:
+        extra = EXTRAS.get(name)
+        packages = f'pip install "seq2seq[{extra}]"' if extra else str(error).strip()
+        raise ValueError(
+            f"task.tokenizer={name}, which counts the words of BLEU, is not installed: {packages}; "
+            "or count characters: task.tokenizer=char"
+        ) from error
+
+
+def tokenizer_in(signature: str) -> str:
+    """Return the name of the tokenizer that a signature states: of ``ja-mecab-0.996-IPA`` too."""
+    fields = dict(part.partition(":")[::2] for part in signature.split("|"))
+    stated = fields.get("tok", DEFAULT)
+    names = [name for name in BLEU.TOKENIZERS if f"{stated}-".startswith(f"{name}-")]
+    return max(names, key=len, default=stated)

@@ -11,8 +11,9 @@ import numpy as np
 from sacrebleu.metrics.base import Metric, Score
 from sacrebleu.significance import PairedTest
 
-from seq2seq.evaluation.reference_sets import check_references, without_lacking
-from seq2seq.evaluation.scores import METRICS, check_tokenizer
+from seq2seq.evaluation.reference_sets import check_references
+from seq2seq.evaluation.scores import METRICS, load_tokenizer, tokenizer_in
+from seq2seq.evaluation.writing import DEFAULT
 
 TESTS: Mapping[str, tuple[str, str]] = {
     "bootstrap": ("bs", "paired bootstrap resampling (Koehn 2004)"),
@@ -86,14 +87,13 @@ def compare_texts(
     """
     for hypotheses in systems:
         check_references(hypotheses, references)
-    fields = dict(part.partition(":")[::2] for part in signature.split("|"))
-    tokenizer = fields.get("tok", "13a") if name == "bleu" else "13a"  # others have none to choose
-    check_tokenizer(tokenizer)
+    tokenizer = tokenizer_in(signature) if name == "bleu" else DEFAULT  # others have no choice
     try:
-        metric = METRICS[name](tokenizer)
-    except (ImportError, RuntimeError) as error:  # of those that need a package of their own
-        raise ValueError(f"{name}: the tokenizer {tokenizer} is not installed: {error}") from error
-    tested = _paired(metric, systems, without_lacking(references), test, samples)
+        load_tokenizer(tokenizer)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    metric = METRICS[name](tokenizer)
+    tested = _paired(metric, systems, references, test, samples)
     if str(metric.get_signature()) != signature:
         raise ValueError(f"{name}: {signature} was scored, {metric.get_signature()} is computed")
     return tested

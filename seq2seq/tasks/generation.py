@@ -18,6 +18,7 @@ from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.report import reference_lines, value_lines
+from seq2seq.evaluation.writing import SAMPLE
 from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
@@ -60,6 +61,18 @@ class Generation(Task):
             names: which scores to compute; None: all.
         """
 
+    @abstractmethod
+    def fit_language(self, language: str, lines: Sequence[str]) -> None:
+        """Choose how words are counted, and warn if few are; called before anything is scored.
+
+        Args:
+            language: name or code of the language that is written.
+            lines: some texts of it.
+
+        Raises:
+            ValueError: if what counts them is not installed.
+        """
+
     def example_scores(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
     ) -> dict[str, Sequence[float]]:
@@ -69,8 +82,8 @@ class Generation(Task):
         """
         return {}
 
-    def check_texts(self, corpus: Corpus, texts: DatasetDict) -> None:
-        """See the base class; gold alignments are checked, and labeled pairs refused."""
+    def check_texts(self, corpus: Corpus, texts: DatasetDict, scored: bool = True) -> None:
+        """See the base class; refuse labeled pairs and gold alignments that do not fit."""
         for name, split in texts.items():
             if "label" in split.column_names:
                 raise DataError(
@@ -79,6 +92,9 @@ class Generation(Task):
                     "sources and targets"
                 )
         check_alignments(texts)
+        if scored:
+            lines = [line for split in texts.values() for line in split[:SAMPLE]["target"]]
+            self.fit_language(corpus.target_language, lines)
 
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
         """Both vocabulary sizes."""

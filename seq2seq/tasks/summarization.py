@@ -9,6 +9,7 @@ from seq2seq.data.corpora.corpus import references
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.evaluation.novelty import output_summary
 from seq2seq.evaluation.rouge import ORDERS, PROTOCOLS, Protocol, rouge_scores, sentence_rouge
+from seq2seq.evaluation.writing import warn_of_few_words
 from seq2seq.tasks.generation import Generation
 
 if TYPE_CHECKING:
@@ -28,10 +29,19 @@ class Summarization(Generation):
     validation_scores = tuple(ORDERS)
     example_score = "rouge_l"
 
-    def __init__(self, rouge: Protocol = PROTOCOLS["gigaword"], lead_words: int = 8) -> None:
+    def __init__(self, rouge: Protocol = PROTOCOLS["unicode"], lead_words: int = 8) -> None:
         if lead_words < 1:
             raise ValueError(f"task.lead_words={lead_words}; give at least 1")
         self.rouge, self.lead_words = rouge, lead_words
+
+    def fit_language(self, language: str, lines: Sequence[str]) -> None:
+        """See the base class; the protocol is chosen already."""
+        warn_of_few_words(
+            lines,
+            self.rouge.words,
+            f"ROUGE's tokenizer {self.rouge.tokenizer}",
+            "set task.rouge.tokenizer=unicode",
+        )
 
     def scores(
         self,

@@ -15,7 +15,9 @@ from seq2seq.data.batch import Batch
 from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.group import ALONE, Group
 from seq2seq.data.vocabulary_pair import VocabularyPair
+from seq2seq.data.words import Words
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
+from seq2seq.evaluation.writing import SAMPLE, warn_of_few_words
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome
@@ -80,7 +82,7 @@ class Task(ABC):
         # `datasets` and its pandas take a second to import, and translating needs neither.
         from seq2seq.data.parallel import prepare
 
-        return prepare(
+        data = prepare(
             corpus,
             subwords=subwords,
             filters=filters,
@@ -90,26 +92,42 @@ class Task(ABC):
             cache=cache,
             check=partial(self.check_texts, corpus),
         )
+        _warn_of_long_words(data)
+        return data
 
     def open(
-        self, corpus: Corpus, subwords: VocabularyPair, *, cache: str | Path | None = None
+        self,
+        corpus: Corpus,
+        subwords: VocabularyPair,
+        *,
+        cache: str | Path | None = None,
+        scored: bool = True,
     ) -> ParallelData:
         """A corpus as a trained model reads it, with the vocabularies of its checkpoint.
 
         Labels are checked when a split is read.
+
+        Args:
+            corpus: is loaded.
+            subwords: of the checkpoint.
+            cache: folder to keep the ids in; None for the default place.
+            scored: whether outputs will be scored; False needs no tokenizer of the scores.
         """
         from seq2seq.data.parallel import ParallelData  # late, as in `prepare`
 
         data = ParallelData(corpus, subwords, labels=self.labels, cache=cache)
-        self.check_texts(corpus, data.texts)
+        self.check_texts(corpus, data.texts, scored)
         return data
 
-    def check_texts(self, corpus: Corpus, texts: DatasetDict) -> None:  # noqa: B027
+    def check_texts(  # noqa: B027
+        self, corpus: Corpus, texts: DatasetDict, scored: bool = True
+    ) -> None:
         """Refuse, or warn of, a corpus that the task would misread; called before anything long.
 
         Args:
             corpus: from which the texts were loaded.
             texts: its splits.
+            scored: whether outputs will be scored.
 
         Raises:
             ValueError: naming the split.
@@ -236,3 +254,16 @@ class Task(ABC):
             right: one list a set of right answers, each as long as ``answers``.
         """
         raise ValueError(f"{type(self).__name__} does not score single texts")
+
+
+def _warn_of_long_words(data: ParallelData) -> None:
+    """Warn if a vocabulary of words takes whole sentences for words."""
+    texts = data.split("train")[:SAMPLE]
+    for side, vocabulary in (("source", data.subwords.source), ("target", data.subwords.target)):
+        if isinstance(vocabulary, Words):
+            warn_of_few_words(
+                texts[side],
+                vocabulary.split,
+                f"data.subwords.kind=word, on the {side} side,",
+                "set data.subwords.kind=unigram or bpe",
+            )

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from seq2seq.evaluation.scores import METRICS, check_tokenizer, translation_scores
+from seq2seq.evaluation.scores import (
+    METRICS,
+    check_tokenizer,
+    load_tokenizer,
+    translation_scores,
+)
+from seq2seq.evaluation.writing import DEFAULT, fitting_tokenizer, warn_of_few_words
 from seq2seq.tasks.generation import Generation
+
+logger = logging.getLogger(__name__)
 
 
 class Translation(Generation):
     """Scored by BLEU, chrF, chrF++ and TER, as sacreBLEU computes them.
 
     Args:
-        tokenizer: sacreBLEU's, for BLEU: ``13a``, or ``zh``, ``ja-mecab``, ``ko-mecab`` into
-            languages without spaces between words.
+        tokenizer: sacreBLEU's, for BLEU: ``13a``, ``zh``, ``ja-mecab``, ``char``, …; None: the one
+            that sacreBLEU has for the target language, by its code or else its script.
     """
 
     monitor = "bleu"
@@ -22,9 +31,24 @@ class Translation(Generation):
     example_score = "chrf"  # which single sentences are long enough for
     lower_is_better = (*Generation.lower_is_better, "ter")
 
-    def __init__(self, tokenizer: str = "13a") -> None:
-        check_tokenizer(tokenizer)
+    def __init__(self, tokenizer: str | None = None) -> None:
+        if tokenizer is not None:
+            check_tokenizer(tokenizer)
         self.tokenizer = tokenizer
+
+    def fit_language(self, language: str, lines: Sequence[str]) -> None:
+        """See the base class; chooses and loads the tokenizer of BLEU."""
+        if self.tokenizer is None:
+            self.tokenizer = fitting_tokenizer(language, lines)
+            if self.tokenizer != DEFAULT:
+                logger.info("BLEU counts words of sacreBLEU's tokenizer %s", self.tokenizer)
+        tokenize = load_tokenizer(self.tokenizer)
+        warn_of_few_words(
+            lines,
+            lambda line: tokenize(line).split(),
+            f"BLEU's tokenizer {self.tokenizer}",
+            "set task.tokenizer=char (or zh, ja-mecab, …), or validation.monitor=chrf",
+        )
 
     def scores(
         self,
@@ -34,4 +58,7 @@ class Translation(Generation):
     ) -> dict[str, Any]:
         """See the base class; the texts are detokenized."""
         wanted = tuple(names or METRICS)
-        return {**translation_scores(hypotheses, references, wanted, tokenizer=self.tokenizer)}
+        if self.tokenizer is None and "bleu" in wanted:
+            self.fit_language("", references[0] if references else [])
+        tokenizer = self.tokenizer or DEFAULT
+        return {**translation_scores(hypotheses, references, wanted, tokenizer=tokenizer)}

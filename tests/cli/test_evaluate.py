@@ -113,6 +113,10 @@ def test_scores_of_other_data_do_not_become_the_checkpoints_own(run: Path) -> No
     found = json.loads((place / "metrics.json").read_text())["test"]
     assert (found["corpus"], found["examples"]) == ("Text", 2)
     assert f"evaluations/best/{place.name}/metrics.json" in result.stdout
+    changed = forked("evaluate", *given, "task.tokenizer=char", "output=characters", cwd=run.parent)
+    assert changed.returncode == 0, changed.stderr
+    scores = json.loads((run.parent / "characters" / "metrics.json").read_text())["test"]
+    assert "tok:char" in scores["bleu"]["signature"]
     refused = forked("evaluate", *given, "output=run/checkpoints/best", cwd=run.parent)
     assert refused.returncode == 1
     assert "is a run or a checkpoint" in refused.stderr

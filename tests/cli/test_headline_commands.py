@@ -51,7 +51,7 @@ def test_a_run_of_summarization_ends_with_rouge_beside_the_lead(work: Path) -> N
         for name in ("rouge_1", "rouge_2", "rouge_l"):
             low, high = measures[name]["interval"]
             assert 0 <= low <= measures[name]["score"] <= high <= 100
-            assert "protocol:gigaword|measure:f1|stem:no" in measures[name]["signature"]
+            assert "protocol:unicode|measure:f1|stem:no" in measures[name]["signature"]
     assert metrics["lead-8"]["rouge_1"]["score"] > 10
     assert "bleu" not in metrics
     assert 0 <= metrics["output"]["overall"]["novel_unigrams"] <= 1
@@ -101,7 +101,7 @@ def test_a_checkpoint_is_scored_on_duc_by_its_protocol(work: Path) -> None:
     command("evaluate", *arguments, cwd=work)
     metrics = scored(work / "duc")
     assert (
-        "protocol:duc|measure:recall|stem:yes|cut:75bytes|nrefs:4"
+        "protocol:duc|measure:recall|stem:porter|cut:75bytes|nrefs:4"
         in (metrics["rouge_1"]["signature"])
     )
     # King and horses of the four words of every reference: the article's digits are #.

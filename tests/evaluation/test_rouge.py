@@ -97,6 +97,34 @@ def test_digits_signs_and_unk_count_as_in_published_figures():
     assert values("#.# , <unk> rises", ["UNK rises ### !"], whitespace)[0] == pytest.approx(1 / 4)
 
 
+@pytest.mark.parametrize(
+    ("text", "other", "shared"),
+    [
+        ("Привет, мир!", "привет мир", 1.0),
+        ("Über den Fluß", "uber den Fluß", 2 / 3),  # with ü, über is not uber
+        ("私は猫が好きです", "私は犬が好きです", 7 / 8),  # a character is a word
+        ("สวัสดี", "สวัสดี", 1.0),
+        ("می‌خواهم بروم", "می‌خواهم بروم", 1.0),
+    ],
+)
+def test_every_language_has_words(text, other, shared):
+    assert values(text, [other], "unicode")[0] == pytest.approx(shared)
+    assert values(text, [text], "unicode")[0] == 1
+
+
+@given(st.text(st.characters(max_codepoint=126)), st.text(st.characters(max_codepoint=126)))
+def test_ascii_text_scores_the_same_by_either_tokenizer(hypothesis, reference):
+    ours, theirs = (values(hypothesis, [reference], name) for name in ("unicode", "gigaword"))
+    assert ours == pytest.approx(theirs)
+
+
+def test_stems_are_those_of_porters_original_algorithm():
+    # ROUGE-1.5.5 makes fly of flying and fli of flies; NLTK's variant makes fli of both.
+    pair = "two planes flying low", ["the planes flies low"]
+    assert values(*pair, "pyrouge") == pytest.approx([0.5, 0, 0.5])
+    assert values(*pair, Protocol(stem="nltk")) == pytest.approx([3 / 4, 2 / 3, 3 / 4])
+
+
 words = st.lists(st.sampled_from("the cat cats sat on a mat # unk 12 u.s. x-y".split()), max_size=9)
 lines = words.map(" ".join)
 
@@ -105,7 +133,7 @@ lines = words.map(" ".join)
 def test_one_reference_is_rouge_score(hypothesis, reference, stem):
     scores = RougeScorer(NAMES, use_stemmer=stem).score(reference, hypothesis)
     for measure, field in (("f1", "fmeasure"), ("recall", "recall"), ("precision", "precision")):
-        ours = values(hypothesis, [reference], Protocol(measure=measure, stem=stem))
+        ours = values(hypothesis, [reference], Protocol(measure=measure, stem=stem and "nltk"))
         assert ours == pytest.approx([getattr(scores[name], field) for name in NAMES])
 
 
@@ -176,11 +204,13 @@ def test_the_signature_says_all_that_was_chosen():
         for name, protocol in {**PROTOCOLS, "own": Protocol(stem=True, references="best")}.items()
     }
     end = "agg:mean|bs:1000|seed:12345|conf:95|version:rouge-score-"
-    start = "rouge|protocol:{}|measure:{}|stem:{}|cut:{}|nrefs:2|refs:{}|tok:rouge|"
+    start = "rouge|protocol:{}|measure:{}|stem:{}|cut:{}|nrefs:2|refs:{}|tok:{}|"
     for name, parts in {
-        "gigaword": ("f1", "no", "no", "pooled"),
-        "duc": ("recall", "yes", "75bytes", "pooled"),
-        "own": ("f1", "yes", "no", "best"),
+        "unicode": ("f1", "no", "no", "pooled", "unicode"),
+        "gigaword": ("f1", "no", "no", "pooled", "rouge"),
+        "pyrouge": ("f1", "porter", "no", "pooled", "rouge"),
+        "duc": ("recall", "porter", "75bytes", "pooled", "rouge"),
+        "own": ("f1", "porter", "no", "best", "unicode"),
     }.items():
         assert signatures[name].startswith(start.format(name, *parts) + end)
 
@@ -190,9 +220,10 @@ def test_the_signature_says_all_that_was_chosen():
     [
         ({"measure": "f2"}, "measure=f2; choose f1, recall, precision"),
         ({"references": "all"}, "references=all; choose pooled, best, jackknife"),
-        ({"tokenizer": "13a"}, "tokenizer=13a; choose rouge, whitespace"),
+        ({"tokenizer": "13a"}, "tokenizer=13a; choose unicode, rouge, whitespace"),
         ({"max_bytes": 0}, "max_bytes=0; give at least 1"),
         ({"tokenizer": "whitespace", "stem": True}, "stem=true needs tokenizer=rouge"),
+        ({"stem": "krovetz"}, "stem=krovetz; choose true, false, porter, nltk"),
     ],
 )
 def test_a_protocol_that_means_nothing_is_refused(arguments, message):
@@ -201,7 +232,7 @@ def test_a_protocol_that_means_nothing_is_refused(arguments, message):
 
 
 def test_what_cannot_be_scored_is_refused():
-    with pytest.raises(ValueError, match="no protocol cnn; choose gigaword, duc"):
+    with pytest.raises(ValueError, match="no protocol cnn; choose unicode, gigaword, pyrouge, duc"):
         rouge_scores(["a"], [["a"]], "cnn")
     with pytest.raises(ValueError, match="hypotheses: empty"):
         rouge_scores([], [[]])
