@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from seq2seq.data.parallel import ParallelData
+
+logger = logging.getLogger(__name__)
 
 LABELS = ("entailment", "neutral", "contradiction")
 NO_CLASS = -1  # marks examples that do not count; none here
@@ -75,13 +78,19 @@ class Entailment(Task):
     def initialize(
         self, model: PairClassifier, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> None:
-        """Pretrained vectors, where there are, into the embeddings.
+        """Put pretrained vectors into the embeddings; warn of random ones that are frozen.
 
         Raises:
             DataError: if the vocabulary is not of words, or the file does not suit.
             ValueError: if the model's embeddings are of another size, or frozen at random.
         """
         if self.embeddings is None:
+            if not model.embedding.table.weight.requires_grad:
+                logger.warning(
+                    "the word vectors are random and training does not change them "
+                    "(model.freeze_embeddings=true, task.embeddings=null): give pretrained ones "
+                    "with task.embeddings=FILE, or train them with model.freeze_embeddings=false"
+                )
             return
         vocabulary = subwords.source
         if not isinstance(vocabulary, Words):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -81,6 +80,11 @@ class Task(ABC):
         """The corpus of a new run, with vocabularies made of its training split; checks labels."""
         # `datasets` and its pandas take a second to import, and translating needs neither.
         from seq2seq.data.parallel import prepare
+        from seq2seq.data.split_checks import warn_of_splits
+
+        def check(texts: DatasetDict) -> None:
+            self.check_texts(corpus, texts)
+            warn_of_splits(texts)
 
         data = prepare(
             corpus,
@@ -90,7 +94,7 @@ class Task(ABC):
             labels=self.labels,
             processes=processes,
             cache=cache,
-            check=partial(self.check_texts, corpus),
+            check=check,
         )
         _warn_of_long_words(data)
         return data

@@ -282,3 +282,16 @@ def test_the_reverse_direction_follows_the_choice_of_attention():
     )
     assert config.model.reverse_mapping == config.model.mapping
     assert config.model.reverse_mapping.lam == 0.3
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_random_vectors_that_stay_as_they_are_are_told(task, data, frozen, caplog):
+    model = RecurrentClassifier(
+        **task.model_arguments(data.subwords),
+        mapping=Softmax(),
+        embedding_size=4,
+        hidden_size=4,
+        freeze_embeddings=frozen,
+    )
+    task.initialize(model, data.subwords)
+    assert ("the word vectors are random" in caplog.text) == frozen
