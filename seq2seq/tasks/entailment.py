@@ -103,6 +103,10 @@ class Entailment(Task):
         )
         model.embedding.load_vectors(torch.from_numpy(found.vectors), torch.from_numpy(found.known))
 
+    def choices(self, subwords: VocabularyPair) -> int:
+        """See the base class."""
+        return len(self.labels)
+
     def loss(
         self, model: PairClassifier, batch: Batch, criterion: SequenceLoss
     ) -> SequenceLossOutput:

@@ -103,6 +103,10 @@ class Generation(Task):
             "target_vocabulary_size": subwords.target.size,
         }
 
+    def choices(self, subwords: VocabularyPair) -> int:
+        """See the base class."""
+        return subwords.target.size
+
     def loss(
         self, model: EncoderDecoder, batch: Batch, criterion: SequenceLoss
     ) -> SequenceLossOutput:

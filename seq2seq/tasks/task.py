@@ -141,6 +141,10 @@ class Task(ABC):
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
         """Arguments of the model's class that the data decides, such as vocabulary sizes."""
 
+    @abstractmethod
+    def choices(self, subwords: VocabularyPair) -> int:
+        """Return the number of classes or tokens that each prediction chooses from."""
+
     def check_model(self, model: type[nn.Module]) -> None:
         """Refuse a class of models of another task.
 

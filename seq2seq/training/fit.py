@@ -140,6 +140,7 @@ def fit(
     if validation.average:
         _average(model, validator)
         group.wait()
+    validator.check_best()
     check(validator.keeper.folder / "best" / WEIGHTS)
     load_model(model, str(validator.keeper.folder / "best" / WEIGHTS))
     evaluation = _test(module.task, model, data, test, folder, config, group)

@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.models.attending import AttendingModel
 from seq2seq.training.collapse import CollapseWarning
+from seq2seq.training.divergence import ADVICE, guessing_loss, has_diverged
 from seq2seq.training.keeper import CheckpointKeeper
 from seq2seq.training.module import Seq2SeqModule
 
@@ -57,6 +58,8 @@ class Validation(lightning.Callback):
         self.collapse = collapse
         self.last_step = 0
         self.without_better = 0
+        #: Loss of guessing, once there was a validation.
+        self.guessing: float | None = None
         #: Time spent on validation so far, not part of the training speed.
         self.seconds = 0.0
 
@@ -94,6 +97,16 @@ class Validation(lightning.Callback):
         model = module.whole_model()
         evaluation = self.evaluate(model)
         score = monitored(evaluation.metrics, self.monitor)
+        loss = evaluation.metrics["loss"]
+        self.guessing = guessing_loss(
+            model.output_mapping, module.task.choices(self.keeper.subwords)
+        )
+        if has_diverged(loss, self.guessing):
+            log.warning(
+                "step %d: the loss of validation is %.4g, where guessing has %.4g: training has "
+                "diverged; %s",
+                *(step, loss, self.guessing, ADVICE),
+            )
         is_best = self.keeper.offer(model, step, score, evaluation.metrics)
         self.without_better = 0 if is_best else self.without_better + 1
         if module.plateau is not None:
@@ -106,6 +119,19 @@ class Validation(lightning.Callback):
             self.collapse(evaluation.metrics, step, -(-step // self.every_n_steps))
         self._count(trainer)
         self.seconds += time.perf_counter() - started
+
+    def check_best(self) -> None:
+        """Refuse to go on with a best checkpoint that has diverged.
+
+        Raises:
+            FloatingPointError: saying what to try.
+        """
+        loss = self.keeper.best_loss
+        if self.guessing is not None and has_diverged(loss, self.guessing):
+            raise FloatingPointError(
+                f"training has diverged: the best checkpoint has a loss of {loss:.4g} on the "
+                f"validation split, where guessing has {self.guessing:.4g}; {ADVICE}"
+            )
 
     def _count(self, trainer: lightning.Trainer) -> None:
         """Stop when patience is at its end."""

@@ -131,3 +131,13 @@ def test_bad_numbers_are_a_failure_that_can_be_gone_on_from(run: Path) -> None:
         cwd=run.parent,
     )
     assert "error: 4 updates" not in result.stderr
+
+
+def test_a_run_that_diverged_ends_with_an_error_and_is_not_recommended(tmp_path: Path) -> None:
+    brief = ["trainer.max_steps=8", "validation.every_n_steps=4", "validation.heat_maps=0"]
+    given = [*SMALL, *brief, "optimizer.lr=100", "schedule=constant", "hydra.run.dir=run"]
+    result = forked("train", *given, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "error: training has diverged: the best checkpoint has a loss of" in result.stderr
+    assert "lower optimizer.lr" in result.stderr
+    assert "Use it" not in result.stdout
