@@ -13,15 +13,18 @@ from seq2seq.nn.losses import SequenceLoss
 FACTOR = 10.0
 
 
-def guessing_loss(mapping: Mapping, choices: int) -> float:
+def guessing_loss(mapping: Mapping, choices: int, device: torch.device | str = "cpu") -> float:
     """Return the loss of a prediction that gives every choice the same logit.
 
     Args:
         mapping: logits → probabilities.
         choices: number of classes or tokens.
+        device: where the parameters of the mapping are.
     """
-    logits = torch.full((1, 1, choices), -math.log(choices))  # log-probabilities, where asked for
-    target = torch.zeros(1, 1, dtype=torch.long)
+    logits = torch.full(
+        (1, 1, choices), -math.log(choices), device=device
+    )  # log-probabilities, where asked for
+    target = torch.zeros(1, 1, dtype=torch.long, device=device)
     with torch.no_grad():
         return float(SequenceLoss(ignore_index=-1)(logits, target, mapping).loss_sum)
 
