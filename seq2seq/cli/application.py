@@ -24,7 +24,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 import seq2seq
 from seq2seq.cli.interruption import Interruption, listen
@@ -75,10 +75,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
         except Exception as error:
             if config.debug or not mendable(error):
                 raise
-            place = getattr(error, "full_key", None)
-            told = error.__cause__ if isinstance(error, InstantiationException) else None
-            message = str(told or error).partition("\n    full_key:")[0]  # `place` again
-            message = f"error: {f'{place}: ' if place else ''}{message}"
+            message = f"error: {_message(error)}"
             print("".join(map(_harmless, message)), file=sys.stderr)
             print("(debug=true shows where it was raised)", file=sys.stderr)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -101,6 +98,20 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
             for line in suggestions(config_name, given.overrides, given.config_dir):
                 print(line, file=sys.stderr)
         raise
+
+
+def _message(error: Exception) -> str:
+    """What is wrong, in words that name the key or the file."""
+    told = error.__cause__ if isinstance(error, InstantiationException) else None
+    place = getattr(error, "full_key", None)
+    if isinstance(error, MissingMandatoryValue) and place:
+        return f"{place} is not given, and has no default: add {place}=VALUE"
+    if isinstance(told or error, OSError):
+        cause: Any = told or error
+        if cause.filename is not None and cause.strerror:
+            return f"{cause.filename}: {cause.strerror}"
+    message = str(told or error).partition("\n    full_key:")[0]  # `place` again
+    return f"{place}: {message}" if place else message
 
 
 def _harmless(character: str) -> str:

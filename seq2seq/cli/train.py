@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MAPPINGS = ("fusedmax", "sparsemax")  # to try next
+
 
 def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str] = ()) -> None:
     """Build the parts that the configuration names and run them.
@@ -138,7 +140,8 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
         Console().print(
             metrics_table(evaluation.metrics, title=f"{config.test.split} split, best checkpoint")
         )
-    _say_how_to_go_on(task, corpus, folder, time.perf_counter() - started)
+    attention = str(config.get("attention", {}).get("_target_", "")).rpartition(".")[2].lower()
+    _say_how_to_go_on(task, corpus, attention, folder, time.perf_counter() - started)
 
 
 def _data(
@@ -204,7 +207,9 @@ def _module(
     )
 
 
-def _say_how_to_go_on(task: Task, corpus: Corpus, folder: Path, seconds: float) -> None:
+def _say_how_to_go_on(
+    task: Task, corpus: Corpus, attention: str, folder: Path, seconds: float
+) -> None:
     """What it took, and what users do next."""
     used = sum(os.times()[:4]) / 60  # of this process and its children, imports and all
     print(
@@ -213,7 +218,15 @@ def _say_how_to_go_on(task: Task, corpus: Corpus, folder: Path, seconds: float) 
     )
     print(f"Use it: {task.use} checkpoint={_quoted(folder)}")
     if getattr(corpus, "next_step", None):
-        print(f"Next: {corpus.next_step}")
+        print(f"Next: {_other_attention(corpus.next_step, attention)}")
+
+
+def _other_attention(advice: str, attention: str) -> str:
+    """The advice without the attention mapping that the run had: another one instead."""
+    match = re.search(r"\battention=(\w+)$", advice)
+    if match is None or match[1] != attention:
+        return advice
+    return f"{advice[: match.start(1)]}{next(name for name in MAPPINGS if name != attention)}"
 
 
 def check(config: DictConfig) -> None:

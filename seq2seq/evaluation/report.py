@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -28,21 +30,44 @@ def metrics_table(metrics: Mapping[str, Any], title: str | None = None) -> Table
     table = Table(title=Text(title, "bold") if title else None, title_justify="left")
     table.add_column("measure", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("signature", style="dim", overflow="fold")
+    table.add_column("signature, details", style="dim", overflow="fold")
     sections = {name: part["overall"] for name, part in metrics.items() if _is_summary(part)}
     above = ""
     for name, value in metrics.items():
         if name not in sections:
             for measure, shown, signature in _rows(name, value):
                 repeated = signature != "" and signature == above
-                table.add_row(*map(Text, (measure, shown, "as above" if repeated else signature)))
+                told = "as above" if repeated else signature
+                table.add_row(Text(measure), Text(shown), _Fields(told))
                 above = signature
+    if sections:
+        table.caption = "docs/scores.md explains each row"
     for name, overall in sections.items():
         table.add_section()
         table.add_row(Text(name, style="bold"), "", "")
         for key, value in overall.items():
             table.add_row(f"  {key.replace('_', ' ')}", _number(value), "")
     return table
+
+
+class _Fields:
+    """A signature, broken after the bars between its fields where it is too wide, not inside."""
+
+    def __init__(self, signature: str) -> None:
+        self.parts = [f"{part}|" for part in signature.split("|")]
+        self.parts[-1] = self.parts[-1][:-1]
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        most = sum(map(len, self.parts))
+        return Measurement(min(max(map(len, self.parts)), options.max_width), most)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = [""]
+        for part in self.parts:
+            if lines[-1] and len(lines[-1]) + len(part) > options.max_width:
+                lines.append("")
+            lines[-1] += part
+        yield Text("\n".join(lines), overflow="fold")
 
 
 def _is_summary(part: Any) -> bool:

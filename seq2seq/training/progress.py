@@ -75,10 +75,12 @@ class Throughput(lightning.Callback):
         if self.lines:
             metrics = trainer.callback_metrics
             log.info(
-                "step %d/%s: loss %.3f, perplexity %.2f, %s tokens/s",
+                "step %d/%s: training loss %.3f%s, perplexity %.2f, %s tokens/s",
                 step,
                 trainer.max_steps if trainer.max_steps > 0 else "?",
                 metrics.get("train/loss", float("nan")),
+                # Perplexity is without smoothing: e to the power of another loss.
+                " (smoothed)" if module.loss.label_smoothing > 0 else "",  # type: ignore[operator, union-attr]
                 metrics.get("train/perplexity", float("nan")),
                 f"{rate:,.0f}",
             )

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from commands import cold, forked
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue
 
-from seq2seq.cli.application import config_folder, suggestions
-from seq2seq.cli.train import check
+from seq2seq.cli.application import _message, config_folder, suggestions
+from seq2seq.cli.train import _other_attention, check
 
 COMMANDS = ("train", "evaluate", "translate", "explore")
 
@@ -153,3 +155,21 @@ def test_every_group_of_the_house_has_options() -> None:
         "search",
     ):
         assert list((config_folder() / group).glob("*.yaml")), group
+
+
+def test_errors_name_the_key_or_the_file_and_no_number() -> None:
+    config = OmegaConf.create({"checkpoint": "???"})
+    with pytest.raises(MissingMandatoryValue) as missing:
+        _ = config.checkpoint
+    assert _message(missing.value).startswith("checkpoint is not given, and has no default")
+    with pytest.raises(FileNotFoundError) as absent:
+        Path("nowhere.txt").read_text()
+    assert _message(absent.value) == "nowhere.txt: No such file or directory"
+    assert _message(ValueError("as it is")) == "as it is"
+
+
+def test_the_attention_to_try_next_is_not_the_one_of_the_run() -> None:
+    advice = "try another attention: attention=fusedmax"
+    assert _other_attention(advice, "softmax") == advice
+    assert _other_attention(advice, "fusedmax") == "try another attention: attention=sparsemax"
+    assert _other_attention("seq2seq-train data=multi30k", "fusedmax").endswith("data=multi30k")

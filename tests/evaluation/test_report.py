@@ -129,3 +129,10 @@ def test_outputs_are_a_line_an_example_named_by_the_split(tmp_path: Path) -> Non
     assert paths[0].read_text(encoding="utf-8") == "one\ntwo lines\n"
     assert paths[1].read_text(encoding="utf-8") == "a\tb\n"
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths}
+
+
+def test_signatures_break_between_their_fields():
+    signature = "nrefs:1|case:mixed|eff:no|tok:ja-mecab-0.996-IPA|smooth:exp|version:2.6.0"
+    shown = printed(metrics_table({"bleu": {"score": 1.0, "signature": signature}}), width=80)
+    for field in signature.split("|"):
+        assert field in shown
