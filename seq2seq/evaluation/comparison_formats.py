@@ -73,13 +73,15 @@ def markdown(tables: Sequence[Comparison]) -> str:
 def latex(tables: Sequence[Comparison]) -> str:
     r"""A ``table`` environment for each; needs ``\usepackage{booktabs}``."""
     parts = []
-    for table in tables:
+    for number, table in enumerate(tables, start=1):
         columns = "l" * len(table.keys) + "r" * (1 + len(table.measures))
         body = [" & ".join(map(escape, _cells(table, row))) + r" \\" for row in table.rows]
-        caption = escape(f"{table.about}. {' '.join(table.notes)}")
+        notes = escape(" ".join(table.notes))
         lines = [
             r"\begin{table}",
             r"\centering",
+            rf"\caption{{{escape(table.about)}.}}",
+            rf"\label{{tab:comparison-{number}}}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             " & ".join(map(escape, _header(table))) + r" \\",
@@ -87,7 +89,7 @@ def latex(tables: Sequence[Comparison]) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
-            rf"\caption{{{caption}}}",
+            *([rf"\par\smallskip{{\footnotesize {notes}\par}}"] if notes else []),
             r"\end{table}",
         ]
         parts.append("\n".join(lines) + "\n")

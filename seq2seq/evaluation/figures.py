@@ -1,5 +1,7 @@
 """Attention heat maps: target down, source across, exact zeros white."""
 
+import logging
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
@@ -15,6 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font, get_font_names
 from matplotlib.patches import Rectangle
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 _FONTS = (
     "DejaVu Sans",  # comes with matplotlib, so it is always there
@@ -34,6 +38,7 @@ _FONTS = (
     "Arial Unicode MS",
     "Nirmala UI",
 )
+_SYMBOLS = ("Last Resort", "LastResort", ".LastResort")  # which have every code, as boxes
 _MISSING = "□"
 _CELL = 0.30  # inches
 _LABEL_SIZE = 9.0  # points, in a cell of full size
@@ -224,18 +229,44 @@ def _colors() -> Colormap:
 
 @cache
 def _families() -> list[str]:
+    """The fonts in use: those of ``_FONTS`` that are installed; ``_is_drawn`` adds others."""
     installed = set(get_font_names())
     return [name for name in _FONTS if name in installed]
 
 
 @cache
-def _characters() -> frozenset[int]:
-    """All characters that the fonts in use can draw."""
-    paths = (findfont(FontProperties(family=name)) for name in _families())
-    return frozenset(code for path in paths for code in get_font(path).get_charmap())
+def _covered(family: str) -> frozenset[int]:
+    """All characters that a font can draw."""
+    try:
+        return frozenset(get_font(findfont(FontProperties(family=family))).get_charmap())
+    except (OSError, RuntimeError, ValueError):  # of colored emoji, say, which FreeType refuses
+        return frozenset()
+
+
+@cache
+def _is_drawn(character: str) -> bool:
+    """Whether a font in use, or another installed one, which is then used, has a character."""
+    code = ord(character)
+    if any(code in _covered(family) for family in _families()):
+        return True
+    for family in sorted({*get_font_names()} - {*_families(), *_SYMBOLS}):
+        if code in _covered(family):
+            _families().append(family)
+            return True
+    _warn_of_script(unicodedata.name(character, "unnamed").partition(" ")[0].partition("-")[0])
+    return False
+
+
+@cache
+def _warn_of_script(script: str) -> None:
+    """Warn once of a script (the first word of its characters' names) that no font has."""
+    logger.warning(
+        "no installed font has the %s characters of this text, which figures show as %s: install "
+        "Noto Sans of that script (on Debian: fonts-noto-core, fonts-noto-cjk)",
+        *(script, _MISSING),
+    )
 
 
 def _drawable(text: str) -> str:
     """Text in which what no font has, and what would break the line, is a hollow box."""
-    known = _characters()
-    return "".join(c if c.isprintable() and ord(c) in known else _MISSING for c in text)
+    return "".join(c if c.isprintable() and _is_drawn(c) else _MISSING for c in text)

@@ -28,7 +28,7 @@ from seq2seq.training.annealing import Annealer, Annealing
 from seq2seq.training.collapse import CollapseWarning
 from seq2seq.training.event_log import EventLog
 from seq2seq.training.halving import is_out_of_memory, not_halved
-from seq2seq.training.keeper import CheckpointKeeper
+from seq2seq.training.keeper import CheckpointKeeper, Scored
 from seq2seq.training.module import Seq2SeqModule
 from seq2seq.training.progress import on_terminal, progress_callbacks
 from seq2seq.training.state_file import StateFile, check_fits, telling_what_is_saved
@@ -235,9 +235,9 @@ def _validator(
 
 
 def _average(model: AttendingModel, validator: Validation) -> None:
-    def score(averaged: AttendingModel) -> tuple[float, dict[str, Any]]:
-        metrics = validator.evaluate(averaged).metrics
-        return monitored(metrics, validator.monitor), metrics
+    def score(averaged: AttendingModel) -> Scored:
+        found = validator.evaluate(averaged)
+        return monitored(found.metrics, validator.monitor), found.metrics, found.outputs
 
     kept = validator.keeper.average(model, score)
     if kept is not None:

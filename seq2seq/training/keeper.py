@@ -7,8 +7,9 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -18,10 +19,14 @@ from torch import Tensor
 from seq2seq.checkpoint import WEIGHTS, CheckpointError, check, replacing_folder, save_checkpoint
 from seq2seq.checkpoint.checksum import checksum_file
 from seq2seq.data.vocabulary_pair import VocabularyPair
-from seq2seq.evaluation.report import write_metrics
+from seq2seq.evaluation.report import write_metrics, write_outputs
 from seq2seq.models.attending import AttendingModel
 
 log = logging.getLogger(__name__)
+
+Scored = tuple[float, dict[str, Any], Mapping[str, Sequence[str]]]
+#: Outputs that ``seq2seq-compare`` tests differences with.
+TESTED = ("hypotheses", "references", "example_scores")
 
 
 class Kept(NamedTuple):
@@ -85,14 +90,20 @@ class CheckpointKeeper:
         return self.folder / f"step-{step:06d}"
 
     def offer(
-        self, model: AttendingModel, step: int, score: float, metrics: dict[str, Any]
+        self,
+        model: AttendingModel,
+        step: int,
+        score: float,
+        metrics: dict[str, Any],
+        outputs: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> bool:
         """Keep the model if it is among the best; return True if it is the best of all.
 
         At equal scores the smaller loss ranks first, and at equal losses the earlier checkpoint.
+        The outputs that tests of significance need are written beside ``metrics.json``.
         """
         last = self.folder / "last"
-        self._save(last, model, metrics)
+        self._save(last, model, metrics, outputs)
         entry = Kept(score, step, metrics["loss"])
         ranked = sorted(
             {*self.kept, entry}, key=lambda one: (*self._rank(one.score, one.loss), one.step)
@@ -117,13 +128,13 @@ class CheckpointKeeper:
                 _link_or_copy(path, new / path.name)
 
     def average(
-        self, model: AttendingModel, evaluate: Callable[[AttendingModel], tuple[float, dict]]
+        self, model: AttendingModel, evaluate: Callable[[AttendingModel], Scored]
     ) -> tuple[float, bool] | None:
         """Try the mean of the kept checkpoints' weights; make it ``best`` where it scores better.
 
         Args:
             model: receives the averaged weights.
-            evaluate: score and metrics of a model.
+            evaluate: score, metrics and outputs of a model.
 
         Returns:
             The average's score and whether it became the best; None with fewer than two kept.
@@ -143,10 +154,10 @@ class CheckpointKeeper:
         if unexpected:
             raise ValueError(f"checkpoints hold weights unknown to the model: {unexpected}")
         del missing  # tied weights are stored once
-        score, metrics = evaluate(model)
+        score, metrics, outputs = evaluate(model)
         better = self._is_best(score, metrics["loss"])
         folder = self.folder / "average"
-        self._save(folder, model, metrics)
+        self._save(folder, model, metrics, outputs)
         if better:
             self._copy(folder, self.folder / "best")
         return score, better
@@ -155,11 +166,19 @@ class CheckpointKeeper:
         if self.writes:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _save(self, folder: Path, model: AttendingModel, metrics: dict[str, Any]) -> None:
+    def _save(
+        self,
+        folder: Path,
+        model: AttendingModel,
+        metrics: dict[str, Any],
+        outputs: Mapping[str, Sequence[str]],
+    ) -> None:
         if not self.writes:
             return
         save_checkpoint(folder, model, self.subwords, self.config)
         write_metrics(folder / "metrics.json", {"validation": metrics})
+        tested = {name: lines for name, lines in outputs.items() if name.startswith(TESTED)}
+        write_outputs(folder, "validation", tested)
 
     def state_dict(self) -> dict[str, Any]:
         """For resuming."""

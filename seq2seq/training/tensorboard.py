@@ -24,7 +24,8 @@ def report(
     """
     from seq2seq.evaluation.figures import attention_heat_map  # matplotlib: not before it draws
 
-    for name, value in _scalars(evaluation.metrics):
+    changing = {k: v for k, v in evaluation.metrics.items() if k != "tokens"}  # of the references
+    for name, value in _scalars(changing):
         writer.add_scalar(name, value, step)
     for name, draw in evaluation.figures.items():
         writer.add_figure(name, draw(), step, close=False)

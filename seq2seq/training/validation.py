@@ -98,16 +98,16 @@ class Validation(lightning.Callback):
         evaluation = self.evaluate(model)
         score = monitored(evaluation.metrics, self.monitor)
         loss = evaluation.metrics["loss"]
-        self.guessing = guessing_loss(
-            model.output_mapping, module.task.choices(self.keeper.subwords)
-        )
+        mapping: Any = model.output_mapping
+        choices = module.task.choices(self.keeper.subwords)
+        self.guessing = guessing_loss(mapping, choices, next(model.parameters()).device)
         if has_diverged(loss, self.guessing):
             log.warning(
                 "step %d: the loss of validation is %.4g, where guessing has %.4g: training has "
                 "diverged; %s",
                 *(step, loss, self.guessing, ADVICE),
             )
-        is_best = self.keeper.offer(model, step, score, evaluation.metrics)
+        is_best = self.keeper.offer(model, step, score, evaluation.metrics, evaluation.outputs)
         self.without_better = 0 if is_best else self.without_better + 1
         if module.plateau is not None:
             module.plateau.step(evaluation.metrics["loss"])

@@ -69,6 +69,12 @@ def test_a_sweep_is_compared(tmp_path: Path) -> None:
     assert r"\toprule" in (tmp_path / "table.tex").read_text(encoding="utf-8")
     assert "| softmax | 1 |" in (tmp_path / "table.md").read_text(encoding="utf-8")
 
+    chosen = ["split=validation", "samples=50", "output=validation.csv"]
+    result = forked("compare", "sweep", *chosen, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader((tmp_path / "validation.csv").open(encoding="utf-8")))
+    assert 0 < float(rows[1]["chrf_p"]) <= 1
+
     result = forked("compare", cwd=tmp_path)
     assert result.returncode == 1
     assert "name run folders" in result.stderr

@@ -76,7 +76,8 @@ def test_a_run_folder_holds_all_that_the_run_was(work: Path) -> None:
     assert len((run / "hypotheses.test.txt").read_text().splitlines()) == 12
     best = run / "checkpoints" / "best"
     weights = {"model.safetensors", "model.safetensors.sha256"}
-    expected = {*weights, "config.yaml", "subwords.model", "metrics.json"}
+    outputs = {"hypotheses.validation.txt", "references.validation.txt"}
+    expected = {*weights, *outputs, "config.yaml", "subwords.model", "metrics.json"}
     assert {path.name for path in best.iterdir()} == expected
     assert len(list((run / "checkpoints").glob("step-*"))) == 3
     assert (run / "checkpoints" / "last" / "model.safetensors").is_file()

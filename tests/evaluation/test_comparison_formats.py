@@ -60,7 +60,9 @@ def test_latex_escapes_what_it_would_interpret() -> None:
         r"fused\_max & a\textbar{}b & 2 & 30.12 $\pm$ 0.46$^{\dagger}$ & 50.0 $\pm$ 25.0 \% & "
         r"1,234,567 \\"
     ) in text
-    assert r"\caption{translation, toy, test. $^{\dagger}$ p \textless{} 0.05." in text
+    assert r"\caption{translation, toy, test.}" in text
+    assert r"\label{tab:comparison-1}" in text
+    assert r"\end{tabular}" in text.partition(r"$^{\dagger}$ p \textless{} 0.05.")[0], "notes below"
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 1
 
 

@@ -117,3 +117,21 @@ def test_confusion_shows_every_count_gold_down_predicted_across():
     assert shown == {(0, 0): "1,200", (0, 1): "0", (1, 0): "3", (1, 1): "40"}
     labels = [tick.get_text() for tick in panel.get_yticklabels()]
     assert labels == [tick.get_text() for tick in panel.get_xticklabels()] == ["yes", "no"]
+
+
+def test_a_script_that_no_font_has_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    # Linear A has no font on ordinary machines; a private one would draw it, and all is well.
+    labels = ["\U00010600", "\U00010601"]
+    for _ in range(2):
+        panel = attention_heat_map(torch.tensor([[0.5, 0.5]]), labels, ["x"]).axes[0]
+    if [label.get_text() for label in panel.get_xticklabels()] == labels:
+        pytest.skip("a font of Linear A is installed")
+    assert caplog.text.count("no installed font has the LINEAR characters") == 1
+
+
+def test_an_installed_font_that_has_the_characters_is_used() -> None:
+    # DejaVu Sans Mono and others come with matplotlib; STIXGeneral alone has this one.
+    character = "\U0001d4d0"
+    panel = attention_heat_map(torch.tensor([[1.0]]), [character], ["x"]).axes[0]
+    (label,) = panel.get_xticklabels()
+    assert label.get_text() == character

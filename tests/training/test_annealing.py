@@ -130,9 +130,9 @@ def test_every_checkpoint_has_its_own_gamma_and_the_average_the_mean(
 
     scored = {}
 
-    def evaluate(averaged: EncoderDecoder) -> tuple[float, dict[str, Any]]:
+    def evaluate(averaged: EncoderDecoder) -> tuple[float, dict[str, Any], dict[str, Any]]:
         scored["logits"] = logits(averaged)
-        return 9.0, {"loss": 0.0}
+        return 9.0, {"loss": 0.0}, {}
 
     assert keeper.average(model, evaluate) == (9.0, True)
     for place in ("average", "best"):

@@ -104,10 +104,10 @@ def test_the_average_is_the_mean_and_is_taken_only_where_it_is_better(
     for step, value in enumerate([1.0, 2.0, 6.0], start=1):
         keeper.offer(filled(model, value), step, value, {"loss": value})
 
-    def evaluate(averaged: EncoderDecoder) -> tuple[float, dict[str, Any]]:
+    def evaluate(averaged: EncoderDecoder) -> tuple[float, dict[str, Any], dict[str, Any]]:
         values = {p.flatten()[0].item() for p in averaged.parameters()}
         assert values == {3.0}
-        return (7.0 if better else 5.0), {"loss": 0.0}
+        return (7.0 if better else 5.0), {"loss": 0.0}, {}
 
     assert keeper.average(model, evaluate) == ((7.0, True) if better else (5.0, False))
     assert constant_of(tmp_path / "best") == (3.0 if better else 6.0)
@@ -119,7 +119,7 @@ def test_one_checkpoint_has_no_average(
 ) -> None:
     keeper = CheckpointKeeper(tmp_path, subwords, config)
     keeper.offer(build(config["model"]), 1, 1.0, {"loss": 0.0})
-    assert keeper.average(build(config["model"]), lambda _: (1.0, {})) is None
+    assert keeper.average(build(config["model"]), lambda _: (1.0, {}, {})) is None
 
 
 def test_a_resumed_keeper_forgets_what_came_after(
@@ -168,7 +168,7 @@ def test_a_damaged_checkpoint_is_not_averaged(
     whole = weights.read_bytes()
     weights.unlink()  # which other names have too
     weights.write_bytes(whole[:-1])
-    keeper.average(model, lambda _: (9.0, {"loss": 0.0}))
+    keeper.average(model, lambda _: (9.0, {"loss": 0.0}, {}))
     assert constant_of(tmp_path / "average") == 2.0, "of 1 and 3"
 
 
