@@ -33,7 +33,8 @@ Which published tables used which:
   matches with all references by the words of all; ``best`` takes the reference with the largest
   value, as rouge-score's ``score_multi`` and ``-f B`` do; ``jackknife`` (Lin 2004) averages the
   best of all but one reference. ROUGE did the last before version 1.4, never since.
-- **A headline** is one sentence to ROUGE-L.
+- **A headline** is one sentence to ROUGE-L. With a ``separator`` there is ``rouge_lsum`` too, the
+  ROUGE-L of summaries of several sentences: rouge-score's ``rougeLsum``.
 - **Stemming** (``stem:porter``) is Porter's original algorithm for words of more than three
   letters, as in ROUGE-1.5.5, but without the list of WordNet's exceptions that it looks into first:
   `went` stays `went`. ``stem:nltk`` is the extended variant of NLTK, which rouge-score's
@@ -65,6 +66,8 @@ from seq2seq.evaluation.writing import unicode_words
 
 ORDERS = {"rouge_1": ("rouge1", 1), "rouge_2": ("rouge2", 2), "rouge_l": ("rougeL", 1)}
 """Our names of the scores: rouge-score's, and how many words the counted unit has."""
+SUMMARY_LEVEL = {"rouge_lsum": ("rougeLsum", 1)}
+"""The score of texts of several sentences, which a protocol with a ``separator`` has too."""
 
 
 class Matches(NamedTuple):
@@ -133,6 +136,9 @@ class Protocol:
         max_bytes: outputs and references are cut there; None: they are not.
         references: ``pooled``, ``best`` or ``jackknife``.
         tokenizer: one of ``TOKENIZERS``.
+        separator: what stands between the sentences of a text, such as ``<q>``; with it there is
+            ``rouge_lsum`` too, ROUGE-L of summaries (ROUGE-1.5.5 on a sentence a line). None: a
+            text is one sentence.
     """
 
     measure: str = "f1"
@@ -140,6 +146,7 @@ class Protocol:
     max_bytes: int | None = None
     references: str = "pooled"
     tokenizer: str = "unicode"
+    separator: str | None = None
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -151,10 +158,19 @@ class Protocol:
                 raise ValueError(f"rouge: {name}={getattr(self, name)}; choose {', '.join(known)}")
         if self.max_bytes is not None and self.max_bytes < 1:
             raise ValueError(f"rouge: max_bytes={self.max_bytes}; give at least 1, or null")
+        if self.separator is not None and not self.separator.strip():
+            raise ValueError(
+                "rouge: separator is blank; give what stands between sentences, or null"
+            )
         if not isinstance(self.stem, bool) and self.stem not in STEMMERS:
             raise ValueError(f"rouge: stem={self.stem}; choose true, false, {', '.join(STEMMERS)}")
         if self.stem and self.tokenizer == "whitespace":
             raise ValueError("rouge: stem=true needs tokenizer=rouge or unicode")
+
+    @property
+    def orders(self) -> dict[str, tuple[str, int]]:
+        """The scores, as ``ORDERS`` has them."""
+        return ORDERS if self.separator is None else {**ORDERS, **SUMMARY_LEVEL}
 
     @property
     def stemmer(self) -> str | None:
@@ -246,7 +262,7 @@ def rouge_scores(
             "interval": (float(low[k]), float(high[k])),
             "signature": signature,
         }
-        for k, name in enumerate(ORDERS)
+        for k, name in enumerate(named.orders)
     }
 
 
@@ -255,22 +271,29 @@ def sentence_rouge(
     references: Sequence[Sequence[str]],
     protocol: str | Protocol = "unicode",
 ) -> NDArray[np.float64]:
-    """ROUGE-1, ROUGE-2 and ROUGE-L of each example, from 0 to 1, ``[examples, 3]``."""
+    """ROUGE-1, ROUGE-2 and ROUGE-L of each example, from 0 to 1, ``[examples, scores]``.
+
+    A protocol with a separator has a fourth score, ``rouge_lsum``.
+    """
     named = _protocol(protocol)
     check_references(hypotheses, references)
     tokenizer = _Remembering(named.words)
-    scorer = RougeScorer([kind for kind, _ in ORDERS.values()], tokenizer=tokenizer)
+    scorer = RougeScorer([kind for kind, _ in named.orders.values()], tokenizer=tokenizer)
     measure, combine = MEASURES[named.measure], REFERENCES[named.references]
     rows = []
+
+    def ready(text: str) -> str:
+        """Cut, with a line for each sentence."""
+        lines = text if named.separator is None else text.replace(named.separator, "\n")
+        return cut(lines, named.max_bytes)
+
     for output, *own in zip(hypotheses, *references, strict=True):
         given = [reference for reference in own if reference.strip()] or [""]
         matches = [
-            _matches(
-                scorer, tokenizer, cut(reference, named.max_bytes), cut(output, named.max_bytes)
-            )
+            _matches(scorer, tokenizer, named.orders, ready(reference), ready(output))
             for reference in given
         ]
-        rows.append([combine([match[name] for match in matches], measure) for name in ORDERS])
+        rows.append([combine([m[name] for m in matches], measure) for name in named.orders])
     return np.array(rows)
 
 
@@ -291,6 +314,7 @@ def rouge_signature(protocol: Protocol, references: int, bootstrap: Bootstrap) -
         "nrefs": references,
         "refs": protocol.references,
         "tok": protocol.tokenizer,
+        **({"sentences": protocol.separator} if protocol.separator else {}),
         "agg": "mean",
         "bs": bootstrap.samples,
         "seed": bootstrap.seed,
@@ -311,13 +335,17 @@ class _Remembering(Tokenizer):
 
 
 def _matches(
-    scorer: RougeScorer, tokenizer: Tokenizer, reference: str, output: str
+    scorer: RougeScorer,
+    tokenizer: Tokenizer,
+    orders: Mapping[str, tuple[str, int]],
+    reference: str,
+    output: str,
 ) -> dict[str, Matches]:
     """Matches of an output with one reference: rouge-score's recall times the reference's units."""
     lengths = len(tokenizer.tokenize(reference)), len(tokenizer.tokenize(output))
     scores = scorer.score(reference, output)
     found = {}
-    for name, (kind, order) in ORDERS.items():
+    for name, (kind, order) in orders.items():
         units = [max(length - order + 1, 0) for length in lengths]
         found[name] = Matches(round(scores[kind].recall * units[0]), *units)
     return found

@@ -58,7 +58,7 @@ class Summarization(Generation):
     ) -> dict[str, Sequence[float]]:
         """See the base class; in percent."""
         values = 100 * sentence_rouge(hypotheses, references, self.rouge)
-        return {name: values[:, k].tolist() for k, name in enumerate(ORDERS)}
+        return {name: values[:, k].tolist() for k, name in enumerate(self.rouge.orders)}
 
     def lead(self, source: str) -> str:
         """The baseline's output for a sentence."""

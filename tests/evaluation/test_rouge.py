@@ -125,6 +125,21 @@ def test_stems_are_those_of_porters_original_algorithm():
     assert values(*pair, Protocol(stem="nltk")) == pytest.approx([3 / 4, 2 / 3, 3 / 4])
 
 
+sentences = st.lists(st.lists(st.sampled_from("the cat sat on a mat".split()), min_size=1))
+
+
+@given(sentences, sentences)
+def test_rouge_lsum_is_that_of_rouge_score(hypothesis, reference):
+    joined = [" <q> ".join(map(" ".join, text)) for text in (hypothesis, reference)]
+    lines = [text.replace(" <q> ", "\n") for text in joined]
+    expected = RougeScorer(["rougeLsum"]).score(lines[1], lines[0])["rougeLsum"].fmeasure
+    found = values(joined[0], [joined[1]], Protocol(separator="<q>"))
+    assert found[3] == pytest.approx(expected)
+    scores = rouge_scores([joined[0]], [[joined[1]]], Protocol(separator="<q>"))
+    assert list(scores) == [*ORDERS, "rouge_lsum"]
+    assert "|sentences:<q>|" in scores["rouge_lsum"]["signature"]
+
+
 words = st.lists(st.sampled_from("the cat cats sat on a mat # unk 12 u.s. x-y".split()), max_size=9)
 lines = words.map(" ".join)
 
