@@ -1,6 +1,7 @@
 """The runs behind docs/results.csv: list what is done and what is missing, and run the next ones.
 
     python scripts/study.py list                                  # how far each study is
+    python scripts/study.py table toy_2000                        # its rows, mean ± deviation
     python scripts/study.py run --corpora DIR --only toy_2000     # the missing runs, one by one
     python scripts/study.py run --corpora DIR --shard 0/2         # half of them; 1/2: the others
 
@@ -16,6 +17,7 @@ import csv
 import json
 import os
 import shlex
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -166,15 +168,46 @@ def missing(only: list[str], finished: set[tuple[str, str, str]]) -> Iterator[Ru
             yield run
 
 
+def table(study: str) -> Iterator[str]:
+    """Yield the lines of a Markdown table: mean ± standard deviation over the seeds of a study.
+
+    Raises:
+        SystemExit: if the study has no row.
+    """
+    with RESULTS.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["study"] == study]
+    if not rows:
+        raise SystemExit(f"{RESULTS} has no row of {study}")
+    names = [name for name in MEASURES if any(row[name] for row in rows)]
+    yield "| attention | seeds | " + " | ".join(names) + " |"
+    yield "|---" * (2 + len(names)) + "|"
+    for attention in dict.fromkeys(row["attention"] for row in rows):
+        same = [row for row in rows if row["attention"] == attention]
+        cells = [spread([float(row[name]) for row in same]) for name in names]
+        yield f"| {attention} | {len(same)} | " + " | ".join(cells) + " |"
+
+
+def spread(values: list[float]) -> str:
+    """Return the mean, and behind ± the sample standard deviation of several values."""
+    mean = statistics.mean(values)
+    digits = 2 if abs(mean) >= 1 else 3
+    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean:.{digits}f}{deviation}"
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("action", choices=("list", "run"))
+    parser.add_argument("action", choices=("list", "run", "table"))
+    parser.add_argument("study", nargs="?", help="of the table")
     parser.add_argument("--corpora", help="folder that holds the folders of the corpora")
     parser.add_argument("--only", nargs="*", default=[], help="studies, or STUDY/ATTENTION")
     parser.add_argument("--seeds", nargs="*", type=int, help="these only")
     parser.add_argument("--shard", default="0/1", help="K/N: every N-th missing run from the K-th")
     arguments = parser.parse_args()
+    if arguments.action == "table":
+        print("\n".join(table(arguments.study)))
+        return
     if arguments.action == "list":
         finished = done()
         for study in dict.fromkeys(run.study for run in all_runs()):
