@@ -140,11 +140,11 @@ class Subwords(Vocabulary):
         return [self._processor.IdToPiece(i) for i in self._checked(ids)]
 
     def words(self, ids: Sequence[int]) -> list[int]:
-        """For each id the index of the whitespace word it belongs to, -1 for pad, bos and eos.
+        """The words between blanks of what the pieces write; see the base class.
 
-        Words are those of the normalized text that was encoded, which are the words of the text
-        itself but for rare characters (`¨` becomes a blank and an accent, say). A blank that is a
-        piece of its own belongs to the word after it, at the end to the word before it.
+        Normalization may have made two of a word of the text (a zero-width non-joiner becomes a
+        blank). A blank that is a piece of its own belongs to the word after it, at the end to the
+        word before it.
         """
         words: list[int] = []
         count, blank = 0, True  # words begun so far; whether the next character begins another
@@ -160,6 +160,11 @@ class Subwords(Vocabulary):
                     first = count - 1 if first is None else first
             words.append(count if first is None else first)
         return [min(word, max(count - 1, 0)) for word in words]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """See the base class. A byte has the place of its character."""
+        encoded = self._encode(text, "offset_mapping", False, 0.0, 0)
+        return [(int(start), int(end)) for start, end in encoded["offsets"]]
 
     def _checked(self, ids: Sequence[int]) -> list[int]:
         ids = [int(i) for i in ids]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 Tokenize = Callable[[str], list[str]]
 
@@ -22,3 +22,23 @@ TOKENIZERS: dict[str, Callable[[], Tokenize]] = {
     "treebank": _treebank,
 }
 """What makes each tokenizer; a vocabulary of words keeps the name of its own."""
+
+QUOTES = ("``", "''")  # how the treebank tokenizer writes a double quote
+
+
+def token_spans(text: str, tokens: Sequence[str]) -> list[tuple[int, int]]:
+    """Start and end of each token's characters in the text.
+
+    Args:
+        text: the text.
+        tokens: what one of `TOKENIZERS` makes of it: they have its characters in their order,
+            without whitespace, and perhaps double quotes rewritten.
+    """
+    places = [place for place, character in enumerate(text) if not character.isspace()]
+    spans, first = [], 0
+    for token in tokens:
+        quote = token in QUOTES and text[places[first]] == '"'
+        end = first + (1 if quote else len(token))
+        spans.append((places[first], places[end - 1] + 1))
+        first = end
+    return spans

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.data.batch import UNK_ID
+from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.cache import write_atomically
 from seq2seq.data.errors import DataError
 from seq2seq.data.foreign import read_bounded
 
+CONTROLS = (PAD_ID, BOS_ID, EOS_ID)
 LARGEST_FILE = 64 * 2**20  # bytes; a million words take about 10 MiB
 
 
@@ -105,7 +107,44 @@ class Vocabulary(ABC):
 
     @abstractmethod
     def words(self, ids: Sequence[int]) -> list[int]:
-        """For each id the index of the whitespace word it belongs to, -1 for pad, bos and eos."""
+        """For each id the index of the written word it belongs to, -1 for pad, bos and eos.
+
+        Use it for ids that a model wrote. For the ids of a known text, use `words_of`: the words
+        that ids write may differ from those of the text.
+        """
+
+    @abstractmethod
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """For each id of `encode(text)` the start and end of its characters in the text."""
+
+    def words_of(self, text: str, ids: Sequence[int]) -> list[int]:
+        """For each id the index of its word in `text.split()`, -1 for pad, bos and eos.
+
+        An id without a character of a word, such as that of a blank, belongs to the word after it,
+        at the end of the text to the last word.
+
+        Args:
+            text: what was encoded.
+            ids: of `text`, or of its beginning; pad, bos and eos may stand around them.
+        """
+        words = list(accumulate(starts_word(text)))
+        spans = iter(self.spans(text))
+        found = []
+        for i in map(int, ids):
+            if i in CONTROLS:
+                found.append(-1)
+                continue
+            place = next(spans)[0]
+            while place < len(text) and text[place].isspace():
+                place += 1
+            found.append(words[min(place, len(text) - 1)] - 1 if words else -1)
+        return found
+
+    def attended_words(self, text: str) -> list[str]:
+        """For each id of `encode(text)` its word in the text, which can replace an unknown one."""
+        words = text.split()
+        ids = self.encode(text)
+        return [words[i] if i >= 0 else "" for i in self.words_of(text, ids)]
 
     def unknown_words(self, text: str) -> list[str]:
         """The distinct words of a text that have no id, in order; none where all can be spelled.
@@ -123,3 +162,11 @@ class Vocabulary(ABC):
             unknown: the `unknown_words` of the source sentence.
         """
         return ids
+
+
+def starts_word(text: str) -> Iterator[bool]:
+    """For each character whether a word of `text.split()` begins there."""
+    blank = True
+    for character in text:
+        yield blank and not character.isspace()
+        blank = character.isspace()

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+from seq2seq.data.batch import UNK_ID
 from seq2seq.data.errors import DataError
 from seq2seq.data.foreign import parse_json
-from seq2seq.data.tokenizers import TOKENIZERS, WHITESPACE
-from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.data.tokenizers import TOKENIZERS, WHITESPACE, token_spans
+from seq2seq.data.vocabulary import CONTROLS, Vocabulary
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")  # the ids 0, 1, 2, 3
-CONTROLS = (PAD_ID, BOS_ID, EOS_ID)
 
 
 class Words(Vocabulary):
@@ -115,15 +114,25 @@ class Words(Vocabulary):
         return [table[i] for i in ids]
 
     def words(self, ids: Sequence[int]) -> list[int]:
-        """Each id is a word; see the base class.
-
-        A tokenizer may make several words of one between whitespace: they count as several.
-        """
+        """Each id is a word; see the base class."""
         words, count = [], 0
         for i in ids:
             words.append(-1 if int(i) in CONTROLS else count)
             count += int(i) not in CONTROLS
         return words
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """See the base class."""
+        if not self.lowercase:
+            return token_spans(text, self.split(text))
+        # A character may be several in lower case, such as İ.
+        places = [place for place, character in enumerate(text) for _ in character.lower()]
+        spans = token_spans(text.lower(), self.split(text))
+        return [(places[start], places[end - 1] + 1) for start, end in spans]
+
+    def attended_words(self, text: str) -> list[str]:
+        """The words that the tokenizer makes, as the text writes them; see the base class."""
+        return [text[start:end] for start, end in self.spans(text)]
 
     def unknown_words(self, text: str) -> list[str]:
         """See the base class."""

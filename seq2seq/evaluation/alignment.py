@@ -38,13 +38,15 @@ def parse_pharaoh(text: str) -> Alignment:
     return Alignment(frozenset(sure), frozenset(possible))
 
 
-def check_inside(gold: Alignment, source: str, target: str) -> None:
-    """Refuse links to words that a sentence pair does not have.
+def check_inside(gold: Alignment, source: str, target: str, segments: Segments = ()) -> None:
+    """Refuse links to words, and segments of words, that a sentence pair does not have.
 
     Raises:
-        ValueError: naming the link.
+        ValueError: naming the link or the segment.
     """
-    _check_inside(gold.possible, len(target.split()), len(source.split()))
+    shape = len(target.split()), len(source.split())
+    _check_inside(gold.possible, *shape)
+    check_segments(segments, shape)
 
 
 def format_pharaoh(links: Iterable[Link]) -> str:
@@ -208,6 +210,20 @@ def link_matrix(pairs: Iterable[Link], shape: tuple[int, ...]) -> Tensor:
     for source, target in pairs:
         matrix[target, source] = True
     return matrix
+
+
+def check_segments(segments: Segments, shape: tuple[int, ...]) -> None:
+    """Refuse segments outside a sentence of ``shape``, target words and source words.
+
+    Raises:
+        ValueError: naming the segment.
+    """
+    for (source_start, source_end), (target_start, target_end) in segments:
+        if source_end > shape[1] or target_end > shape[0]:
+            raise ValueError(
+                f"segment {source_start}-{source_end} | {target_start}-{target_end} lies outside "
+                f"the sentence of {shape[1]} source and {shape[0]} target words"
+            )
 
 
 def _check_inside(pairs: Iterable[Link], target_count: int, source_count: int) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from seq2seq.evaluation.alignment import (
     Alignment,
     Segments,
+    check_segments,
     hard_alignment,
     link_matrix,
     parse_pharaoh,
@@ -187,11 +188,7 @@ def _ratio(part: float, whole: float) -> float | None:
 def _phrase_matrix(segments: Segments, shape: tuple[int, ...]) -> Tensor:
     """[target words, source words] bool, True between the two sides of a phrase."""
     matrix = torch.zeros(shape, dtype=torch.bool)
+    check_segments(segments, shape)
     for (source_start, source_end), (target_start, target_end) in segments:
-        if source_end > shape[1] or target_end > shape[0]:
-            raise ValueError(
-                f"segment {source_start}-{source_end} | {target_start}-{target_end} lies outside "
-                f"the sentence of {shape[1]} source and {shape[0]} target words"
-            )
         matrix[target_start:target_end, source_start:source_end] = True
     return matrix

@@ -9,7 +9,12 @@ from seq2seq.evaluation.evaluation import AttentionMap
 
 
 def attention_map(
-    subwords: VocabularyPair, text: str, source: list[int], target: list[int], weights: Tensor
+    subwords: VocabularyPair,
+    text: str,
+    source: list[int],
+    target: list[int],
+    weights: Tensor,
+    target_text: str | None = None,
 ) -> AttentionMap:
     """The map of one example.
 
@@ -19,11 +24,13 @@ def attention_map(
         source: ids that were looked at.
         target: ids from which the model looked.
         weights: ``[layer, head, …, …]`` that begin with those of the ids; padding may follow.
+        target_text: what the target ids encode; None: the model wrote them.
     """
+    words = subwords.target
     return AttentionMap(
         subwords.source.pieces(source, text),
         subwords.target.pieces(target, text),
-        subwords.source.words(source),
-        subwords.target.words(target),
+        subwords.source.words_of(text, source),
+        words.words(target) if target_text is None else words.words_of(target_text, target),
         weights[:, :, : len(target), : len(source)].float().cpu(),
     )

@@ -24,7 +24,7 @@ from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome, look
-from seq2seq.tasks.reading import ReferenceReader, check_alignments, reference_maps
+from seq2seq.tasks.reading import ReferenceReader, check_alignments, check_split, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.wording import hypothesis_text
 
@@ -147,6 +147,8 @@ class Generation(Task):
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
         search = search.with_vocabulary(data.subwords.target.written_ids)
         texts = data.split(split, sentences)
+        if split == "train":  # the others were checked at the start
+            check_split(texts, split)
         sources, written = list(texts["source"]), {}
         reader = ReferenceReader(model, data, texts, attention, alignments)
         loader = data.loader(

@@ -81,8 +81,10 @@ def look(
                 source, target = batch.ids(row)
                 tokens = [*best.tokens, EOS_ID]
                 looks = {"writing": attention_map(subwords, text, source, tokens, best.attention)}
-                if read is not None:
-                    looks["reading"] = attention_map(subwords, text, source, target, read[row])
+                if read is not None and references is not None:
+                    looks["reading"] = attention_map(
+                        subwords, text, source, target, read[row], references[index]
+                    )
                 if search.replace_unknown:
                     written = hypothesis_text(best, text, source, subwords)
                 else:

@@ -55,14 +55,8 @@ def pair_maps(
             weights = read(model, batch.to(device), return_attention=True).attention
             assert weights is not None
             for row, index in enumerate(batch.indices.tolist()):
-                maps[index] = _pair_map(
-                    data.subwords,
-                    texts[index]["source"],
-                    batch,
-                    row,
-                    weights,
-                    texts[index]["target"],
-                )
+                pair = texts[index]["source"], texts[index]["target"]
+                maps[index] = _pair_map(data.subwords, pair, batch, row, weights, pair[1])
     yield from (maps[index] for index in sorted(maps))
 
 
@@ -94,9 +88,8 @@ def look_at_pairs(
             assert result.attention is not None
             probabilities = class_probabilities(model, result)
             for row, index in enumerate(batch.indices.tolist()):
-                look = _pair_map(
-                    subwords, premises[index], batch, row, result.attention, "hypothesis"
-                )
+                texts = premises[index], hypotheses[index]
+                look = _pair_map(subwords, texts, batch, row, result.attention, "hypothesis")
                 best = int(probabilities[row].argmax())
                 log_probability = float(probabilities[row, best].log())
                 found[index] = Outcome(model.labels[best], log_probability, {"reading": look})
@@ -104,10 +97,16 @@ def look_at_pairs(
 
 
 def _pair_map(
-    subwords: VocabularyPair, premise: str, batch: Batch, row: int, weights: Tensor, whole: str
+    subwords: VocabularyPair,
+    texts: tuple[str, str],
+    batch: Batch,
+    row: int,
+    weights: Tensor,
+    whole: str,
 ) -> AttentionMap:
     """Where row ``row`` looks in its premise; ``whole`` names a hypothesis that looks as one."""
-    found = attention_map(subwords, premise, *batch.ids(row), weights[row])
+    premise, hypothesis = texts
+    found = attention_map(subwords, premise, *batch.ids(row), weights[row], hypothesis)
     if weights.size(3) > 1:
         return found
     return replace(found, target=[whole], target_words=[-1])

@@ -94,13 +94,16 @@ class ReferenceReader:
 
     def _align(self, batch: Batch, attention: Tensor) -> None:
         """Score the attention of each sentence against its gold alignment, and draw its own."""
-        source_words = self.data.subwords.source.words
-        target_words = self.data.subwords.target.words
+        source_words = self.data.subwords.source.words_of
+        target_words = self.data.subwords.target.words_of
         for row, index in enumerate(batch.indices.tolist()):
             source, target = batch.ids(row)
             weights = attention[row, :, :, : len(target), : len(source)]
-            words = source_words(source), target_words(target)
             example = self.texts[index]
+            words = (
+                source_words(example["source"], source),
+                target_words(example["target"], target),
+            )
             if self.alignment is not None:
                 self.alignment.update(weights, *words, example)
             if self.links is not None:
@@ -157,17 +160,27 @@ def check_alignments(texts: DatasetDict) -> None:
         DataError: naming the split and the example.
     """
     for split, rows in texts.items():
-        if split == "train" or "alignment" not in rows.column_names:
-            continue
-        for number, example in enumerate(rows, start=1):
-            try:
-                gold = parse_pharaoh(example["alignment"])
-                check_inside(gold, example["source"], example["target"])
-                parse_segments(
-                    example.get("source_segments") or "", example.get("target_segments") or ""
-                )
-            except ValueError as error:
-                raise DataError(f"data.{split}: example {number:,}: {error}") from error
+        if split != "train":
+            check_split(rows, split)
+
+
+def check_split(rows: Dataset, split: str) -> None:
+    """Refuse gold links and segments of a split that do not fit its sentences.
+
+    Raises:
+        DataError: naming the split and the example.
+    """
+    if "alignment" not in rows.column_names:
+        return
+    for number, example in enumerate(rows, start=1):
+        try:
+            gold = parse_pharaoh(example["alignment"])
+            segments = parse_segments(
+                example.get("source_segments") or "", example.get("target_segments") or ""
+            )
+            check_inside(gold, example["source"], example["target"], segments)
+        except ValueError as error:
+            raise DataError(f"data.{split}: example {number:,}: {error}") from error
 
 
 def reference_maps(
@@ -179,7 +192,7 @@ def reference_maps(
 ) -> Iterator[AttentionMap]:
     """Attention over the first ``number`` sentence pairs of a split, reading the references."""
     maps: dict[int, AttentionMap] = {}
-    texts = data.split(split)["source"]
+    texts = data.split(split)
     with evaluating(model):
         for batch in data.loader(split, sentences=number, copying=model.copying):
             batch = batch.to(device)
@@ -192,7 +205,12 @@ def reference_maps(
             ).attention
             assert weights is not None
             for row, index in enumerate(batch.indices.tolist()):
+                example = texts[index]
                 maps[index] = attention_map(
-                    data.subwords, texts[index], *batch.ids(row), weights[row]
+                    data.subwords,
+                    example["source"],
+                    *batch.ids(row),
+                    weights[row],
+                    example["target"],
                 )
     yield from (maps[index] for index in sorted(maps))

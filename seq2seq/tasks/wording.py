@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seq2seq.data.batch import UNK_ID
+from seq2seq.data.vocabulary import CONTROLS
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.search import Hypothesis
 
@@ -25,12 +26,11 @@ def hypothesis_text(
     """
     if hypothesis.attention is None or UNK_ID not in hypothesis.tokens:
         return subwords.target.decode(hypothesis.tokens, sentence)
-    place = subwords.source.words(source)
-    real = [i for i, word in enumerate(place) if word >= 0]
-    words = sentence.split()
+    words = subwords.source.attended_words(sentence)
+    real = [i for i, token in enumerate(source) if token not in CONTROLS]
     attention = hypothesis.attention.float().mean(dim=(0, 1))[:, real]
     unknown = [
-        words[min(place[real[int(row.argmax())]], len(words) - 1)] if real and words else ""
+        words[int(row.argmax())] if real else ""
         for token, row in zip(hypothesis.tokens, attention[:-1], strict=True)
         if token == UNK_ID
     ]

@@ -12,6 +12,7 @@ from datasets import Dataset, DatasetDict
 
 from seq2seq.data.corpora.text import Text
 from seq2seq.data.errors import DataError
+from seq2seq.data.parallel import ParallelData
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.alignment import parse_pharaoh
 from seq2seq.mappings import Sparsemax
@@ -100,6 +101,35 @@ def test_gold_alignments_come_from_the_users_own_files(
     files["alignment"].write_text("0-2\n0-0 9-0\n\n0-1\n")
     with pytest.raises(DataError, match=r"data\.test: example 2: gold link 9-0 lies outside"):
         Translation().open(Text(test=files, cache_folder=tmp_path), subwords)
+
+
+def test_segments_outside_a_sentence_are_refused_before_anything_is_decoded(
+    tmp_path: Path, subwords: VocabularyPair, model: Recurrent
+) -> None:
+    spans = ["0-1"] * len(SOURCES)
+    columns = {"source": SOURCES, "target": TARGETS, "alignment": ["0-0"] * len(SOURCES)}
+    columns |= {"source_segments": spans, "target_segments": ["0-1", "0-99", *spans[2:]]}
+    files = {}
+    for name, lines in columns.items():
+        files[name] = tmp_path / name
+        files[name].write_text("".join(f"{line}\n" for line in lines))
+    wrong = r"example 2: segment 0-1 \| 0-99 lies outside"
+    with pytest.raises(DataError, match=rf"data\.test: {wrong}"):
+        Translation().open(Text(test=files, cache_folder=tmp_path), subwords)
+    data = Translation().open(Text(train=files, cache_folder=tmp_path), subwords)
+    with pytest.raises(DataError, match=rf"data\.train: {wrong}"):
+        Translation().evaluate(model, data, "train", search=Greedy())
+
+
+def test_a_zero_width_joiner_shifts_no_link(model: Recurrent, subwords: VocabularyPair) -> None:
+    persian = "می\u200cخواهم small"
+    assert max(subwords.source.words(subwords.source.encode(persian))) == 2, "it reads three words"
+    texts = {"source": [persian], "target": [persian], "alignment": ["0-0 1-1"]}
+    data = ParallelData(DatasetDict(test=Dataset.from_dict(texts)), subwords)
+    found = Translation().evaluate(model, data, "test", search=Greedy(), alignments=True)
+    for link in parse_pharaoh(found.outputs["alignments.txt"][0]).sure:
+        assert max(link) < 2
+    assert found.metrics["alignment"]["overall"]["sentences"] == 1
 
 
 def test_values_of_examples_are_handed_over_with_a_whole_evaluation_only(

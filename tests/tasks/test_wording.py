@@ -60,3 +60,23 @@ def test_words_write_texts_and_take_others_for_unknown_ones() -> None:
     ids = [4, UNK_ID, 7, 6, UNK_ID]
     assert words.decode(ids, "one zebra") == "a <unk> one sentence <unk>"
     assert words.decode(ids, "one zebra", ["X", "Y"]) == "a X one sentence Y"
+
+
+def test_an_unknown_word_is_the_token_and_not_all_that_stands_between_blanks() -> None:
+    words = Words.of(["small"], tokenizer="treebank", lowercase=True)
+    pair = VocabularyPair(words, words)
+    sentence = "A small, Ωmega."
+    source = [*words.encode(sentence), 3]
+    assert words.pieces(source[:-1]) == ["<unk>", "small", "<unk>", "<unk>", "<unk>"]
+    hypothesis = found([UNK_ID, UNK_ID], [3, 2], source)
+    assert hypothesis_text(hypothesis, sentence, source, pair) == "Ωmega ,"
+
+
+def test_an_unknown_word_is_the_whole_word_around_a_zero_width_character(
+    subwords: VocabularyPair,
+) -> None:
+    sentence = "می‌خواهم small"
+    source = [*subwords.source.encode(sentence), 3]
+    last = len(subwords.source.encode("می‌خواهم")) - 1
+    hypothesis = found([UNK_ID], [last], source)
+    assert hypothesis_text(hypothesis, sentence, source, subwords) == "می‌خواهم"
