@@ -21,7 +21,9 @@ from seq2seq.data.vocabulary_pair import VocabularyPair
 
 logger = logging.getLogger(__name__)
 
-TRAINING_VERSION = 1  # part of the cache's key: raise it when the same settings train another model
+TRAINING_VERSION = 2  # part of the cache's key: raise it when the same settings train another model
+LONGEST_BYTES = 4192  # SentencePiece's own limit: it skips longer texts
+RESERVED = "\u2585"  # ▅: SentencePiece skips texts that hold it
 KINDS = ("unigram", "bpe")
 NORMALIZATIONS = ("nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity")
 LOWERCASED = {rule: rule.removesuffix("_cf") + "_cf" for rule in NORMALIZATIONS[:4]}
@@ -118,10 +120,42 @@ def _cached_model(
 
 
 def texts_of(split: Dataset, columns: Iterable[str]) -> Iterator[str]:
-    """Iterate over the texts of some columns, one column after the other."""
+    """Iterate over the texts of some columns as SentencePiece takes them, so that it skips none."""
     for column in columns:
-        for chunk in split.select_columns([column]).with_format("arrow").iter(batch_size=10_000):
-            yield from chunk[column].to_pylist()
+        yield from _texts(split, column)
+
+
+def _texts(split: Dataset, column: str) -> Iterator[str]:
+    reserved = 0
+    for chunk in split.select_columns([column]).with_format("arrow").iter(batch_size=10_000):
+        for text in chunk[column].to_pylist():
+            if RESERVED in text:
+                reserved += 1
+                text = text.replace(RESERVED, " ")
+            yield from _parts(text)
+    if reserved:
+        logger.warning(
+            "%s text(s) of the %s side hold %s (U+2585), which SentencePiece reserves: it gets no "
+            "piece of its own",
+            f"{reserved:,}",
+            column,
+            RESERVED,
+        )
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The text, cut at blanks into parts of at most `LONGEST_BYTES`; in a word if it has none.
+
+    Pieces do not cross blanks, so no count of a piece changes where a text is cut at a blank.
+    """
+    most = LONGEST_BYTES // 4  # characters; none takes more than four bytes
+    start = 0
+    while len(text) - start > most:
+        blank = text.rfind(" ", start + 1, start + most)
+        end = start + most if blank < 0 else blank
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def train_model(texts: Iterable[str], settings: dict[str, Any], seed: int) -> bytes:

@@ -84,3 +84,36 @@ def test_size_below_the_characters_is_refused_with_the_least_size(kind):
 def test_impossible_settings_say_what_is_possible(change, message):
     with pytest.raises(DataError, match=message):
         train_subwords(TINY, **change)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_long_texts_train_as_well(kind, joint, tmp_path):
+    sentence = "der alte Ξενία Hund "
+    long = Dataset.from_dict({"source": [sentence * 1000] * 2, "target": ["漢字仮名" * 4000] * 2})
+    settings = {"size": 40, "kind": kind, "joint": joint, "byte_fallback": False}
+    pair = train_subwords(long, **settings, cache_folder=tmp_path / "long")
+    assert 1 not in pair.source.encode(sentence)
+    assert 1 not in pair.target.encode("漢字仮名")
+
+
+def test_long_texts_are_cut_between_words_only(texts, tmp_path):
+    short = texts["train"].select(range(300))["source"]
+    split = Dataset.from_dict({"source": [" ".join(short)], "target": ["a b c"]})
+    apart = Dataset.from_dict({"source": list(short), "target": ["a b c"] * 300})
+    models = [
+        train_subwords(
+            x, size=60, kind="bpe", joint=False, byte_fallback=False, cache_folder=tmp_path / str(n)
+        ).source
+        for n, x in enumerate((split, apart))
+    ]
+    assert sum(map(len, map(str.encode, short))) > 4192
+    for text in short:
+        assert models[0].pieces(models[0].encode(text)) == models[1].pieces(models[1].encode(text))
+
+
+def test_texts_with_the_reserved_character_train_and_are_told(tmp_path, caplog):
+    split = Dataset.from_dict({"source": ["a zebra ▅ here"] * 9, "target": ["ein Zebra"] * 9})
+    model = train_subwords(split, size=40, byte_fallback=False, cache_folder=tmp_path).source
+    assert 1 not in model.encode("a zebra here")
+    assert "9 text(s) of the source side hold ▅ (U+2585)" in caplog.text
