@@ -13,13 +13,14 @@ import math
 import random
 import re
 from bisect import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
 from sentencepiece import sentencepiece_model_pb2 as _generated
 
 from seq2seq.data.batch import UNK_ID
+from seq2seq.data.errors import DataError
 
 _SPACE = "▁"
 #: For each end in a word, the ways that a piece can end there: summed probabilities, starts, ids.
@@ -29,55 +30,58 @@ _Table = list[tuple[list[float], list[int], list[int]]]
 class SegmentationSampler:
     """Draws segmentations of normalized texts.
 
+    Attributes:
+        merges: whether the model is BPE; otherwise it is a unigram model.
+
     Args:
         model: the bytes of a SentencePiece model.
-        nbest: the best segmentations of a text, so many of them, as ids.
+
+    Raises:
+        DataError: if the model is of characters or words, which have one segmentation.
     """
 
-    def __init__(self, model: bytes, nbest: Callable[[str, int], list[list[int]]]) -> None:
+    def __init__(self, model: bytes) -> None:
         proto: Any = _generated.ModelProto()  # type: ignore[attr-defined]  # made at run time
         proto.ParseFromString(model)
         kinds, spec = type(proto).SentencePiece, proto.trainer_spec
-        usable = [
-            (i, piece)
-            for i, piece in enumerate(proto.pieces)
-            if piece.type in (kinds.NORMAL, kinds.USER_DEFINED)
-        ]
-        normal = [piece.score for _, piece in usable if piece.type == kinds.NORMAL] or [0.0]
-        self._unknown = min(normal) - 10.0  # SentencePiece's score of a character without a piece
-        #: Piece → id, score. Those that the user defined win over whatever they are made of.
-        self._pieces = {
-            piece.piece: (i, piece.score)
-            if piece.type == kinds.NORMAL
-            else (i, len(piece.piece) * max(normal) - 0.1)
-            for i, piece in usable
-        }
-        self._scores = dict(self._pieces.values())
+        if spec.model_type not in (spec.UNIGRAM, spec.BPE):
+            kind = spec.ModelType.Name(spec.model_type).lower()
+            raise DataError(
+                f"this subword model has one segmentation only (it is of the kind {kind}): set "
+                "data.subwords.sampling.alpha=null, or take a unigram or bpe model"
+            )
+        self.merges = spec.model_type == spec.BPE
+        by_kind = {kind: {} for kind in (kinds.NORMAL, kinds.USER_DEFINED, kinds.UNUSED)}
+        for i, piece in enumerate(proto.pieces):
+            if piece.type in by_kind:
+                by_kind[piece.type][piece.piece] = (i, piece.score)
+        self._pieces: dict[str, tuple[int, float]] = by_kind[kinds.NORMAL]
+        self._unused: dict[str, tuple[int, float]] = by_kind[kinds.UNUSED]
+        scores = [score for _, score in self._pieces.values()] or [0.0]
+        self._unknown = min(scores) - 10.0  # SentencePiece's score of a character without a piece
+        # SentencePiece ignores the scores of symbols that the user defined.
+        symbols = by_kind[kinds.USER_DEFINED]
+        self._pieces |= {text: (i, 0.1 * (len(text) - 1)) for text, (i, _) in symbols.items()}
+        self._symbols = set(symbols)
+        alternatives = [re.escape(text) for text in sorted(symbols, key=len, reverse=True)]
+        self._parts = re.compile("|".join([*alternatives, "."]), re.DOTALL).findall
         self._longest = max(map(len, self._pieces), default=1)
         bytes_ = {p.piece: i for i, p in enumerate(proto.pieces) if p.type == kinds.BYTE}
         self._bytes = [bytes_.get(f"<0x{n:02X}>") for n in range(256)] if bytes_ else None
-        self._words = _words_of(self._pieces)
-        self._nbest = nbest
-        self._merges = spec.model_type == spec.BPE
+        self._words = _words_of([*self._pieces, *self._unused])
         self._table = functools.lru_cache(maxsize=1 << 17)(self._make_table)
 
-    def draw(self, text: str, alpha: float, nbest: int, generator: random.Random) -> list[int]:
-        """The ids of a segmentation of a text that is normalized.
+    def draw(self, text: str, alpha: float, generator: random.Random) -> list[int]:
+        """The ids of a segmentation of a text, drawn from all of them.
 
         Args:
             text: normalized.
             alpha: of a unigram model: p(segmentation) is proportional to its probability to the
                 power of alpha; of a BPE model: the probability with which a merge is left out.
-            nbest: of a unigram model: draw from so many best ones; below 0: from all.
             generator: draws.
         """
-        if self._merges:
-            drawn = [self._merge(word, alpha, generator) for word in self._words(text)]
-        elif nbest < 0:
-            drawn = [self._walk(word, alpha, generator) for word in self._words(text)]
-        else:
-            return self._among(self._nbest(text, max(nbest, 1)), alpha, generator)
-        ids = [i for word in drawn for i in word]
+        draw = self._merge if self.merges else self._walk
+        ids = [i for word in self._words(text) for i in draw(word, alpha, generator)]
         return ids if UNK_ID not in ids else _run_together(ids)
 
     def _walk(self, word: str, alpha: float, generator: random.Random) -> list[int]:
@@ -111,17 +115,26 @@ class SegmentationSampler:
         return table
 
     def _merge(self, word: str, alpha: float, generator: random.Random) -> list[int]:
-        """BPE with dropout: the best merge first, each left out with probability ``alpha``."""
-        parts: list[str] = list(word)
+        """BPE with dropout: the best merge first, each left out with probability ``alpha``.
+
+        Symbols that the user defined are parts from the start, and no merge joins them.
+        """
+        parts: list[str] = self._parts(word)
         before = list(range(-1, len(parts) - 1))
         after = [*range(1, len(parts)), -1]
         waiting: list[tuple[float, int, str]] = []
+        origin: dict[str, tuple[str, str]] = {}  # of unused pieces
 
         def consider(left: int) -> None:
-            if left >= 0 and after[left] >= 0:
-                joined = parts[left] + parts[after[left]]
-                if joined in self._pieces:
-                    heapq.heappush(waiting, (-self._pieces[joined][1], left, joined))
+            if left < 0 or after[left] < 0:
+                return
+            if self._symbols and self._symbols & {parts[left], parts[after[left]]}:
+                return
+            joined = parts[left] + parts[after[left]]
+            if joined in self._unused:
+                origin[joined] = (parts[left], parts[after[left]])
+            if (piece := self._pieces.get(joined) or self._unused.get(joined)) is not None:
+                heapq.heappush(waiting, (-piece[1], left, joined))
 
         for left in range(len(parts)):
             consider(left)
@@ -138,17 +151,13 @@ class SegmentationSampler:
                 before[after[left]] = left
             consider(before[left])
             consider(left)
-        found = ((part, self._pieces.get(part, (UNK_ID, 0.0))[0]) for part in parts if part)
-        return [i for part, known in found for i in self._ids(part, known)]
+        return [i for part in parts if part for i in self._merged_ids(part, origin)]
 
-    def _among(self, best: list[list[int]], alpha: float, generator: random.Random) -> list[int]:
-        """One of the best segmentations."""
-        scores = [
-            alpha * sum(self._scores.get(i, self._unknown) for i in segmentation)
-            for segmentation in best
-        ]
-        weights = [math.exp(score - max(scores)) for score in scores]
-        return generator.choices(best, weights)[0]
+    def _merged_ids(self, part: str, origin: dict[str, tuple[str, str]]) -> list[int]:
+        """The ids of a part; an unused piece is taken apart again."""
+        if part in origin:
+            return [i for half in origin[part] for i in self._merged_ids(half, origin)]
+        return self._ids(part, self._pieces.get(part, (UNK_ID, 0.0))[0])
 
     def _ids(self, text: str, known: int) -> list[int]:
         """The id of a piece; a character without one is its bytes, where the model has those."""
@@ -157,7 +166,19 @@ class SegmentationSampler:
         return [self._bytes[byte] or UNK_ID for byte in text.encode("utf-8")]
 
 
-def _words_of(pieces: dict[str, Any]) -> Callable[[str], list[str]]:
+def draw_among(
+    best: Sequence[tuple[list[int], float]], alpha: float, generator: random.Random
+) -> list[int]:
+    """One of the best segmentations, each given as its ids and the logarithm of its probability.
+
+    Its probability to the power of ``alpha`` is its weight.
+    """
+    highest = max(score for _, score in best)
+    weights = [math.exp(alpha * (score - highest)) for _, score in best]
+    return generator.choices([ids for ids, _ in best], weights)[0]
+
+
+def _words_of(pieces: list[str]) -> Callable[[str], list[str]]:
     """How to cut a text where no piece can cross."""
     if not any(_SPACE in piece[1:] for piece in pieces):
         return re.compile(f"{_SPACE}[^{_SPACE}]*|[^{_SPACE}]+").findall

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.errors import DataError
-from seq2seq.data.segmentation_sampling import SegmentationSampler
+from seq2seq.data.segmentation_sampling import SegmentationSampler, draw_among
 from seq2seq.data.vocabulary import Vocabulary
 
 SPACE = "▁"  # how SentencePiece writes a blank inside a piece
+MOST_BEST = 512  # segmentations that SentencePiece finds
 
 
 _generator = random.Random()
@@ -94,26 +95,31 @@ class Subwords(Vocabulary):
                 return self._drawn(texts, alpha, nbest)
             return self._processor.Encode(texts, return_type=kind, **options)
         except (RuntimeError, TypeError, UnicodeError) as error:
-            if "IsSampleEncodeAvailable" in str(error):
-                raise DataError(
-                    "this subword model has one segmentation only: set "
-                    "data.subwords.sampling.alpha=null, or take a unigram or bpe model"
-                ) from error
             raise DataError(
                 "a text holds characters that are not Unicode (lone surrogates)"
             ) from error
 
     def _drawn(self, texts: str | list[str], alpha: float, nbest: int) -> Any:
-        if self._sampler is None:
-            self._sampler = SegmentationSampler(self.model, self._best)
-        draw = partial(self._sampler.draw, alpha=alpha, nbest=nbest, generator=_generator)
-        normalized = self._processor.Normalize(texts)
         if isinstance(texts, str):
-            return draw(normalized)
-        return [np.array(draw(text), dtype=np.int32) for text in normalized]
+            return self._drawn([texts], alpha, nbest)[0].tolist()
+        if self._sampler is None:
+            self._sampler = SegmentationSampler(self.model)
+        _check_sampling(alpha, nbest, self._sampler.merges)
+        if self._sampler.merges or nbest < 0:
+            drawn = [
+                self._sampler.draw(text, alpha, _generator)
+                for text in self._processor.Normalize(texts)
+            ]
+        else:
+            number = max(nbest, 2)  # of one alone SentencePiece says no score
+            best = (self._best(text, number)[: max(nbest, 1)] for text in texts)
+            drawn = [draw_among(ids, alpha, _generator) for ids in best]
+        return [np.array(ids, dtype=np.int32) for ids in drawn]
 
-    def _best(self, text: str, number: int) -> list[list[int]]:
-        return self._processor.NBestEncode(text, nbest_size=number, return_type=int)
+    def _best(self, text: str, number: int) -> list[tuple[list[int], float]]:
+        """The best segmentations, with their scores."""
+        found = self._processor.NBestEncode(text, nbest_size=number, return_type="proto").nbests
+        return [([piece.id for piece in best.pieces], best.score) for best in found]
 
     def normalized(self, text: str) -> str:
         """Return a text as it is segmented: normalized, with `▁` for a blank."""
@@ -172,6 +178,19 @@ class Subwords(Vocabulary):
             if not 0 <= i < self.size:
                 raise DataError(f"there is no piece {i}: the subword model holds {self.size}")
         return ids
+
+
+def _check_sampling(alpha: float, nbest: int, merges: bool) -> None:
+    key = "data.subwords.sampling."
+    if merges and not 0 <= alpha <= 1:
+        raise DataError(
+            f"{key}alpha={alpha} is the probability that a BPE model leaves out a merge: set it "
+            "between 0 and 1"
+        )
+    if not 0 <= alpha < math.inf:
+        raise DataError(f"{key}alpha={alpha} must be a number of at least 0")
+    if nbest > MOST_BEST:
+        raise DataError(f"{key}nbest={nbest} is too large: SentencePiece finds at most {MOST_BEST}")
 
 
 def _check_pieces(processor: Any) -> None:
