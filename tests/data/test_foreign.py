@@ -68,4 +68,5 @@ def test_what_strangers_write_cannot_move_the_cursor_of_a_terminal() -> None:
 def test_segments_without_end_take_no_time(tmp_path: Path, line: str) -> None:
     path = tmp_path / "test.sgm"
     path.write_text(f'{line}\n<seg id="1"> right </seg>\n')
-    assert [texts for _, texts in read_segments(path, [])] == [["right"]]
+    with pytest.raises(DataError, match=r"line 1 of .*test\.sgm (begins|closes) a segment"):
+        list(read_segments(path, ["source"]))

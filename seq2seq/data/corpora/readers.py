@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import html
 import json
 import lzma
-import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from seq2seq.data.corpora.segments import TestSet
 from seq2seq.data.errors import DataError
 from seq2seq.data.foreign import bounded_lines, shown
 
@@ -63,22 +62,9 @@ def read_plain(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
         yield number, [line]
 
 
-# Neither part can be tried anew from every `<seg`, or a bad line would take hours.
-SEGMENT = re.compile(r"<seg\b[^<>]*>(.*?)</seg>", re.IGNORECASE)
-LAST_END = re.compile(r".*</seg>", re.IGNORECASE)
-
-
 def read_segments(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
-    """The segments of a test set in SGML or XML, as WMT and IWSLT publish them, one a line."""
-    for number, line in read_lines(path):
-        if (whole := LAST_END.match(line)) and (match := SEGMENT.search(whole[0])):
-            try:
-                yield number, [html.unescape(match[1]).strip()]
-            except ValueError as error:  # a number of thousands of digits
-                raise DataError(
-                    f"line {number:,} of {path} has a character reference that stands for no "
-                    "character; take it out"
-                ) from error
+    """The segments of a test set in SGML or XML; see `TestSet.rows` for the columns."""
+    return TestSet((line for _, line in read_lines(path)), path).rows(columns)
 
 
 def read_tsv(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
@@ -148,8 +134,13 @@ READERS: dict[str, Reader] = {
 DEFAULT_COLUMNS: dict[Reader, tuple[str | int, str | int]] = {
     read_tsv: (0, 1),
     read_json_lines: ("source", "target"),
+    read_segments: ("source", "target"),
 }
 """Where source and target are in files that hold both."""
+
+
+NAMED_COLUMNS = {read_json_lines, read_segments}
+"""Readers of files whose columns have names; of the others, a single column is the first."""
 
 
 def reader_for(path: Path, format: str | None = None) -> Reader:

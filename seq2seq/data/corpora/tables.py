@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 BLOCK_ROWS = 10_000
 BLOCK_CHARACTERS = 1 << 25
-TABLE_VERSION = 1  # part of the cache's key: raise it when the same files give other rows
+TABLE_VERSION = 2  # part of the cache's key: raise it when the same files give other rows
 
 PlacedRow = tuple[int, Sequence[object], list[str]]
 """Line number, for each column the file it stands in, for each column its text."""

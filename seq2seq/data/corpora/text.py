@@ -14,7 +14,7 @@ from datasets import Dataset, DatasetDict
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, file_key
 from seq2seq.data.corpora.corpus import SIDES, reference_columns
-from seq2seq.data.corpora.readers import DEFAULT_COLUMNS, reader_for
+from seq2seq.data.corpora.readers import DEFAULT_COLUMNS, NAMED_COLUMNS, reader_for
 from seq2seq.data.corpora.tables import (
     TABLE_VERSION,
     PlacedRow,
@@ -139,8 +139,11 @@ class Text:
             counts = ", ".join(f"{len(found)} for {column}" for column, found in paths.items())
             raise DataError(f"unequal numbers of files: {counts}; they are paired in order")
         tuples = list(zip(*paths.values(), strict=True))
+        given = dict(zip(SIDES, self._columns, strict=True))
         key = content_key([[self._key(path) for path in group] for group in tuples], self._format)
-        rows = (_parallel_rows(group, self._format) for group in tuples)
+        if set(given.values()) != {None}:
+            key = content_key(key, sorted(given.items()))
+        rows = (_parallel_rows(group, list(paths), given, self._format) for group in tuples)
         return list(paths), key, itertools.chain.from_iterable(rows)
 
     def _combined(self, files: Files) -> tuple[Sequence[str], str, Iterator[PlacedRow]]:
@@ -176,8 +179,20 @@ class Text:
             yield number, [path] * len(columns), texts
 
 
-def _parallel_rows(paths: Sequence[Path], format: str | None) -> Iterator[PlacedRow]:
-    open_all = [partial(reader_for(path, format), path, [0]) for path in paths]
+def _parallel_rows(
+    paths: Sequence[Path],
+    columns: Sequence[str],
+    given: Mapping[str, str | int | None],
+    format: str | None,
+) -> Iterator[PlacedRow]:
+    """Rows of files that hold a column each; `given` says where it stands in files of several."""
+    open_all = []
+    for path, column in zip(paths, columns, strict=True):
+        reader = reader_for(path, format)
+        place = given.get(column)
+        if place is None:
+            place = column if reader in NAMED_COLUMNS else 0
+        open_all.append(partial(reader, path, [place]))
     for rows in itertools.zip_longest(*(open_one() for open_one in open_all)):
         if None in rows:
             counts = [

@@ -223,6 +223,91 @@ def test_segments_of_published_test_sets(tmp_path):
     assert pairs(Text({"source": source, "target": target})) == [("one & two", 'eins "zwei"')]
 
 
+WMT = """<?xml version='1.0' encoding='utf-8'?>
+<!-- <seg id="0">a comment</seg> -->
+<dataset id="newstest2021.en-de">
+  <doc origlang="en" id="first">
+    <src lang="en"><p><seg id="1">one &amp;
+        two dogs</seg> <seg id="2">three</seg></p></src>
+    <ref lang="de" translator="A"><p>
+      <seg id="1">ein &#38; zwei Hunde</seg>
+      <seg id="2"><![CDATA[drei <b> &amp;]]></seg></p></ref>
+    <ref lang="de" translator="B"><p><seg id="2">Drei!</seg></p></ref>
+    <hyp system="tool" language="de"><p><seg id="1">falsch</seg><seg id="2">auch</seg></p></hyp>
+  </doc>
+  <doc origlang="en" id="second">
+    <src lang="en"><p><SEG id="1">AT&T a < b</SEG></p></src>
+    <ref lang="de" translator="A"><p><seg id="1">vier</seg></p></ref>
+  </doc>
+</dataset>
+"""
+ENGLISH, GERMAN = (
+    ["one & two dogs", "three", "AT&T a < b"],
+    [
+        "ein & zwei Hunde",
+        "drei <b> &amp;",
+        "vier",
+    ],
+)
+
+
+def test_a_side_of_a_test_set_with_sources_references_and_outputs(tmp_path):
+    path = write(tmp_path / "newstest2021.xml", WMT.splitlines())
+    expected = list(zip(ENGLISH, GERMAN, strict=True))
+    assert pairs(Text(path)) == expected
+    assert pairs(Text({"source": path, "target": path})) == expected
+    assert pairs(Text(path, source_column="target", target_column="source"))[0] == (
+        GERMAN[0],
+        ENGLISH[0],
+    )
+    found = columns(Text(test=path, reference_columns=["B", "tool"]))
+    assert found["target_2"] == ["", "Drei!", ""]
+    assert found["target_3"] == ["falsch", "auch", ""]
+    with pytest.raises(DataError, match=r"no segments of 'C'; it has: source, target A, target B"):
+        Text(path, target_column="C").load()
+    alone = write(
+        tmp_path / "de.sgm", ['<refset refid="x"><doc><seg id="1">a</seg></doc></refset>']
+    )
+    with pytest.raises(DataError, match=r"no segments of 'source'; it has: target x"):
+        Text(alone).load()
+
+
+def test_references_of_the_older_form_are_told_apart_by_their_documents(tmp_path):
+    lines = ["<refset>"]
+    for name in ("one", "two"):
+        lines += [f'<doc docid="d" sysid="{name}">', f"<seg id=1>{name} Hund</seg>", "</doc>"]
+    source = write(tmp_path / "a.en.sgm", ['<doc docid="d">', "<seg id=1>a dog</seg>", "</doc>"])
+    target = write(tmp_path / "a.de.sgm", [*lines, "</refset>"])
+    assert pairs(Text({"source": source, "target": target})) == [("a dog", "one Hund")]
+    assert pairs(Text({"source": source, "target": target}, target_column="two")) == [
+        ("a dog", "two Hund")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["<seg>a", "b", "<seg>c</seg>"], "line 1 of .* begins a segment that is not closed"),
+        (["<p>", "<seg>a"], "line 2 of .* begins a segment that is not closed"),
+        (["a</seg>"], "line 1 of .* closes a segment that is not open"),
+        (["<seg>a</seg>", "<!-- x"], "line 2 of .* has <!-- without an end"),
+        (['<!DOCTYPE a [<!ENTITY b "c">]>'], "line 1 of .* declares an entity"),
+    ],
+)
+def test_damaged_test_sets_are_refused(tmp_path, lines, message):
+    path = write(tmp_path / "a.xml", lines)
+    with pytest.raises(DataError, match=message):
+        Text({"source": path, "target": path}).load()
+
+
+def test_json_lines_may_hold_a_side_each(tmp_path):
+    for side, texts in (("source", SOURCE), ("target", TARGET)):
+        write(tmp_path / f"{side}.jsonl", [json.dumps({side: t, "text": t}) for t in texts])
+    files = {side: str(tmp_path / f"{side}.jsonl") for side in ("source", "target")}
+    assert pairs(Text(files)) == EXPECTED
+    assert pairs(Text(files, source_column="text")) == EXPECTED
+
+
 def columns(corpus, split="test"):
     loaded = corpus.load()[split]
     return {name: list(loaded[name]) for name in loaded.column_names}
