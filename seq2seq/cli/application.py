@@ -8,7 +8,9 @@ that the user can mend is printed as one message instead of a traceback.
 from __future__ import annotations
 
 import difflib
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,6 +41,10 @@ MENDABLE = (
 )
 
 
+#: Lists of files that hold both sides.
+FILES = re.compile(r"data\.(?:[\w.]+\.)?(?:train|validation|test)=\[")
+
+
 def config_folder() -> Path:
     """The folder of configuration groups: inside the installed package, else the checkout's."""
     package = Path(seq2seq.__file__).parent
@@ -56,6 +62,8 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     all its runs, if one of them failed, and ends with the run that a signal stops.
     """
     listen()
+    show_any_character()
+    sys.argv[1:] = with_lists(sys.argv[1:])
     if not sys.stderr.isatty():  # no progress bars where nobody watches
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -112,6 +120,26 @@ def _message(error: Exception) -> str:
             return f"{cause.filename}: {cause.strerror}"
     message = str(told or error).partition("\n    full_key:")[0]  # `place` again
     return f"{place}: {message}" if place else message
+
+
+def show_any_character() -> None:
+    """Let a terminal that has not all characters (one of ASCII) show `?` for the others."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def with_lists(arguments: list[str]) -> list[str]:
+    """The overrides, so that a list of files takes the place of `{source: …, target: …}`.
+
+    Hydra merges a list into a mapping, which fails; it takes the place of null.
+    """
+    found = []
+    for argument in arguments:
+        if FILES.match(argument):
+            found.append(f"{argument.partition('=')[0]}=null")
+        found.append(argument)
+    return found
 
 
 def _harmless(character: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
 from seq2seq.data.cache import replacing
-from seq2seq.data.corpora.readers import OPENERS
+from seq2seq.data.corpora.lines import OPENERS
 from seq2seq.data.errors import DataError
 
 BLOCK = 1 << 20

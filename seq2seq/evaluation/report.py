@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seq2seq.data.cache import replacing
-from seq2seq.data.corpora.readers import read_lines
+from seq2seq.data.corpora.lines import read_lines
 from seq2seq.data.errors import DataError
 from seq2seq.data.foreign import LARGEST_JSON, parse_json, read_bounded
 

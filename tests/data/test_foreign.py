@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from seq2seq.data import foreign
-from seq2seq.data.corpora.readers import read_lines, read_segments
+from seq2seq.data.corpora.lines import read_lines
+from seq2seq.data.corpora.readers import read_segments
 from seq2seq.data.errors import DataError
 from seq2seq.data.foreign import LONGEST_LINE, parse_json, read_bounded, shown
 

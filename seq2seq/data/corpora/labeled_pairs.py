@@ -118,7 +118,7 @@ class LabeledPairs(ABC):
     def _labeled(self, rows: Iterable[PlacedRow], left_out: _Counter) -> Iterator[PlacedRow]:
         for number, files, (label, premise, hypothesis) in rows:
             label = label.strip()
-            if label == self._no_label:
+            if label == self._no_label or (not label and self._on_empty == "skip"):
                 left_out.count += 1
             elif not label:
                 raise DataError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from seq2seq.data.corpora.labeled_pairs import FolderOfPairs, Layout
-from seq2seq.data.corpora.readers import read_json_lines, read_tsv
+from seq2seq.data.corpora.readers import read_json
+from seq2seq.data.corpora.separated import read_unquoted_tsv
 from seq2seq.data.corpora.snli import GOLD
 
 SPLITS = {
@@ -26,7 +27,7 @@ class MultiNli(FolderOfPairs):
     name = "multinli"
     folders = (".", "multinli_1.0")
     layouts = (
-        Layout("multinli_1.0_{}.jsonl", read_json_lines, GOLD, SPLITS),
-        Layout("multinli_1.0_{}.txt", read_tsv, GOLD, SPLITS),
+        Layout("multinli_1.0_{}.jsonl", read_json, GOLD, SPLITS),
+        Layout("multinli_1.0_{}.txt", read_unquoted_tsv, GOLD, SPLITS),
     )
     source = "Download it with `python scripts/prepare_entailment.py multinli`"

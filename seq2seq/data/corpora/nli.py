@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seq2seq.data.corpora.labeled_pairs import NO_LABEL, LabeledFiles, LabeledPairs
-from seq2seq.data.corpora.readers import Reader, read_json_lines, read_tsv, reader_for
+from seq2seq.data.corpora.readers import DEFAULT_COLUMNS as SIDES_OF
+from seq2seq.data.corpora.readers import Reader, reader_for
 from seq2seq.data.corpora.text import Files, find_files
 from seq2seq.data.errors import DataError
 
+NAMES = ("label", "premise", "hypothesis")
 DEFAULT_COLUMNS: dict[Reader, tuple[str | int, str | int, str | int]] = {
-    read_tsv: (0, 1, 2),
-    read_json_lines: ("label", "premise", "hypothesis"),
+    reader: (0, 1, 2) if columns == (0, 1) else NAMES for reader, columns in SIDES_OF.items()
 }
 """Where label, premise and hypothesis are in a file."""
 
@@ -21,15 +22,16 @@ class Nli(LabeledPairs):
     """Premises and hypotheses with their labels, from files of the user.
 
     Files are a path, a pattern (`train.*.tsv`), or a list of them. Formats go by the suffix (.tsv,
-    .jsonl; .gz, .bz2, .xz are unpacked). Without names of columns, a TSV has label, premise,
-    hypothesis and no header, and a JSON object the fields of these names.
+    .csv, .jsonl; .gz, .bz2, .xz are unpacked). Without names of columns, a TSV has label, premise,
+    hypothesis and no header; the header of a CSV, or a JSON object, has these names.
 
     Args:
         train: files of the training split.
         validation: files of the validation split.
         test: files of the test split.
         tests: further test sets by name.
-        format: "tsv" or "jsonl" for all files, None to go by the suffix.
+        format: "tsv", "csv" or "jsonl" for all files, None to go by the suffix.
+        quoting: "csv" or "none" for TSV and CSV files, None to find out; see `separated`.
         label_column: name of the field, name in the first line of the TSV, or number from 0.
         premise_column: the same for the premise.
         hypothesis_column: the same for the hypothesis.
@@ -46,6 +48,7 @@ class Nli(LabeledPairs):
         *,
         tests: Mapping[str, Files] | None = None,
         format: str | None = None,
+        quoting: str | None = None,
         label_column: str | int | None = None,
         premise_column: str | int | None = None,
         hypothesis_column: str | int | None = None,
@@ -55,7 +58,7 @@ class Nli(LabeledPairs):
     ) -> None:
         super().__init__(no_label=no_label, on_empty=on_empty, cache_folder=cache_folder)
         self._given = {"train": train, "validation": validation, "test": test, **(tests or {})}
-        self._format = format
+        self._format, self._quoting = format, quoting
         self._columns = (label_column, premise_column, hypothesis_column)
 
     def files(self) -> dict[str, LabeledFiles]:
@@ -75,11 +78,11 @@ class Nli(LabeledPairs):
             paths = find_files(files)
         except DataError as error:
             raise DataError(f"data.{name}: {error}") from error
-        readers = {reader_for(path, self._format) for path in paths}
+        readers = {reader_for(path, self._format, self._quoting) for path in paths}
         if len(readers) > 1 or not readers <= DEFAULT_COLUMNS.keys():
             raise DataError(
-                f"data.{name}: {', '.join(map(str, paths))} are to be all TSV or all JSON lines; "
-                "where the names do not end so, set data.format=tsv or data.format=jsonl"
+                f"data.{name}: {', '.join(map(str, paths))} are to be all TSV, all CSV or all "
+                "JSON lines; where the names do not end so, set data.format=tsv, csv or jsonl"
             )
         (reader,) = readers
         label, premise, hypothesis = (

@@ -1,4 +1,4 @@
-"""Readers of one file each: lines, tab-separated columns, JSON lines, segments; packed or not.
+"""Readers of one file each: lines, columns, JSON, segments; packed or not.
 
 A reader takes a path and the names of its columns and yields `(line number, texts)`. To add a
 format: write a reader, and name its suffixes in `READERS`.
@@ -6,54 +6,41 @@ format: write a reader, and name its suffixes in `READERS`.
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import json
-import lzma
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from seq2seq.data.corpora.lines import OPENERS, open_file, read_lines
 from seq2seq.data.corpora.segments import TestSet
+from seq2seq.data.corpora.separated import (
+    read_csv,
+    read_quoted_tsv,
+    read_tsv,
+    read_unquoted_csv,
+    read_unquoted_tsv,
+)
 from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import bounded_lines, shown
+from seq2seq.data.foreign import MOST_UNPACKED, shown
 
 Row = tuple[int, list[str]]
 Reader = Callable[[Path, Sequence[str | int]], Iterator[Row]]
 
-OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
+class Absent(str):
+    """The empty text of a record without one.
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    r"""The lines of a UTF-8 file with their numbers from 1.
-
-    A line ends at \n or \r\n and nowhere else: texts may hold U+2028, \x0b, \x85 and the like.
-    The length of a line is bounded, and so is what a packed file unpacks to.
+    Attributes:
+        problem: what is wrong with the record.
     """
-    number = 0
-    try:
-        with _open(path) as file:
-            for number, line in enumerate(_lines(file, path), start=1):
-                text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
-                yield number, text.removeprefix("\ufeff") if number == 1 else text
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"line {number:,} of {path} is not UTF-8 (byte {error.object[error.start]:#04x} at "
-            f"column {error.start + 1}); convert the file, for instance with: "
-            f"iconv -f latin1 -t utf-8 {path.name}"
-        ) from error
-    except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-        raise DataError(f"{path} cannot be read after line {number:,}: {error}") from error
 
+    problem: str
 
-def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
-    packed = path.suffix.lower() in OPENERS
-    return bounded_lines(file, path, path.stat().st_size if packed else None)
-
-
-def _open(path: Path) -> BinaryIO:
-    return OPENERS.get(path.suffix.lower(), open)(path, "rb")
+    def __new__(cls, problem: str) -> Absent:
+        """An empty text."""
+        text = super().__new__(cls)
+        text.problem = problem
+        return text
 
 
 def read_plain(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
@@ -67,46 +54,67 @@ def read_segments(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
     return TestSet((line for _, line in read_lines(path)), path).rows(columns)
 
 
-def read_tsv(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
-    """Columns between tabs, by number from 0, or by the names that the first line gives."""
-    lines = read_lines(path)
-    if any(isinstance(column, str) for column in columns):
-        header = next(lines, (0, ""))[1].split("\t")
-        for column in columns:
-            if isinstance(column, str) and column not in header:
-                there = shown(", ".join(header), 200)
-                raise DataError(f"{path} has no column {column!r}; it has: {there}")
-        columns = [header.index(c) if isinstance(c, str) else c for c in columns]
-    for number, line in lines:
-        fields = line.split("\t")
-        if max(map(int, columns)) >= len(fields):
-            raise DataError(
-                f"line {number:,} of {path} has {len(fields)} column(s) between tabs; "
-                f"column {max(map(int, columns))} (counted from 0) is missing"
-            )
-        yield number, [fields[int(column)] for column in columns]
+def read_json(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
+    """One JSON object a line, or a list of objects, by names of fields.
+
+    `translation.en` is the field of a field, `summaries.0` the first element of a list. In a list,
+    the number of a row is that of its object.
+    """
+    records = _listed(path) if _begins_a_list(path) else _one_a_line(path)
+    for number, record, place in records:
+        yield number, [pick(record, str(column), place) for column in columns]
 
 
-def read_json_lines(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
-    """One JSON object a line, by names of fields; `translation.en` is the field of a field."""
+def _one_a_line(path: Path) -> Iterator[tuple[int, Any, str]]:
     for number, line in read_lines(path):
         place = f"line {number:,} of {path}"
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{place} is not JSON: {error}") from error
-        yield number, [pick(record, str(column), place) for column in columns]
+        yield number, record, place
+
+
+def _begins_a_list(path: Path) -> bool:
+    """Whether the first character of the file that is no blank is that of a list."""
+    with open_file(path) as file:
+        return file.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+
+
+def _listed(path: Path) -> Iterator[tuple[int, Any, str]]:
+    with open_file(path) as file:
+        content = file.read(MOST_UNPACKED + 1)
+    if len(content) > MOST_UNPACKED:
+        raise DataError(
+            f"{path} is a JSON list of more than {MOST_UNPACKED:,} bytes, which is too large to be "
+            "read as a whole; write an object a line (jq -c '.[]')"
+        )
+    try:
+        records = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON: {error}") from error
+    for number, record in enumerate(records, start=1):
+        yield number, record, f"object {number:,} of {path}"
 
 
 def pick(record: Any, field: str, place: str) -> str:
-    """The text at a field of a record; a dotted name is that of a field, or of a field's field."""
+    """The text at a field of a record; `Absent` if it is missing or null. A number is its digits.
+
+    A dotted name is that of a field, or a path: to a field's field, or to an element of a list.
+    """
     value = record
     whole = isinstance(record, Mapping) and field in record
     for name in [field] if whole else field.split("."):
-        if not isinstance(value, Mapping) or name not in value:
-            there = ", ".join(value) if isinstance(value, Mapping) else f"only {value!r:.200}"
-            raise DataError(f"{place} has no field {field!r}; there is: {shown(there, 200)}")
-        value = value[name]
+        if isinstance(value, Mapping) and name in value:
+            value = value[name]
+        elif isinstance(value, Sequence) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return Absent(f"{place} has no field {field!r}; there is: {_there(value)}")
+    if value is None:
+        return Absent(f"{place}: field {field!r} is null")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if not isinstance(value, str):
         raise DataError(f"{place}: field {field!r} holds {value!r:.60}, not a text")
     if not value.isascii():
@@ -120,34 +128,50 @@ def pick(record: Any, field: str, place: str) -> str:
     return value
 
 
+def _there(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return shown(", ".join(value), 200)
+    if isinstance(value, list):
+        return f"a list of {len(value):,}"
+    return shown(f"only {value!r:.200}", 200)
+
+
 READERS: dict[str, Reader] = {
     "text": read_plain,
     "tsv": read_tsv,
-    "jsonl": read_json_lines,
-    "ndjson": read_json_lines,
-    "json": read_json_lines,
+    "csv": read_csv,
+    "jsonl": read_json,
+    "ndjson": read_json,
+    "json": read_json,
     "sgm": read_segments,
     "xml": read_segments,
 }
 """Readers by name of the format, which is also the suffix of its files; others are plain text."""
 
+QUOTING: dict[str, dict[Reader, Reader]] = {
+    "csv": {read_tsv: read_quoted_tsv},
+    "none": {read_tsv: read_unquoted_tsv, read_csv: read_unquoted_csv},
+}
+"""For each `data.quoting` the readers that take the place of those that find it out."""
+
 DEFAULT_COLUMNS: dict[Reader, tuple[str | int, str | int]] = {
-    read_tsv: (0, 1),
-    read_json_lines: ("source", "target"),
-    read_segments: ("source", "target"),
+    **dict.fromkeys((read_tsv, read_quoted_tsv, read_unquoted_tsv), (0, 1)),
+    **dict.fromkeys((read_csv, read_unquoted_csv, read_json, read_segments), ("source", "target")),
 }
 """Where source and target are in files that hold both."""
 
-
-NAMED_COLUMNS = {read_json_lines, read_segments}
+NAMED_COLUMNS = {read_json, read_segments}
 """Readers of files whose columns have names; of the others, a single column is the first."""
 
 
-def reader_for(path: Path, format: str | None = None) -> Reader:
+def reader_for(path: Path, format: str | None = None, quoting: str | None = None) -> Reader:
     """The reader of a format, or of a file by its suffix."""
-    if format is not None:
-        if format not in READERS:
-            raise DataError(f"data.format={format} is none of: {', '.join(READERS)}")
-        return READERS[format]
-    suffixes = [suffix for suffix in path.suffixes if suffix.lower() not in OPENERS]
-    return READERS.get(suffixes[-1].lower().removeprefix(".") if suffixes else "text", read_plain)
+    if format is not None and format not in READERS:
+        raise DataError(f"data.format={format} is none of: {', '.join(READERS)}")
+    if quoting is not None and quoting not in QUOTING:
+        raise DataError(f"data.quoting={quoting} is none of: {', '.join(QUOTING)}")
+    if format is None:
+        suffixes = [suffix for suffix in path.suffixes if suffix.lower() not in OPENERS]
+        format = suffixes[-1].lower().removeprefix(".") if suffixes else "text"
+    reader = READERS.get(format, read_plain)
+    return QUOTING.get(quoting or "", {}).get(reader, reader)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seq2seq.data.corpora.labeled_pairs import FolderOfPairs, Layout
 from seq2seq.data.corpora.readers import read_tsv
+from seq2seq.data.corpora.separated import read_unquoted_tsv
 
 SENTENCES = ("sentence_A", "sentence_B")
 
@@ -19,14 +20,14 @@ class Sick(FolderOfPairs):
     layouts = (
         Layout(
             "SICK.txt",
-            read_tsv,
+            read_unquoted_tsv,
             ("entailment_label", *SENTENCES),
             {"train": "TRAIN", "validation": "TRIAL", "test": "TEST"},
             split_column="SemEval_set",
         ),
         Layout(
             "SICK_{}.txt",
-            read_tsv,
+            read_unquoted_tsv,
             ("entailment_judgment", *SENTENCES),
             {"train": "train", "validation": "trial", "test": "test_annotated"},
         ),

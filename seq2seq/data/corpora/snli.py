@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from seq2seq.data.corpora.labeled_pairs import FolderOfPairs, Layout
-from seq2seq.data.corpora.readers import read_json_lines, read_tsv
+from seq2seq.data.corpora.readers import read_json, read_tsv
+from seq2seq.data.corpora.separated import read_unquoted_tsv
 
 SPLITS = {"train": "train", "validation": "dev", "test": "test"}
 GOLD = ("gold_label", "sentence1", "sentence2")
@@ -20,8 +21,8 @@ class Snli(FolderOfPairs):
     name = "snli"
     folders = (".", "snli_1.0")
     layouts = (
-        Layout("snli_1.0_{}.jsonl", read_json_lines, GOLD, SPLITS),
-        Layout("snli_1.0_{}.txt", read_tsv, GOLD, SPLITS),
+        Layout("snli_1.0_{}.jsonl", read_json, GOLD, SPLITS),
+        Layout("snli_1.0_{}.txt", read_unquoted_tsv, GOLD, SPLITS),
         Layout("{}.tsv", read_tsv, (0, 1, 2), SPLITS),
     )
     source = "Download it with `python scripts/prepare_entailment.py snli`"

@@ -11,6 +11,7 @@ from datasets import Dataset
 
 from seq2seq.data.cache import replacing
 from seq2seq.data.corpora.corpus import SIDES, reference_columns
+from seq2seq.data.corpora.readers import Absent
 from seq2seq.data.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def normalized(
     rewritten = [column == "source" or column in references for column in columns]
     for number, names, texts in rows:
         pairs = zip(texts, rewritten, strict=True)
-        yield number, names, [normalize(text) if new else text for text, new in pairs]
+        yield number, names, [normalize(text) if new and text else text for text, new in pairs]
 
 
 def cached_table(
@@ -90,21 +91,35 @@ def _checked(
         raise DataError(f"data.on_empty={on_empty} is neither error nor skip")
     sides = [columns.index(column) for column in SIDES]
     kept = skipped = 0
+    problem = ""  # of the first row that was skipped
     files: dict[object, None] = {}
     for number, places, texts in rows:
-        empty = [side for side in sides if not texts[side].strip()]
-        if not empty:
+        found = _problem(number, places, texts, sides)
+        if found and on_empty == "error":
+            raise DataError(f"{found}; drop it with data.on_empty=skip")
+        if all(texts[side].strip() for side in sides):
             kept += 1
             yield texts
-        elif on_empty == "error":
-            raise DataError(
-                f"line {number:,} of {places[empty[0]]} is empty; drop it with data.on_empty=skip"
-            )
         else:
             skipped += 1
+            problem = problem or found
         files.update(dict.fromkeys(places))
+    where = ", ".join(map(str, files or names)) or "its files"
     if skipped:
-        logger.warning("%s empty line(s) skipped in %s", f"{skipped:,}", ", ".join(map(str, files)))
+        logger.warning(
+            "%s line(s) with an empty or missing text skipped in %s", f"{skipped:,}", where
+        )
     if not kept:
-        where = ", ".join(map(str, files or names)) or "its files"
-        raise DataError(f"there is no sentence pair in {where}")
+        raise DataError(f"there is no sentence pair in {where}{f' ({problem})' if problem else ''}")
+
+
+def _problem(
+    number: int, places: Sequence[object], texts: Sequence[str], sides: Sequence[int]
+) -> str:
+    """What is wrong with a row that lacks a text; "" for others."""
+    for column, text in enumerate(texts):
+        if isinstance(text, Absent):
+            return text.problem
+        if column in sides and not text.strip():
+            return f"line {number:,} of {places[column]} is empty"
+    return ""

@@ -32,8 +32,9 @@ class Text:
 
     A split is given as `{"source": files, "target": files}`, line k of one translating line k of
     the other, or as files that hold both sides. Files are a path, a pattern (`train.*.en`), or a
-    list of them. Formats go by the suffix (.tsv, .jsonl, others are plain lines; .gz, .bz2, .xz
-    are unpacked). Further columns such as `alignment` may stand beside `source` and `target`.
+    list of them. Formats go by the suffix (.tsv, .csv, .jsonl, .xml, others are plain lines;
+    .gz, .bz2, .xz are unpacked). Further columns such as `alignment` may stand beside `source` and
+    `target`.
 
     Further references of the same sources are a list of files under `references`, one file (or
     pattern) a reference, beside `target`, or instead of it: the first is the target then. They
@@ -47,7 +48,8 @@ class Text:
         tests: further test sets by name.
         source_language: name of the source language, for reports.
         target_language: name of the target language, for reports.
-        format: "text", "tsv" or "jsonl" for all files, None to go by the suffix.
+        format: "text", "tsv", "csv", "jsonl" or "xml" for all files, None to go by the suffix.
+        quoting: "csv" or "none" for TSV and CSV files, None to find out; see `separated`.
         source_column: name of the field, name in the first line of the TSV, or number from 0.
         target_column: the same for the target.
         reference_columns: the same for each further reference, in files that hold both sides.
@@ -70,6 +72,7 @@ class Text:
         source_language: str = "source",
         target_language: str = "target",
         format: str | None = None,
+        quoting: str | None = None,
         source_column: str | int | None = None,
         target_column: str | int | None = None,
         reference_columns: Sequence[str | int] = (),
@@ -83,7 +86,8 @@ class Text:
         self.source_language, self.target_language = source_language, target_language
         self.next_step = "try another attention: attention=fusedmax"
         self._splits = {"train": train, "validation": validation, "test": test, **(tests or {})}
-        self._format, self._on_empty = format, on_empty
+        self._reader = partial(reader_for, format=format, quoting=quoting)
+        self._on_empty = on_empty
         self._columns = (source_column, target_column)
         self._where = (Path(root or "").expanduser(), prepare)
         self._references = list(reference_columns)
@@ -125,6 +129,30 @@ class Text:
         path = self._cache / "texts" / f"{key}.arrow"
         return cached_table(path, columns, rows, self._on_empty, names)
 
+    def _parallel_rows(
+        self,
+        paths: Sequence[Path],
+        columns: Sequence[str],
+        given: Mapping[str, str | int | None],
+    ) -> Iterator[PlacedRow]:
+        """Rows of files that hold a column each; `given` says where, in files of several."""
+        open_all = []
+        for path, column in zip(paths, columns, strict=True):
+            reader = self._reader(path)
+            default = column if reader in NAMED_COLUMNS else 0
+            place = default if given.get(column) is None else given[column]
+            open_all.append(partial(reader, path, [place]))
+        for rows in itertools.zip_longest(*(open_one() for open_one in open_all)):
+            if None in rows:
+                counts = [
+                    f"{path} has {sum(1 for _ in o()):,} lines"
+                    for path, o in zip(paths, open_all, strict=True)
+                ]
+                raise DataError(
+                    f"{', '.join(counts)}: line k of one must translate line k of the other"
+                )
+            yield rows[0][0], paths, [texts[0] for _, texts in rows]
+
     @property
     def _combined_columns(self) -> list[str]:
         """The columns of what holds both sides in one file."""
@@ -140,10 +168,8 @@ class Text:
             raise DataError(f"unequal numbers of files: {counts}; they are paired in order")
         tuples = list(zip(*paths.values(), strict=True))
         given = dict(zip(SIDES, self._columns, strict=True))
-        key = content_key([[self._key(path) for path in group] for group in tuples], self._format)
-        if set(given.values()) != {None}:
-            key = content_key(key, sorted(given.items()))
-        rows = (_parallel_rows(group, list(paths), given, self._format) for group in tuples)
+        key = content_key([[self._key(path) for path in group] for group in tuples], given)
+        rows = (self._parallel_rows(group, list(paths), given) for group in tuples)
         return list(paths), key, itertools.chain.from_iterable(rows)
 
     def _combined(self, files: Files) -> tuple[Sequence[str], str, Iterator[PlacedRow]]:
@@ -151,7 +177,6 @@ class Text:
         paths = find_files(files, *self._where)
         key = content_key(
             [self._key(path) for path in paths],
-            [reader_for(path, self._format).__name__ for path in paths],
             [*self._columns, *self._references],
         )
         return (
@@ -161,14 +186,15 @@ class Text:
         )
 
     def _key(self, path: Path) -> str:
-        return f"{file_key(path, self._cache)} {' '.join(path.suffixes[-2:])}"
+        reader = self._reader(path).__name__
+        return f"{file_key(path, self._cache)} {' '.join(path.suffixes[-2:])} {reader}"
 
     def _combined_rows(self, path: Path) -> Iterator[PlacedRow]:
-        reader = reader_for(path, self._format)
+        reader = self._reader(path)
         if reader not in DEFAULT_COLUMNS:
             raise DataError(
                 f"{path} holds plain lines, so only one side: give data.<split>.source and "
-                "data.<split>.target, or set data.format=tsv or data.format=jsonl"
+                "data.<split>.target, or set data.format=tsv, csv or jsonl"
             )
         columns = [
             default if given is None else given
@@ -177,32 +203,6 @@ class Text:
         columns += self._references
         for number, texts in reader(path, columns):
             yield number, [path] * len(columns), texts
-
-
-def _parallel_rows(
-    paths: Sequence[Path],
-    columns: Sequence[str],
-    given: Mapping[str, str | int | None],
-    format: str | None,
-) -> Iterator[PlacedRow]:
-    """Rows of files that hold a column each; `given` says where it stands in files of several."""
-    open_all = []
-    for path, column in zip(paths, columns, strict=True):
-        reader = reader_for(path, format)
-        place = given.get(column)
-        if place is None:
-            place = column if reader in NAMED_COLUMNS else 0
-        open_all.append(partial(reader, path, [place]))
-    for rows in itertools.zip_longest(*(open_one() for open_one in open_all)):
-        if None in rows:
-            counts = [
-                f"{path} has {sum(1 for _ in o()):,} lines"
-                for path, o in zip(paths, open_all, strict=True)
-            ]
-            raise DataError(
-                f"{', '.join(counts)}: line k of one must translate line k of the other"
-            )
-        yield rows[0][0], paths, [texts[0] for _, texts in rows]
 
 
 def _with_references(files: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""Lines of text files, packed or not: decoded, of bounded length, with errors that say which.
+
+To read another packing, name its suffix and what opens it in `OPENERS`.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import bounded_lines
+
+OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+MARK = "\ufeff"  # the byte-order mark, which is no text
+UTF_16 = "is UTF-16; convert the file: iconv -f utf-16 -t utf-8 {name}"
+BEGINNINGS = {
+    b"\xff\xfe": UTF_16,
+    b"\xfe\xff": UTF_16,
+    b"\x1f\x8b": "is packed by gzip; name the file {name}.gz",
+    b"BZh": "is packed by bzip2; name the file {name}.bz2",
+    b"\xfd7zXZ": "is packed by xz; name the file {name}.xz",
+    b"\x28\xb5\x2f\xfd": "is packed by zstd; unpack it: zstd -d {name}",
+    b"PK\x03\x04": "is a ZIP archive or a spreadsheet; unpack it, or save the sheet as CSV",
+    b"PAR1": "is a Parquet file; read it with data=hub data.path=parquet, or save it as JSON lines",
+}
+"""What files that are no text begin with, and what to do about it."""
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    r"""The lines of a UTF-8 file with their numbers from 1.
+
+    A line ends at \n or \r\n and nowhere else: texts may hold U+2028, \x0b, \x85 and the like.
+    The length of a line is bounded, and so is what a packed file unpacks to.
+    """
+    number = 0
+    try:
+        with open_file(path) as file:
+            for number, line in enumerate(decoded(bytes_of(file, path), path), start=1):
+                yield number, line
+    except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+        raise DataError(f"{path} cannot be read after line {number:,}: {error}") from error
+
+
+def open_file(path: Path) -> BinaryIO:
+    """A file for reading, unpacked if its suffix names a packing."""
+    file: BinaryIO = OPENERS.get(path.suffix.lower(), open)(path, "rb")
+    return file
+
+
+def bytes_of(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """The lines of an open file, of bounded length, as they come."""
+    packed = path.suffix.lower() in OPENERS
+    return bounded_lines(file, path, path.stat().st_size if packed else None)
+
+
+def decoded(lines: Iterable[bytes], name: object) -> Iterator[str]:
+    """Lines as text, without their ends and a byte-order mark.
+
+    Args:
+        lines: of a file or a stream.
+        name: of it, for messages.
+
+    Raises:
+        DataError: at the first line that is not UTF-8.
+    """
+    for number, line in enumerate(lines, start=1):
+        if number == 1 and (kind := _kind(line, name)):
+            raise DataError(kind)
+        try:
+            text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            file = str(name).rpartition("/")[2]
+            raise DataError(
+                f"line {number:,} of {name} is not UTF-8 (byte {line[error.start]:#04x} at column "
+                f"{error.start + 1}); convert the file, for instance with: "
+                f"iconv -f latin1 -t utf-8 {file}"
+            ) from error
+        yield text.removeprefix(MARK) if number == 1 else text
+
+
+def _kind(line: bytes, name: object) -> str | None:
+    """What is wrong with a file of such a first line, if it is no text."""
+    file = str(name).rpartition("/")[2]
+    for beginning, advice in BEGINNINGS.items():
+        if line.startswith(beginning):
+            return f"{name} {advice.format(name=file)}"
+    if b"\0" in line.rstrip(b"\0"):
+        return f"{name} holds zero bytes, as UTF-16 does; convert it to UTF-8 with iconv"
+    return None
