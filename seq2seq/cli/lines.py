@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO, TypeVar
+from typing import TextIO, TypeVar
 
 Line = TypeVar("Line")
+
+log = logging.getLogger(__name__)
 
 
 def check_files(output: str, buffer: int, **read: str | None) -> None:
@@ -26,28 +30,24 @@ def check_files(output: str, buffer: int, **read: str | None) -> None:
     if buffer < 1:
         raise ValueError(f"buffer must be at least 1 line, got {buffer}")
     for key, name in read.items():
-        if output != "-" and name and Path(name).resolve() == Path(output).resolve():
+        if output != "-" and name and path_of(name).resolve() == path_of(output).resolve():
             raise ValueError(f"{key} and output are the same file, {name}: nothing was written")
 
 
+def path_of(name: str) -> Path:
+    """The path that a user wrote, perhaps from the home folder `~`."""
+    return Path(name).expanduser()
+
+
 def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
-    """Lines as text, without their ends.
+    """Lines as text, without their ends and a byte-order mark.
 
     Raises:
-        ValueError: at the first line that is too long or not UTF-8.
+        ValueError: at the first line that is not UTF-8.
     """
-    from seq2seq.data.foreign import LONGEST_LINE  # here: with it come PyTorch and all the rest
+    from seq2seq.data.corpora import lines as text  # here: with it come PyTorch and all the rest
 
-    for number, line in enumerate(lines, start=1):
-        if len(line) > LONGEST_LINE:
-            raise ValueError(
-                f"input {name}: line {number:,} has more than {LONGEST_LINE:,} bytes; give a "
-                "sentence a line"
-            )
-        try:
-            yield line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"input {name}: line {number:,} is not UTF-8 ({error})") from error
+    return text.decoded(lines, f"input {name}")
 
 
 def chunks(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:
@@ -59,30 +59,57 @@ def chunks(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:
 def reader(name: str | None) -> contextlib.AbstractContextManager[Iterable[bytes]]:
     """A file, or standard input for `-`, line by line as they come; nothing for None.
 
-    No more of a line is read than `decoded` needs to refuse it.
+    A file is unpacked if its suffix names a packing. Lines are of bounded length.
+
+    Raises:
+        ValueError: if standard input is closed.
     """
     if name is None:
         return contextlib.nullcontext(())
-    if name == "-":
-        return contextlib.nullcontext(_lines(sys.stdin.buffer))
-    return _opened(name)
+    if name != "-":
+        return _opened(path_of(name))
+    if sys.stdin is None:
+        raise ValueError("input=- reads standard input, which is closed; give input=FILE")
+    from seq2seq.data.foreign import bounded_lines
+
+    return contextlib.nullcontext(bounded_lines(sys.stdin.buffer, "standard input"))
 
 
 @contextlib.contextmanager
-def _opened(name: str) -> Iterator[Iterable[bytes]]:
-    with Path(name).open("rb") as file:
-        yield _lines(file)
+def _opened(path: Path) -> Iterator[Iterable[bytes]]:
+    from seq2seq.data.corpora.lines import bytes_of, open_file
 
-
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    from seq2seq.data.foreign import LONGEST_LINE
-
-    return iter(lambda: file.readline(LONGEST_LINE + 1), b"")
+    with open_file(path) as file:
+        yield bytes_of(file, path)
 
 
 def writer(name: str) -> contextlib.AbstractContextManager[TextIO]:
-    """A file, or standard output for `-`, in UTF-8."""
+    """A file, or standard output for `-`, in UTF-8.
+
+    A file is there when all is written: until then its lines are in `NAME.part`, and what was in
+    it before stays if the command fails.
+    """
     if name == "-":
+        if sys.stdout is None:
+            raise ValueError("output=- writes to standard output, which is closed; give a file")
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         return contextlib.nullcontext(sys.stdout)
-    return Path(name).open("w", encoding="utf-8")
+    path = path_of(name).resolve()
+    if path.exists() and not path.is_file():  # a pipe or a device
+        return path.open("w", encoding="utf-8")
+    return _written(path)
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[TextIO]:
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            yield file
+    except BaseException:
+        if draft.is_file() and draft.stat().st_size:
+            log.warning("the lines that were written until then are in %s", draft)
+        else:
+            draft.unlink(missing_ok=True)
+        raise
+    os.replace(draft, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from omegaconf import DictConfig
@@ -36,24 +37,33 @@ def predict_lines(config: DictConfig) -> None:
         for chunk in chunks(decoded(lines, config.input), config.buffer):
             pairs = [_pair(line, number + k) for k, line in enumerate(chunk, start=1)]
             number += len(chunk)
-            for row in task.predict(
+            found = task.predict(
                 model,
                 checkpoint.subwords,
-                pairs,
+                [pair for pair in pairs if pair is not None],
                 batch_tokens=config.batch_tokens,
                 device=device,
-            ).tolist():
-                best = task.labels[row.index(max(row))]
-                out.write("\t".join([best, *(f"{p:.6f}" for p in row)]) + "\n")
+            )
+            rows = iter(found.tolist())
+            for pair in pairs:
+                fields = [] if pair is None else _answer(next(rows), task.labels)
+                out.write("\t".join(fields) + "\n")
             out.flush()
 
 
-def _pair(line: str, number: int) -> tuple[str, str]:
-    """Premise and hypothesis.
+def _answer(probabilities: list[float], labels: Sequence[str]) -> list[str]:
+    best = labels[probabilities.index(max(probabilities))]
+    return [best, *(f"{p:.6f}" for p in probabilities)]
+
+
+def _pair(line: str, number: int) -> tuple[str, str] | None:
+    """Premise and hypothesis; None for an empty line, which is answered by an empty one.
 
     Raises:
         ValueError: if there is not one tab between two texts.
     """
+    if not line.strip():
+        return None
     texts = line.split("\t")
     if len(texts) != 2 or not all(text.strip() for text in texts):
         raise ValueError(

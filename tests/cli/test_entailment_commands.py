@@ -76,9 +76,12 @@ def test_predictions_are_those_of_the_evaluation(folder):
         for line in (folder / "run" / "predictions.test.tsv").read_text().splitlines()[1:]
     ]
     text = "".join(f"{premise}\t{hypothesis}\n" for *_, premise, hypothesis in rows)
-    found = cold("predict", "checkpoint=run", "buffer=7", cwd=folder, stdin=text)
+    stdin = f"\n{text}  \n"
+    found = cold("predict", "checkpoint=run", "buffer=7", cwd=folder, stdin=stdin)
     assert found.returncode == 0, found.stderr
-    lines = [line.split("\t") for line in found.stdout.splitlines()]
+    first, *answers, last = found.stdout.split("\n")[:-1]
+    assert first == last == "", "an empty line is answered by an empty line"
+    lines = [line.split("\t") for line in answers]
     assert [line[0] for line in lines] == [row[0] for row in rows]
     for line, row in zip(lines, rows, strict=True):
         assert [float(x) for x in line[1:]] == pytest.approx([float(x) for x in row[2:5]], abs=2e-6)

@@ -1,12 +1,19 @@
 """Lines that are no text end with an error that says which, not in the memory."""
 
+import gzip
+import logging
 import os
 from pathlib import Path
 
 import pytest
 
-from seq2seq.cli.lines import decoded, reader
+from seq2seq.cli.lines import decoded, reader, writer
 from seq2seq.data.foreign import LONGEST_LINE
+
+
+def read(path: Path) -> list[str]:
+    with reader(str(path)) as lines:
+        return list(decoded(lines, path.name))
 
 
 def test_a_line_of_many_gigabytes_is_refused_after_its_first_megabyte(tmp_path: Path) -> None:
@@ -16,7 +23,7 @@ def test_a_line_of_many_gigabytes_is_refused_after_its_first_megabyte(tmp_path: 
     with reader(str(tmp_path / "input.txt")) as lines:
         texts = decoded(lines, "input.txt")
         assert next(texts) == "a sentence"
-        with pytest.raises(ValueError, match=r"input\.txt: line 2 has more than 1,048,576 bytes"):
+        with pytest.raises(ValueError, match=r"line 2 of .*input\.txt has more than 1,048,576 by"):
             next(texts)
 
 
@@ -29,3 +36,73 @@ def test_lines_come_as_they_are_written_to_a_pipe(monkeypatch: pytest.MonkeyPatc
             pipe.write(b"first\n")
             assert next(texts) == "first"
     assert LONGEST_LINE > 100_000, "articles are read"
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("\ufeffone\n\ufefftwo\n", encoding="utf-8")
+    assert read(path) == ["one", "\ufefftwo"]
+
+
+def test_packed_input_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(b"one\r\ntwo"))
+    assert read(path) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("zwölf\n".encode("utf-16"), r"input a\.txt is UTF-16; .*iconv -f utf-16 -t utf-8"),
+        ("zwölf\n".encode("utf-16-be"), "holds zero bytes, as UTF-16 does"),
+        (b"\x28\xb5\x2f\xfd\x04", r"is packed by zstd; unpack it: zstd -d"),
+        (gzip.compress(b"one\n"), r"is packed by gzip; name the file .*a\.txt\.gz"),
+        (b"PK\x03\x04\x14", "is a ZIP archive or a spreadsheet"),
+        (b"one\nzw\xf6lf\n", r"line 2 of input a\.txt is not UTF-8 \(byte 0xf6 at column 3\)"),
+    ],
+)
+def test_what_is_no_text_is_told_by_its_kind(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read(path)
+
+
+def test_closed_streams_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(ValueError, match="standard input, which is closed; give input=FILE"):
+        reader("-")
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(ValueError, match="standard output, which is closed; give a file"):
+        writer("-")
+
+
+def test_a_failure_keeps_the_output_of_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("before\n")
+    with pytest.raises(ZeroDivisionError), writer(str(path)):
+        1 / 0  # noqa: B018
+    assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
+
+    def fail_after_a_line() -> None:
+        with writer(str(path)) as file:
+            file.write("first\n")
+            raise ZeroDivisionError
+
+    with caplog.at_level(logging.WARNING), pytest.raises(ZeroDivisionError):
+        fail_after_a_line()
+    assert path.read_text() == "before\n"
+    assert (tmp_path / "out.txt.part").read_text() == "first\n"
+    assert "out.txt.part" in caplog.text
+    with writer(str(path)) as file:
+        file.write("all\n")
+    assert path.read_text() == "all\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
+
+
+def test_devices_are_written_to_as_they_are() -> None:
+    with writer(os.devnull) as file:
+        file.write("all\n")
+    assert not Path(os.devnull).is_file()
