@@ -153,14 +153,17 @@ def _data(
     trained: Checkpoint | None,
 ) -> tuple[ParallelData, TrainLoader]:
     """The corpus with its subwords, and the batches of this process."""
-    settings = ("subwords", "filters", "limits", "processes", "cache")
+    settings = ("subwords", "filters", "limits", "processes", "validation_share", "cache")
     prepared = plain(config.data, *settings)
     if config.resume is not None:
         prepared["subwords"] |= own_vocabularies(folder)
     elif trained is not None:
         own = own_vocabularies(trained.folder)
         prepared["subwords"] |= {**own, "extend": config.init.extend_vocabulary}
-    data = task.prepare(corpus, **prepared)
+    needed = ["validation", *([] if config.test.split is None else [config.test.split])]
+    data = task.prepare(corpus, needed=needed, **prepared)
+    for split in needed:
+        data.encoded(split)  # here, where one process of a machine does it for the others
     loader = data.train_loader(
         seed=config.seed,
         copying=config.model.get("copying", False),

@@ -90,7 +90,7 @@ class Filters:
         report = path.with_suffix(".json")
         if not (path.is_file() and report.is_file()):
             verdicts = self._verdicts(split)
-            _write(split, verdicts == 0, path)
+            write_rows(split, verdicts == 0, path)
             counts = np.bincount(verdicts, minlength=len(_DROPPED) + 1).tolist()
             write_atomically(report, json.dumps(counts).encode())
         self._tell(json.loads(report.read_text("utf-8")), key)
@@ -192,7 +192,8 @@ def _blocks(split: Dataset) -> Iterator[pa.Table]:
     yield from split.with_format("arrow").iter(batch_size=BLOCK)
 
 
-def _write(split: Dataset, keep: NDArray[np.bool_], path: Path) -> None:
+def write_rows(split: Dataset, keep: NDArray[np.bool_], path: Path) -> None:
+    """Write the rows to keep to a file of the cache."""
     schema, first = None, 0
     with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as file:
         writer = None

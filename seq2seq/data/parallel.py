@@ -19,6 +19,7 @@ from seq2seq.data.errors import DataError
 from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.filters import Filters
 from seq2seq.data.group import ALONE, Group
+from seq2seq.data.holding_out import held_out
 from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
 from seq2seq.data.mixing import MixedRows, Mixing
@@ -39,6 +40,8 @@ def prepare(
     filters: Mapping[str, Any] | None = None,
     processes: int | None = None,
     labels: Sequence[str] | None = None,
+    validation_share: float | None = None,
+    needed: Sequence[str] = (),
     cache: str | Path | None = None,
     check: Callable[[DatasetDict], None] | None = None,
 ) -> ParallelData:
@@ -51,6 +54,8 @@ def prepare(
         filters: arguments of `Filters`, which training pairs must pass.
         processes: that turn texts into ids; None for one a core.
         labels: names of the classes, of a corpus that has a column `label`.
+        validation_share: of the training pairs to hold out, if there is no split validation.
+        needed: names of further splits that the corpus must have.
         cache: folder to keep vocabularies and ids in; None for the default place.
         check: refuses or warns of texts, before the vocabularies are built from them.
     """
@@ -60,6 +65,15 @@ def prepare(
             f"the corpus has no split train, only {', '.join(texts)}: train on another one, or add "
             "its training files; seq2seq-evaluate scores a trained model on it as it is"
         )
+    if validation_share is not None:
+        if "validation" in texts:
+            raise DataError(
+                f"data.validation_share={validation_share} holds training pairs out, but the "
+                "corpus has a split validation: give one of them"
+            )
+        train, validation = held_out(texts["train"], validation_share, cache_folder(cache))
+        texts = DatasetDict({**texts, "train": train, "validation": validation})
+    _check_splits(texts, needed)
     if labels is not None:
         for name in texts:
             label_ids(texts[name], labels, name)
@@ -83,6 +97,26 @@ def prepare(
     )
     data.unlabeled.update(getattr(corpus, "unlabeled", {}))
     return data
+
+
+def _check_splits(texts: DatasetDict, needed: Sequence[str]) -> None:
+    """Refuse a corpus without the splits to validate and test on.
+
+    Raises:
+        DataError: naming the keys.
+    """
+    there = ", ".join(texts)
+    for name in needed:
+        if name == "validation" and name not in texts:
+            raise DataError(
+                f"the corpus has no split validation, only {there}: set data.validation to its "
+                "files, or hold a share of the training pairs out: data.validation_share=0.01"
+            )
+        if name not in texts:
+            raise DataError(
+                f"test.split={name}: the corpus has no such split, only {there}; name one, or "
+                "test.split=null to end without a test"
+            )
 
 
 class ParallelData:

@@ -24,7 +24,7 @@ from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.tasks.looking import Outcome, look
-from seq2seq.tasks.reading import ReferenceReader, check_alignments, check_split, reference_maps
+from seq2seq.tasks.reading import ReferenceReader, check_alignments, check_links, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.wording import hypothesis_text
 
@@ -96,6 +96,19 @@ class Generation(Task):
             lines = [line for split in texts.values() for line in split[:SAMPLE]["target"]]
             self.fit_language(corpus.target_language, lines)
 
+    def check_split(
+        self, model: Any, data: ParallelData, split: str, sentences: int | None = None
+    ) -> None:
+        """See the base class; whatever the scores need must be installed."""
+        super().check_split(model, data, split, sentences)
+        try:
+            self.scores(["a"], [["a"]])
+        except (ImportError, RuntimeError, OSError) as error:  # as sacreBLEU's tokenizers raise
+            lines = " ".join(str(error).split())
+            raise DataError(
+                f"the scores of {type(self).__name__} cannot be computed: {lines}"
+            ) from error
+
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
         """Both vocabulary sizes."""
         return {
@@ -147,8 +160,9 @@ class Generation(Task):
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
         search = search.with_vocabulary(data.subwords.target.written_ids)
         texts = data.split(split, sentences)
-        if split == "train":  # the others were checked at the start
-            check_split(texts, split)
+        if split == "train":  # the links of others were checked at the start
+            check_links(texts, split)
+        self.check_split(model, data, split, sentences)
         sources, written = list(texts["source"]), {}
         reader = ReferenceReader(model, data, texts, attention, alignments)
         loader = data.loader(

@@ -161,10 +161,10 @@ def check_alignments(texts: DatasetDict) -> None:
     """
     for split, rows in texts.items():
         if split != "train":
-            check_split(rows, split)
+            check_links(rows, split)
 
 
-def check_split(rows: Dataset, split: str) -> None:
+def check_links(rows: Dataset, split: str) -> None:
     """Refuse gold links and segments of a split that do not fit its sentences.
 
     Raises:

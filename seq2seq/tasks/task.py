@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from seq2seq.data.batch import Batch
-from seq2seq.data.corpora.corpus import Corpus, references
+from seq2seq.data.corpora.corpus import SIDES, Corpus, references
+from seq2seq.data.errors import DataError
 from seq2seq.data.group import ALONE, Group
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.words import Words
@@ -75,6 +76,8 @@ class Task(ABC):
         filters: dict[str, Any] | None = None,
         limits: dict[str, int | None] | None = None,
         processes: int | None = None,
+        validation_share: float | None = None,
+        needed: Sequence[str] = (),
         cache: str | Path | None = None,
     ) -> ParallelData:
         """The corpus of a new run, with vocabularies made of its training split; checks labels."""
@@ -93,6 +96,8 @@ class Task(ABC):
             limits=limits,
             labels=self.labels,
             processes=processes,
+            validation_share=validation_share,
+            needed=needed,
             cache=cache,
             check=check,
         )
@@ -156,6 +161,36 @@ class Task(ABC):
                 f"model: {model.__name__} cannot do the task {type(self).__name__}, which needs a "
                 f"model of the class {self.model_type.__name__}"
             )
+
+    def check_split(
+        self, model: Any, data: ParallelData, split: str, sentences: int | None = None
+    ) -> None:
+        """Refuse a split that cannot be evaluated, before anything is computed.
+
+        Args:
+            model: that is to read the split.
+            data: the corpus with its vocabularies.
+            split: name of the split.
+            sentences: the first so many examples only.
+
+        Raises:
+            DataError: naming the split and the example, or the setting.
+        """
+        texts = data.split(split, sentences)
+        if model.max_length is None:
+            return
+        encoded = data.encoded(split)
+        for side in SIDES:
+            lengths = getattr(encoded, side).lengths[: len(texts)] + 1  # with one end
+            too_long = (lengths > model.max_length).nonzero()[0]
+            if len(too_long):
+                row = int(too_long[0])
+                raise DataError(
+                    f"data.{split}: {len(too_long):,} example(s) are longer than model.max_length="
+                    f"{model.max_length} subwords, the end included; the first is example "
+                    f"{row + 1:,}, whose {side} has {lengths[row]:,} ({texts[row][side]!r:.60}). "
+                    f"Set model.max_length={lengths.max()}, or take them out"
+                )
 
     def initialize(  # noqa: B027
         self, model: Any, subwords: VocabularyPair, *, cache: str | Path | None = None

@@ -104,7 +104,7 @@ def fit(
     state, updates = states.newest() if resume else (None, None)
     if group.leads:
         clean(folder)
-    _check(module.task, data, validation, test)
+    _check(module, data, validation, test)
     validator = _validator(module.task, data, folder, config, validation, group)
     shows_progress = config["trainer"].get("enable_progress_bar", True)
     logger = EventLog(folder, updates)
@@ -168,19 +168,17 @@ def clean(folder: Path) -> None:
 
 
 def _check(
-    task: Task, data: ParallelData, validation: ValidationSettings, test: TestSettings
+    module: Seq2SeqModule, data: ParallelData, validation: ValidationSettings, test: TestSettings
 ) -> None:
     """Find before training what would otherwise fail after it.
 
     Raises:
         ValueError: naming the split or the setting.
     """
-    data.split("validation")
-    if test.split is not None and test.split not in data.splits:
-        raise ValueError(
-            f"test.split={test.split}: the corpus has no such split, only "
-            f"{', '.join(data.splits)}; name one, or test.split=null to end without a test"
-        )
+    task = module.task
+    task.check_split(module.model, data, "validation", validation.sentences)
+    if test.split is not None:
+        task.check_split(module.model, data, test.split)
     if validation.monitor not in (None, *task.measured):
         raise ValueError(
             f"validation.monitor={validation.monitor} is not measured; choose "

@@ -1,0 +1,52 @@
+"""Hold a share of the training pairs out to validate on."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from datasets import Dataset
+
+from seq2seq.data.cache import content_key, texts_key
+from seq2seq.data.errors import DataError
+from seq2seq.data.filters import write_rows
+
+logger = logging.getLogger(__name__)
+
+
+def held_out(split: Dataset, share: float, folder: Path, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """The pairs that stay for training, and those that are held out: the same for the same texts.
+
+    Args:
+        split: the training split.
+        share: of its pairs that are drawn, at least one.
+        folder: of the cache, where both are kept.
+        seed: draws them.
+
+    Raises:
+        DataError: if the share leaves no pair on one side.
+    """
+    count = max(1, round(share * len(split))) if 0 < share < 1 else len(split)
+    if count >= len(split):
+        raise DataError(
+            f"data.validation_share={share} of {len(split):,} training pairs leaves none to train "
+            "on; set it between 0 and 1, such as 0.01"
+        )
+    drawn = np.zeros(len(split), np.bool_)
+    drawn[np.random.default_rng(seed).permutation(len(split))[:count]] = True
+    texts = [texts_key(split, column, folder) for column in split.column_names]
+    found = []
+    for name, rows in (("train", ~drawn), ("validation", drawn)):
+        key = content_key("held out", split.column_names, texts, count, seed, name)
+        path = folder / "texts" / f"{key}.arrow"
+        if not path.is_file():
+            write_rows(split, rows, path)
+        found.append(Dataset.from_file(str(path)))
+    logger.info(
+        "%s of %s training pairs are held out to validate on (data.validation_share=%s)",
+        f"{count:,}",
+        f"{len(split):,}",
+        share,
+    )
+    return found[0], found[1]
