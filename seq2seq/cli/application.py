@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import io
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 import seq2seq
+from seq2seq.cli.arguments import as_meant
 from seq2seq.cli.interruption import Interruption, listen
 
 #: Errors that tell the user what to mend; everything else is a defect and shows its traceback.
@@ -39,10 +39,6 @@ MENDABLE = (
     HydraException,
     OmegaConfBaseException,
 )
-
-
-#: Lists of files that hold both sides.
-FILES = re.compile(r"data\.(?:[\w.]+\.)?(?:train|validation|test)=\[")
 
 
 def config_folder() -> Path:
@@ -63,7 +59,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     """
     listen()
     show_any_character()
-    sys.argv[1:] = with_lists(sys.argv[1:])
+    sys.argv[1:] = as_meant(sys.argv[1:])
     if not sys.stderr.isatty():  # no progress bars where nobody watches
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -127,19 +123,6 @@ def show_any_character() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def with_lists(arguments: list[str]) -> list[str]:
-    """The overrides, so that a list of files takes the place of `{source: …, target: …}`.
-
-    Hydra merges a list into a mapping, which fails; it takes the place of null.
-    """
-    found = []
-    for argument in arguments:
-        if FILES.match(argument):
-            found.append(f"{argument.partition('=')[0]}=null")
-        found.append(argument)
-    return found
 
 
 def _harmless(character: str) -> str:

@@ -48,6 +48,12 @@ def sorted_plan(
 
     The lengths of the sorted sentences, so the number of batches, do not depend on the generator.
     """
+    for key, value in (("tokens", tokens), ("max_sentences", max_sentences)):
+        if value is not None and value < 1:
+            raise DataError(
+                f"data.batch.{key}={value} leaves no sentence in a batch (in an evaluation: "
+                f"batch_{key}); set it to at least 1"
+            )
     rows = np.arange(len(source_lengths), dtype=np.int32)
     if generator is not None:
         generator.shuffle(rows)

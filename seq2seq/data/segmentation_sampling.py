@@ -51,12 +51,14 @@ class SegmentationSampler:
                 "data.subwords.sampling.alpha=null, or take a unigram or bpe model"
             )
         self.merges = spec.model_type == spec.BPE
-        by_kind = {kind: {} for kind in (kinds.NORMAL, kinds.USER_DEFINED, kinds.UNUSED)}
+        by_kind: dict[int, dict[str, tuple[int, float]]] = {
+            kind: {} for kind in (kinds.NORMAL, kinds.USER_DEFINED, kinds.UNUSED)
+        }
         for i, piece in enumerate(proto.pieces):
             if piece.type in by_kind:
                 by_kind[piece.type][piece.piece] = (i, piece.score)
-        self._pieces: dict[str, tuple[int, float]] = by_kind[kinds.NORMAL]
-        self._unused: dict[str, tuple[int, float]] = by_kind[kinds.UNUSED]
+        self._pieces = by_kind[kinds.NORMAL]
+        self._unused = by_kind[kinds.UNUSED]
         scores = [score for _, score in self._pieces.values()] or [0.0]
         self._unknown = min(scores) - 10.0  # SentencePiece's score of a character without a piece
         # SentencePiece ignores the scores of symbols that the user defined.

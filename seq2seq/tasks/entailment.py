@@ -64,7 +64,7 @@ class Entailment(Task):
     labels: tuple[str, ...]
 
     def __init__(self, labels: Sequence[str] = LABELS, embeddings: str | Path | None = None):
-        self.labels = tuple(labels)
+        self.labels = tuple(map(str, labels))
         self.embeddings = embeddings
 
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from seq2seq.cli.application import (
     config_folder,
     show_any_character,
     suggestions,
-    with_lists,
 )
 from seq2seq.cli.train import _other_attention, check
 
@@ -180,22 +179,6 @@ def test_the_attention_to_try_next_is_not_the_one_of_the_run() -> None:
     assert _other_attention(advice, "softmax") == advice
     assert _other_attention(advice, "fusedmax") == "try another attention: attention=sparsemax"
     assert _other_attention("seq2seq-train data=multi30k", "fusedmax").endswith("data=multi30k")
-
-
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_a_list_of_files_takes_the_place_of_two_sides(split: str) -> None:
-    listed = f"data.{split}=[a.jsonl,b.jsonl]"
-    arguments = with_lists(["data=text", listed, "data.tests=[x]", f"data.{split}.source=c"])
-    assert arguments == [
-        "data=text",
-        f"data.{split}=null",
-        listed,
-        "data.tests=[x]",
-        f"data.{split}.source=c",
-    ]
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = compose("train", arguments[:3])
-    assert config.data.corpus[split] == ["a.jsonl", "b.jsonl"]
 
 
 def test_a_terminal_of_ascii_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:

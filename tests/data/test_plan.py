@@ -111,3 +111,10 @@ def test_five_million_sentences_are_planned_within_seconds():
     )  # fmt: skip
     assert time.process_time() - start < 15
     assert 8 * len(plan) < 5_000_000 * 60 / 4096
+
+
+@pytest.mark.parametrize(("key", "value"), [("tokens", 0), ("tokens", -5), ("max_sentences", 0)])
+def test_batches_of_no_sentence_are_refused(key, value):
+    lengths = np.array([1, 2, 3])
+    with pytest.raises(DataError, match=rf"data\.batch\.{key}={value} .*at least 1"):
+        sorted_plan(lengths, lengths, **{"tokens": 10, key: value})

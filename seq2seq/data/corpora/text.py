@@ -139,8 +139,9 @@ class Text:
         open_all = []
         for path, column in zip(paths, columns, strict=True):
             reader = self._reader(path)
-            default = column if reader in NAMED_COLUMNS else 0
-            place = default if given.get(column) is None else given[column]
+            place = given.get(column)
+            if place is None:
+                place = column if reader in NAMED_COLUMNS else 0
             open_all.append(partial(reader, path, [place]))
         for rows in itertools.zip_longest(*(open_one() for open_one in open_all)):
             if None in rows:
@@ -229,15 +230,23 @@ def find_files(files: Files, root: Path = Path(), prepare: str | None = None) ->
     """
     found: list[Path] = []
     for name in [files] if isinstance(files, str | Path) else files:
-        path = root / Path(name).expanduser()
+        pattern = Path(name).expanduser()
+        path = root / pattern
         if path.is_file():
             found.append(path)
             continue
-        matches = [m for m in sorted(glob.glob(str(path), recursive=True)) if Path(m).is_file()]
+        if name == "-" or path.is_fifo():
+            raise DataError(
+                f"{name} is a pipe, which can be read only once, and a run reads its corpus again "
+                "when it is resumed or evaluated: write the texts to a file"
+            )
+        # In the root, [ and * are ordinary characters.
+        names = sorted(glob.glob(str(pattern), root_dir=root, recursive=True))
+        matches = [root / match for match in names if (root / match).is_file()]
         if not matches:
             hint = f". Get the corpus by: {prepare}" if prepare else ""
             raise DataError(_missing(path) + hint)
-        found.extend(Path(match) for match in matches)
+        found.extend(matches)
     return found
 
 

@@ -1,6 +1,7 @@
 import bz2
 import gzip
 import json
+import os
 import re
 import socket
 
@@ -360,3 +361,20 @@ def test_texts_are_normalized_and_cached_by_what_was_done(files):
     assert columns(Text(test=files, normalize=style))["target"][0] == "ein hund"
     assert columns(Text(test=files, normalize=style, normalize_targets=False))["target"] == TARGET
     assert columns(Text(test=files))["target"] == TARGET
+
+
+def test_a_root_may_have_the_characters_of_patterns_in_its_name(tmp_path):
+    root = tmp_path / "runs [1] *"
+    root.mkdir()
+    for side, texts in (("en", SOURCE), ("de", TARGET)):
+        write(root / f"a.{side}", texts)
+    assert pairs(Text({"source": "*.en", "target": "a.d?"}, root=root)) == EXPECTED
+    assert pairs(Text({"source": "a.en", "target": str(root / "a.de")}, root=root)) == EXPECTED
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_are_refused_for_what_they_are(tmp_path, files):
+    os.mkfifo(tmp_path / "pipe")
+    for name in (tmp_path / "pipe", "-"):
+        with pytest.raises(DataError, match="is a pipe, which can be read only once"):
+            Text({**files, "source": name}).load()
