@@ -122,6 +122,28 @@ def table(*rows: Sequence[str]) -> Callable[[Path], None]:
     return lambda path: write(path, ("\t".join(row) for row in rows))
 
 
+def spreadsheet(
+    *columns: str, pairs: Iterable[tuple[str, str]] = PAIRS, separator: str = ","
+) -> Callable[[Path], None]:
+    """A table in which every field is quoted."""
+    rows = [columns, *(("; ".join([a, '""so""']), b) for a, b in pairs)]
+    return lambda path: write(path, (separator.join(f'"{x}"' for x in row) for row in rows))
+
+
+def articles(path: Path) -> None:
+    records = [{"text": a, "summaries": [b, a]} for a, b in PAIRS]
+    write(path, [json.dumps([*records, {"text": None, "summaries": []}], indent=1)])
+
+
+def test_set(path: Path) -> None:
+    sides = [
+        "".join(f'<seg id="{k}">{pair[number]}</seg>\n' for k, pair in enumerate(PAIRS))
+        for number in (0, 1)
+    ]
+    sides = [f"<src>{sides[0]}</src>", f'<ref translator="A">{sides[1]}</ref>']
+    write(path, ['<dataset><doc id="a">', *sides, "</doc></dataset>"])
+
+
 def translations(path: Path) -> None:
     write(path, (json.dumps({"translation": {"en": a, "de": b}}) for a, b in PAIRS))
 
@@ -229,6 +251,17 @@ MADE: dict[str, Callable[[Path], None]] = {
     "out.txt": side(1),
     **{f"{split}.tsv": table(("en", "de"), *PAIRS) for split in SPLITS},
     "mine.tsv": table(*PAIRS),
+    "sheet.csv": spreadsheet("en", "de"),
+    "first.tsv": spreadsheet("en", "de", separator="\t"),
+    "second.tsv": spreadsheet("en", "de", separator="\t"),
+    "articles.json": articles,
+    "newstest2021.en-de.xml": test_set,
+    "talks.csv": spreadsheet(
+        "en", "ja", pairs=[(a, f"小さい犬{k}が走る") for k, (a, _) in enumerate(PAIRS)]
+    ),
+    "persian.tsv": table(
+        ("fa", "en"), *((f"سگ {k} می\u200cدود", a) for k, (a, _) in enumerate(PAIRS))
+    ),
     **{f"pairs-{split}.tsv": table(*LABELED) for split in SPLITS},
     "part*.jsonl.gz": lambda path: translations(path.with_name("part1.jsonl.gz")),
     "news.jsonl": translations,
