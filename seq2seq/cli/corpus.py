@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Arguments of corpora that name files; of others, values that look like paths count.
-PLACES = ("root", "train", "validation", "test", "tests", "references", "path", "dataset")
-#: What is text for people, or written to and not read.
-NO_PLACES = ("_target_", "prepare", "cache_folder")
-#: The folder here that corpora are laid out in: what lies in it is there to be read.
-HERE = "data"
 LARGEST_NUMBER = 10_000_000  # such as the pairs of a generated corpus
 
 
@@ -70,14 +64,17 @@ def warn_of_languages(corpus: Corpus, checkpoint: Checkpoint) -> None:
 def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Corpus:
     """The corpus that a checkpoint was trained on, with changes to its arguments.
 
-    A stranger's checkpoint may name neither a place to write nor anything to fetch, and of local
-    files those in ``data/`` here alone. One that was trained here may read what it read then.
+    An untrusted checkpoint may name neither a place to write nor anything to fetch. Of local files
+    its corpus reads those that a :class:`Confinement` allows, and refuses the others when it is
+    built or loaded. A checkpoint that was trained here may read what it read then.
 
     Raises:
-        ValueError: if there is none, it would be fetched, it would read files that nobody here has
-            asked for, or a change names no argument of it.
+        ValueError: if there is none, it would be fetched, it would read a folder that nobody here
+            has asked for, or a change names no argument of it.
     """
-    from seq2seq.checkpoint import build
+    from seq2seq.checkpoint import build, check_targets
+    from seq2seq.checkpoint.confinement import REMEDY, ConfinedCorpus, Confinement
+    from seq2seq.data.foreign import confined
 
     data = checkpoint.config.get("data")
     corpus = data.get("corpus") if isinstance(data, dict) else None
@@ -88,22 +85,26 @@ def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Corpus:
         names = ", ".join(sorted(map(str, corpus)))
         raise ValueError(f"data.{unknown[0]} is not one of: {names}")
     wanted = {**_without_places(corpus), **changes}
-    if not _record(corpus).is_file():
-        unasked = {name: value for name, value in corpus.items() if name not in changes}
-        root = HERE if "root" in changes else str(corpus.get("root") or "")
-        for problem in _problems(unasked, "", root):
-            raise ValueError(
-                f"{checkpoint.folder}: {problem}, and it was not trained here; choose the corpus "
-                "yourself (data=NAME data.root=FOLDER, data=text data.test.source=FILE …), or give "
-                "that argument, if it is right (data.NAME=VALUE)"
-            )
-    built = build(wanted)
-    if place := getattr(built, "fetched", None):
+    if _record(corpus).is_file():
+        return _local(build(wanted))
+    unasked = {name: value for name, value in corpus.items() if name not in changes}
+    for problem in _problems(unasked, ""):
+        raise ValueError(f"{checkpoint.folder}: {problem}, and it was not trained here; {REMEDY}")
+    check_targets(corpus, "config.yaml: data.corpus")
+    confinement = Confinement(corpus, changes)
+    with confined(confinement.refusal):
+        built = _local(build(wanted))
+    return ConfinedCorpus(built, confinement)
+
+
+def _local(corpus: Corpus) -> Corpus:
+    """Refuse a corpus that would be fetched."""
+    if place := getattr(corpus, "fetched", None):
         raise ValueError(
             f"the checkpoint's corpus is fetched from {place!r}; allow it by choosing the corpus "
             f"yourself, such as: data=hub data.path={place} …"
         )
-    return built
+    return corpus
 
 
 def remember_corpus(corpus: dict[str, Any]) -> None:
@@ -123,31 +124,16 @@ def _record(corpus: dict[str, Any]) -> Path:
     return cache_folder(None) / "trained" / content_key("corpus", _without_places(corpus))
 
 
-def _problems(node: Any, key: str, root: str) -> Iterator[str]:
-    """What of a stranger's corpus is not to be followed unasked; its names start from ``root``."""
+def _problems(node: Any, key: str) -> Iterator[str]:
+    """What of an untrusted checkpoint's corpus takes too much work to be done unasked."""
     if isinstance(node, dict):
-        given = node.get("root")  # of a corpus in a mixture
-        root = given if key and isinstance(given, str) else root
         for name, value in node.items():
-            if name not in NO_PLACES:
-                yield from _problems(value, f"{key}.{name}" if key else str(name), root)
+            yield from _problems(value, f"{key}.{name}" if key else str(name))
     elif isinstance(node, list):
         for value in node:
-            yield from _problems(value, key, root)
+            yield from _problems(value, key)
     elif isinstance(node, int) and abs(node) > LARGEST_NUMBER:
         yield f"data.corpus.{key} is {node:,}"
-    elif isinstance(node, str) and _names_files(node, key) and not _is_here(node, key, root):
-        yield f"data.corpus.{key} reads {node!r:.200}"
-
-
-def _names_files(value: str, key: str) -> bool:
-    return any(name in PLACES for name in key.split(".")) or value[:1] == "~" or "/" in value
-
-
-def _is_here(value: str, key: str, root: str) -> bool:
-    """Whether a name stays in the folder ``data`` here."""
-    path = PurePath(value) if key.split(".")[-1] == "root" else PurePath(root, value)
-    return path.parts[:1] == (HERE,) and ".." not in path.parts
 
 
 def _without_places(node: Any) -> Any:

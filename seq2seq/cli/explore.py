@@ -43,7 +43,7 @@ def explore(config: DictConfig) -> None:
             checkpoints,
             texts,
             search,
-            corpus=type(corpus).__name__,
+            corpus=type(getattr(corpus, "corpus", corpus)).__name__,
             split=split,
             languages=(corpus.source_language, corpus.target_language),
             batch_tokens=config.batch_tokens,

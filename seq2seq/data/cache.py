@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 
+from seq2seq.data.foreign import check_readable
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
@@ -101,6 +103,7 @@ def file_key(path: Path, folder: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
+    check_readable(path)
     stat = path.stat()
     if time.time_ns() - stat.st_mtime_ns < 2_000_000_000:
         return compute()

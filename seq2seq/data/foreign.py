@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,6 +30,36 @@ def shown(value: object, most: int = 60) -> str:
         for character in str(value)[: most + 1]
     )
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+Refusal = Callable[[str | Path], str | None]
+_refusal: ContextVar[Refusal] = ContextVar("refusal", default=lambda path: None)
+
+
+@contextlib.contextmanager
+def confined(refusal: Refusal) -> Iterator[None]:
+    """Within the block, corpora read only the files that ``refusal`` has nothing against.
+
+    Args:
+        refusal: returns why a path may not be read, or None.
+    """
+    token = _refusal.set(refusal)
+    try:
+        yield
+    finally:
+        _refusal.reset(token)
+
+
+def check_readable(path: str | Path) -> None:
+    """Refuse a path that the block of :func:`confined` around the call does not allow.
+
+    Whatever opens a file of a corpus calls this first, with the path that it opens.
+
+    Raises:
+        DataError: saying why.
+    """
+    if reason := _refusal.get()(path):
+        raise DataError(reason)
 
 
 def read_bounded(path: Path, most_bytes: int, kind: str) -> bytes:

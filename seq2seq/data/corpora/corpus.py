@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import column_key, content_key
+from seq2seq.data.foreign import check_readable
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -43,7 +45,8 @@ def likely_folders(
 ) -> list[Path]:
     """Where a corpus may lie: in `root`; without it in `data/NAME` here, or in the cache folder."""
     if root is not None:
-        return [Path(root).expanduser()]
+        check_readable(folder := Path(os.path.expanduser(root)))
+        return [folder]
     return [Path("data") / name, default_cache_folder(cache_folder) / name]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import bounded_lines
+from seq2seq.data.foreign import bounded_lines, check_readable
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 MARK = "\ufeff"  # the byte-order mark, which is no text
@@ -49,6 +49,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def open_file(path: Path) -> BinaryIO:
     """A file for reading, unpacked if its suffix names a packing."""
+    check_readable(path)
     file: BinaryIO = OPENERS.get(path.suffix.lower(), open)(path, "rb")
     return file
 

@@ -34,6 +34,8 @@ class Multi30k:
         cache_folder: where to keep the checked texts; None for the default place.
     """
 
+    name = "multi30k"
+
     def __init__(
         self,
         root: str | Path | None = None,
@@ -58,7 +60,7 @@ class Multi30k:
             "or your own files: data=text"
         )
         self._cache = cache_folder
-        self._roots = likely_folders("multi30k", root, cache_folder)
+        self._roots = likely_folders(self.name, root, cache_folder)
 
     def load(self) -> DatasetDict:
         """The splits."""

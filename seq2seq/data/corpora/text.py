@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from seq2seq.data.corpora.tables import (
     normalized,
 )
 from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import check_readable
 
 Files = str | Path | Sequence[str | Path]
 SplitFiles = Files | Mapping[str, Files | None] | None
@@ -89,7 +91,7 @@ class Text:
         self._reader = partial(reader_for, format=format, quoting=quoting)
         self._on_empty = on_empty
         self._columns = (source_column, target_column)
-        self._where = (Path(root or "").expanduser(), prepare)
+        self._where = (Path(os.path.expanduser(root or "")), prepare)
         self._references = list(reference_columns)
         self._normalize, self._normalize_targets = normalize, normalize_targets
         self._cache = default_cache_folder(cache_folder)
@@ -230,8 +232,9 @@ def find_files(files: Files, root: Path = Path(), prepare: str | None = None) ->
     """
     found: list[Path] = []
     for name in [files] if isinstance(files, str | Path) else files:
-        pattern = Path(name).expanduser()
+        pattern = os.path.expanduser(name)
         path = root / pattern
+        check_readable(path)
         if path.is_file():
             found.append(path)
             continue
@@ -241,8 +244,10 @@ def find_files(files: Files, root: Path = Path(), prepare: str | None = None) ->
                 "when it is resumed or evaluated: write the texts to a file"
             )
         # In the root, [ and * are ordinary characters.
-        names = sorted(glob.glob(str(pattern), root_dir=root, recursive=True))
+        names = sorted(glob.glob(pattern, root_dir=root, recursive=True))
         matches = [root / match for match in names if (root / match).is_file()]
+        for match in matches:
+            check_readable(match)
         if not matches:
             hint = f". Get the corpus by: {prepare}" if prepare else ""
             raise DataError(_missing(path) + hint)

@@ -1,0 +1,131 @@
+"""Which files the corpus of an untrusted checkpoint may read: the one place that decides.
+
+A name in ``config.yaml`` says little about the file that is opened in the end: ``~``, ``..``, links
+and patterns lead elsewhere. Therefore the functions of ``seq2seq.data`` that open a file ask
+:meth:`Confinement.refusal` about the path that they are about to open.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class
+
+from seq2seq.data.cache import cache_folder
+from seq2seq.data.corpora.corpus import Corpus
+from seq2seq.data.foreign import confined, shown
+
+HERE = "data"  # the folder here that corpora are laid out in
+REMEDY = (
+    "choose the corpus yourself (data=NAME data.root=FOLDER, data=text data.test.source=FILE …), "
+    "or give that argument, if it is right (data.NAME=VALUE)"
+)
+
+
+class Confinement:
+    """The files that may be read.
+
+    These are the files in ``data/`` of the current folder, those in the folders where the scripts
+    of this package put the corpora that the configuration names, and those that the user names.
+
+    Args:
+        corpus: what ``config.yaml`` says of the corpus.
+        changes: arguments of the corpus that the user gives on the command line.
+    """
+
+    def __init__(self, corpus: dict[str, Any], changes: dict[str, Any]) -> None:
+        here = os.path.join(os.path.realpath(os.getcwd()), HERE)
+        self._folders = [(os.path.abspath(HERE), here)]  # as written, and without links
+        named = [_absolute(str(cache_folder() / name)) for name in _prepared(corpus)]
+        root = changes.get("root")
+        if isinstance(root, str):
+            named.append(_absolute(root))
+        self._folders += [(folder, os.path.realpath(folder)) for folder in named]
+        start = root if isinstance(root, str) else ""
+        self._files = set()
+        for name in _texts(changes):
+            path = os.path.join(_absolute(start), os.path.expanduser(name))
+            self._files.update(map(os.path.abspath, (path, *glob.glob(path, recursive=True))))
+
+    def refusal(self, path: str | Path) -> str | None:
+        """Say why a file may not be read; None if it may.
+
+        Args:
+            path: that is about to be opened, or a pattern of such paths.
+        """
+        try:
+            reason = self._reason(os.fspath(path))
+        except (OSError, ValueError) as error:  # too long a name, a loop of links, a NUL character
+            return f"{shown(path, 200)} cannot be read: {error}"
+        return reason and f"{reason}, and the checkpoint was not trained here; {REMEDY}"
+
+    def _reason(self, path: str) -> str | None:
+        if os.path.abspath(path) in self._files:
+            return None
+        # The name comes first, because resolving links may already reach other machines.
+        folders = [real for written, real in self._folders if _below(path, written)]
+        if ".." in Path(path).parts or not folders:
+            return f"{shown(path, 200)} is not a file in {HERE}/ of the current folder"
+        target = os.path.realpath(path)
+        if not any(_below(target, folder) for folder in folders):
+            return f"{shown(path, 200)} leads out of its folder, to {shown(target, 200)}"
+        return None
+
+
+class ConfinedCorpus:
+    """A corpus that reads only what a confinement allows.
+
+    Args:
+        corpus: to be read.
+        confinement: decides.
+    """
+
+    def __init__(self, corpus: Corpus, confinement: Confinement) -> None:
+        self.corpus = corpus
+        self._confinement = confinement
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.corpus, name)
+
+    def load(self) -> Any:
+        """See :class:`Corpus`."""
+        with confined(self._confinement.refusal):
+            return self.corpus.load()
+
+
+def _below(path: str, folder: str) -> bool:
+    return os.path.commonpath([os.path.abspath(path), folder]) == folder
+
+
+def _absolute(folder: str) -> str:
+    return os.path.abspath(os.path.expanduser(folder))
+
+
+def _prepared(node: Any) -> Iterator[str]:
+    """The names under which the corpora of a configuration lie in the cache folder."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _prepared(item)
+    elif isinstance(node, dict):
+        if isinstance(node.get("_target_"), str):
+            name = getattr(get_class(node["_target_"]), "name", None)
+            if isinstance(name, str):
+                yield name
+        for item in node.values():
+            yield from _prepared(item)
+
+
+def _texts(node: Any) -> Iterator[str]:
+    """All texts among some values."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for value in node.values():
+            yield from _texts(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _texts(value)
