@@ -28,9 +28,13 @@ def blockwise_alpha(
         keys: ``[batch, head, source_length, head_size]``.
         mask: broadcastable to ``[batch, head, target_length, source_length]``.
     """
+    # The device first: a program that is exported has a symbol for the length, and no answer to
+    # how long that is.
+    if queries.device.type not in DEVICES:
+        return None
     alpha = ALPHAS.get(mapping.omega.name, lambda omega: None)(mapping.omega)
     plain = isinstance(alpha, float) and alpha > 1 and isinstance(mapping.gamma, float | int)
-    fits = keys.size(2) >= LONG and queries.size(-1) <= WIDEST and queries.device.type in DEVICES
+    fits = keys.size(2) >= LONG and queries.size(-1) <= WIDEST
     padding = mask is None or mask.shape == (keys.size(0), 1, 1, keys.size(2))
     suits = plain and fits and padding and mapping.dim == -1
     return alpha if suits and find_spec("triton") else None

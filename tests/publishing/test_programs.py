@@ -9,13 +9,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from seq2seq import mappings
 from seq2seq.mappings import (
+    ConstrainedSoftmax,
     ConstrainedSparsemax,
     Entmax,
     Fusedmax,
     Mapping,
+    Normmax,
+    Oscarmax,
     Softmax,
     Sparsemax,
+    Sqpnormmax,
 )
 from seq2seq.models import EncoderDecoder, Recurrent, Transformer
 from seq2seq.models.ensemble import Ensemble
@@ -39,14 +44,14 @@ def recurrent(mapping: Mapping, **options: object) -> Recurrent:
 
 def transformer(mapping: Mapping, **options: object) -> Transformer:
     torch.manual_seed(1)
-    sizes = {"size": 8, "feedforward_size": 16, "heads": 2, "max_length": 32}
+    sizes = {"size": 8, "feedforward_size": 16, "heads": 2}  # and the default max_length
     layers = {"encoder_layers": 1, "decoder_layers": 2}
     return Transformer(23, 23, cross_mapping=mapping, **(sizes | layers | options)).eval()
 
 
 def by_torch(model: nn.Module, tmp_path: Path) -> dict[str, Run]:
     def loaded(part: Program) -> Run:
-        path = tmp_path / part.name
+        path = tmp_path / f"{part.name}.pt2"
         FORMS["torch"][1](part, recorded(part, model))(path)
         return torch.export.load(path).module()
 
@@ -101,6 +106,7 @@ def check_steps(model: EncoderDecoder, parts: dict[str, Run], tolerance: float) 
         lambda: transformer(
             Entmax(1.5, 0.2, learn=["gamma"], per="head"),
             encoder_mapping=Sparsemax(0.1),
+            decoder_mapping=Entmax(1.5, 0.3),
             output_mapping=Sparsemax(),
             positions="rotary",
         ),
@@ -114,12 +120,51 @@ def test_exported_steps_are_those_of_the_model(
     check_steps(own, by_torch(own, tmp_path), tolerance=1e-9)
 
 
+MAPPINGS: dict[str, Callable[[], Mapping]] = {
+    "ConstrainedSoftmax": lambda: ConstrainedSoftmax(0.6, 0.5),
+    "ConstrainedSparsemax": lambda: ConstrainedSparsemax(0.6, 0.5),
+    "Entmax": lambda: Entmax(1.5, 0.4),
+    "Fusedmax": lambda: Fusedmax(0.1, 0.3),
+    "Normmax": lambda: Normmax(1.5, 0.4),
+    "Oscarmax": lambda: Oscarmax(0.05, 0.4),
+    "Softmax": lambda: Softmax(0.7),
+    "Sparsemax": lambda: Sparsemax(0.3),
+    "Sqpnormmax": lambda: Sqpnormmax(1.5, 0.4),
+}
+STATEFUL = {name for name, make in MAPPINGS.items() if make().stateful}
+KINDS = ("Transformer", "Recurrent")
+
+
+def test_the_table_has_every_mapping() -> None:
+    classes = (one for one in vars(mappings).values() if isinstance(one, type))
+    named = {one.__name__ for one in classes if issubclass(one, Mapping) and one is not Mapping}
+    assert named == MAPPINGS.keys()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_every_mapping_is_exported_in_every_position(kind: str, name: str, tmp_path: Path) -> None:
+    make = MAPPINGS[name]
+    others = {} if name in STATEFUL else {"output_mapping": make()}
+    if kind == "Recurrent":
+        own: EncoderDecoder = recurrent(make(), **others).double()
+    elif name in STATEFUL:
+        pytest.skip("a Transformer refuses mappings that carry something from step to step")
+    else:
+        selves = {"encoder_mapping": make(), "decoder_mapping": make()}
+        own = transformer(make(), decoder_layers=1, **selves, **others).double()
+    check_steps(own, by_torch(own, tmp_path), tolerance=1e-8)
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     "model",
     [
         lambda: recurrent(Fusedmax(0.1, 0.02)),
-        lambda: transformer(Sparsemax(0.2), encoder_mapping=Softmax(0.7)),
+        lambda: transformer(
+            Sparsemax(0.2), encoder_mapping=Softmax(0.7), decoder_mapping=Sparsemax()
+        ),
     ],
     ids=["recurrent", "transformer"],
 )
