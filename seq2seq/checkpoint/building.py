@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 from omegaconf.errors import OmegaConfBaseException
 
+from seq2seq.checkpoint.arguments import problem
+from seq2seq.data.foreign import shown
 from seq2seq.tasks.task import Task
 from seq2seq.tasks.translation import Translation
 
@@ -22,6 +26,7 @@ ALLOWED_PACKAGES = (
 )
 
 CONFIG = "config.yaml"
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
 
 
 class CheckpointError(ValueError):
@@ -46,7 +51,7 @@ def build(config: dict[str, Any], **arguments: Any) -> Any:
 
 
 def check_targets(node: Any, where: str = CONFIG) -> None:
-    """Refuse every ``_target_`` that is not a class of :data:`ALLOWED_PACKAGES`.
+    """Refuse a ``_target_`` that is no class of :data:`ALLOWED_PACKAGES`, or not its arguments.
 
     Raises:
         CheckpointError: naming the key.
@@ -59,30 +64,56 @@ def check_targets(node: Any, where: str = CONFIG) -> None:
     if not isinstance(node, dict):
         return
     for key, value in node.items():
-        name = f"{where}: {key}" if where == CONFIG else f"{where}.{key}"
+        name = f"{where}: {shown(key)}" if where == CONFIG else f"{where}.{shown(key)}"
         if key == "_target_":
-            _check_target(value, name)
+            target_class(value, name)
         elif isinstance(key, str) and key.startswith("_") and key.endswith("_"):
             raise CheckpointError(f"{name} is refused: a checkpoint may name classes only")
         else:
             check_targets(value, name)
+    if "_target_" in node:  # now that its parts are in order
+        _check_arguments(node, target_class(node["_target_"], where), where)
 
 
-def _check_target(target: Any, where: str) -> None:
-    allowed = isinstance(target, str) and target.startswith(
-        tuple(f"{package}." for package in ALLOWED_PACKAGES)
-    )
-    if allowed:
+def _check_arguments(node: dict[str, Any], kind: type, where: str) -> None:
+    """Refuse arguments that the class does not have, or that are not of their annotated type."""
+
+    def class_of(inner: dict[str, Any]) -> type:
+        return target_class(inner["_target_"], where)
+
+    try:
+        found = problem(node, kind, class_of)
+    except (NameError, TypeError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{where}: {kind.__name__} is not built from YAML") from error
+    if found:
+        key, reason = found
+        name = f"{where}: {shown(key)}" if where == CONFIG else f"{where}.{shown(key)}"
+        raise CheckpointError(f"{name}: {reason}")
+
+
+def target_class(target: Any, where: str) -> type:
+    """The class that a ``_target_`` names.
+
+    Raises:
+        CheckpointError: if it is not a class of :data:`ALLOWED_PACKAGES`.
+    """
+    packages = tuple(f"{package}." for package in ALLOWED_PACKAGES)
+    # The text is looked at before anything is imported: what an import says of a name that does
+    # not exist reaches the terminal.
+    if isinstance(target, str) and NAME.fullmatch(target) and target.startswith(packages):
+        module, _, name = target.rpartition(".")
         try:
-            defined_in = get_class(target).__module__
+            kind = getattr(importlib.import_module(module), name)
         except Exception as error:
             raise CheckpointError(f"{where}: this version has no class {target!r:.80}") from error
-        allowed = f"{defined_in}.".startswith(tuple(f"{p}." for p in ALLOWED_PACKAGES))
-    if not allowed:
-        raise CheckpointError(
-            f"{where} names {target!r:.80}, which a checkpoint may not: only classes of "
-            f"{', '.join(ALLOWED_PACKAGES)} are built"
-        )
+        if isinstance(kind, type) and f"{kind.__module__}.".startswith(packages):
+            return kind
+    raise CheckpointError(
+        f"{where} names {shown(repr(target), 80)}, which a checkpoint may not: only classes of "
+        f"{', '.join(ALLOWED_PACKAGES)} are built"
+    )
 
 
 def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = None) -> Task:
@@ -98,9 +129,11 @@ def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = Non
     if not isinstance(given, dict) or "_target_" not in given:
         given = {"_target_": f"{Translation.__module__}.{Translation.__name__}"}
     changes = changes or {}
-    task = build(changes if "_target_" in changes else _merged(given, changes))
-    if not isinstance(task, Task):
-        raise CheckpointError(f"{CONFIG}: task is a {type(task).__name__}")
+    config = changes if "_target_" in changes else _merged(given, changes)
+    kind = target_class(config["_target_"], f"{CONFIG}: task._target_")
+    if not issubclass(kind, Task):
+        raise CheckpointError(f"{CONFIG}: task is a {kind.__name__}")
+    task: Task = build(config)
     return task
 
 

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class
-
+from seq2seq.checkpoint.building import CONFIG, target_class
 from seq2seq.data.cache import cache_folder
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.foreign import confined, shown
@@ -46,7 +45,7 @@ class Confinement:
             named.append(_absolute(root))
         self._folders += [(folder, os.path.realpath(folder)) for folder in named]
         start = root if isinstance(root, str) else ""
-        self._files = set()
+        self._files: set[str] = set()
         for name in _texts(changes):
             path = os.path.join(_absolute(start), os.path.expanduser(name))
             self._files.update(map(os.path.abspath, (path, *glob.glob(path, recursive=True))))
@@ -70,6 +69,8 @@ class Confinement:
         folders = [real for written, real in self._folders if _below(path, written)]
         if ".." in Path(path).parts or not folders:
             return f"{shown(path, 200)} is not a file in {HERE}/ of the current folder"
+        if Path(path).parts.count("**") > 1:
+            return f"{shown(path, 200)} has ** twice, which takes too long to search"
         target = os.path.realpath(path)
         if not any(_below(target, folder) for folder in folders):
             return f"{shown(path, 200)} leads out of its folder, to {shown(target, 200)}"
@@ -112,7 +113,7 @@ def _prepared(node: Any) -> Iterator[str]:
             yield from _prepared(item)
     elif isinstance(node, dict):
         if isinstance(node.get("_target_"), str):
-            name = getattr(get_class(node["_target_"]), "name", None)
+            name = getattr(target_class(node["_target_"], CONFIG), "name", None)
             if isinstance(name, str):
                 yield name
         for item in node.values():

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 import yaml
-from hydra.utils import get_class
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
@@ -23,6 +22,7 @@ from seq2seq.checkpoint.building import (
     build,
     check_targets,
     checkpoint_task,
+    target_class,
 )
 from seq2seq.checkpoint.checksum import check, write_checksum
 from seq2seq.checkpoint.hub import fetched, is_hub
@@ -168,7 +168,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         check_targets(config["model"])
         if "_target_" not in config["model"]:
             raise CheckpointError(f"{folder / CONFIG}: model has no _target_, the class to build")
-        task.check_model(get_class(config["model"]["_target_"]))
+        task.check_model(target_class(config["model"]["_target_"], f"{CONFIG}: model._target_"))
         check_sizes(partial(build, config["model"]), folder / WEIGHTS)
         model = build(config["model"])
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -68,6 +69,8 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     def guarded(config: DictConfig) -> None:
         nonlocal composed
         composed = True
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(HarmlessFormatter(handler.formatter or logging.Formatter()))
         try:
             job(config)
         except BrokenPipeError:
@@ -129,6 +132,22 @@ def _harmless(character: str) -> str:
     """A character of a message, which may quote a stranger, as a terminal only shows it."""
     shows = character.isprintable() or character in "\n\t"
     return character if shows else f"\\x{ord(character):02x}"
+
+
+class HarmlessFormatter(logging.Formatter):
+    """Another formatter, whose control characters a terminal shows and does not obey.
+
+    Args:
+        inner: makes the text of a record, which may quote an untrusted file.
+    """
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See the base class."""
+        return "".join(map(_harmless, self._inner.format(record)))
 
 
 def mendable(error: Exception) -> bool:

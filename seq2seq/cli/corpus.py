@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from seq2seq.data.corpora.corpus import Corpus
 
 log = logging.getLogger(__name__)
-
-LARGEST_NUMBER = 10_000_000  # such as the pairs of a generated corpus
 
 
 def chosen_corpus(data: DictConfig, checkpoint: Checkpoint) -> Corpus:
@@ -72,8 +69,9 @@ def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Corpus:
         ValueError: if there is none, it would be fetched, it would read a folder that nobody here
             has asked for, or a change names no argument of it.
     """
-    from seq2seq.checkpoint import build, check_targets
-    from seq2seq.checkpoint.confinement import REMEDY, ConfinedCorpus, Confinement
+    from seq2seq.checkpoint import CheckpointError, build, check_targets
+    from seq2seq.checkpoint.building import target_class
+    from seq2seq.checkpoint.confinement import ConfinedCorpus, Confinement
     from seq2seq.data.foreign import confined
 
     data = checkpoint.config.get("data")
@@ -85,11 +83,11 @@ def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Corpus:
         names = ", ".join(sorted(map(str, corpus)))
         raise ValueError(f"data.{unknown[0]} is not one of: {names}")
     wanted = {**_without_places(corpus), **changes}
+    kind = target_class(corpus.get("_target_"), "config.yaml: data.corpus._target_")
+    if not hasattr(kind, "load"):
+        raise CheckpointError(f"{checkpoint.folder}: config.yaml: {kind.__name__} is no corpus")
     if _record(corpus).is_file():
         return _local(build(wanted))
-    unasked = {name: value for name, value in corpus.items() if name not in changes}
-    for problem in _problems(unasked, ""):
-        raise ValueError(f"{checkpoint.folder}: {problem}, and it was not trained here; {REMEDY}")
     check_targets(corpus, "config.yaml: data.corpus")
     confinement = Confinement(corpus, changes)
     with confined(confinement.refusal):
@@ -122,18 +120,6 @@ def _record(corpus: dict[str, Any]) -> Path:
     from seq2seq.data.cache import cache_folder, content_key
 
     return cache_folder(None) / "trained" / content_key("corpus", _without_places(corpus))
-
-
-def _problems(node: Any, key: str) -> Iterator[str]:
-    """What of an untrusted checkpoint's corpus takes too much work to be done unasked."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            yield from _problems(value, f"{key}.{name}" if key else str(name))
-    elif isinstance(node, list):
-        for value in node:
-            yield from _problems(value, key)
-    elif isinstance(node, int) and abs(node) > LARGEST_NUMBER:
-        yield f"data.corpus.{key} is {node:,}"
 
 
 def _without_places(node: Any) -> Any:

@@ -10,6 +10,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,21 +34,33 @@ def shown(value: object, most: int = 60) -> str:
 
 
 Refusal = Callable[[str | Path], str | None]
-_refusal: ContextVar[Refusal] = ContextVar("refusal", default=lambda path: None)
+MOST_WORK = 500_000  # draws of a generated corpus, about a minute; a file costs 100 of them
+
+
+@dataclass
+class _Confinement:
+    """What the block of :func:`confined` allows."""
+
+    refusal: Refusal
+    work_left: int
+
+
+_confinement: ContextVar[_Confinement | None] = ContextVar("confinement", default=None)
 
 
 @contextlib.contextmanager
-def confined(refusal: Refusal) -> Iterator[None]:
-    """Within the block, corpora read only the files that ``refusal`` has nothing against.
+def confined(refusal: Refusal, work: int = MOST_WORK) -> Iterator[None]:
+    """Within the block, corpora read only certain files, and work no longer than about a minute.
 
     Args:
         refusal: returns why a path may not be read, or None.
+        work: most units that :func:`count_work` may count.
     """
-    token = _refusal.set(refusal)
+    token = _confinement.set(_Confinement(refusal, work))
     try:
         yield
     finally:
-        _refusal.reset(token)
+        _confinement.reset(token)
 
 
 def check_readable(path: str | Path) -> None:
@@ -58,8 +71,26 @@ def check_readable(path: str | Path) -> None:
     Raises:
         DataError: saying why.
     """
-    if reason := _refusal.get()(path):
+    count_work(100)
+    confinement = _confinement.get()
+    if confinement and (reason := confinement.refusal(path)):
         raise DataError(reason)
+
+
+def count_work(units: int = 1) -> None:
+    """Count work that the arguments of a corpus ask for, such as sentences to draw.
+
+    Raises:
+        DataError: if it is more than the block of :func:`confined` around the call allows.
+    """
+    if (confinement := _confinement.get()) is None:
+        return
+    confinement.work_left -= units
+    if confinement.work_left < 0:
+        raise DataError(
+            f"the corpus takes more work than {MOST_WORK:,} draws, and the checkpoint was not "
+            "trained here; choose the corpus yourself (data=NAME …)"
+        )
 
 
 def read_bounded(path: Path, most_bytes: int, kind: str) -> bytes:

@@ -65,6 +65,9 @@ class Entailment(Task):
 
     def __init__(self, labels: Sequence[str] = LABELS, embeddings: str | Path | None = None):
         self.labels = tuple(map(str, labels))
+        for label in self.labels:
+            if not (label.strip() and label.isprintable()):
+                raise ValueError(f"task.labels: {label!r:.80} is empty or has control characters")
         self.embeddings = embeddings
 
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
+from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.data.errors import DataError
 from seq2seq.data.filters import Filters
 from seq2seq.data.mixing import Mixing
+
+
+class _NamedCorpus(TypedDict):
+    corpus: Corpus
+
+
+class Part(_NamedCorpus, total=False):
+    """A corpus of a mixture; other keys do not matter."""
+
+    filters: Mapping[str, Any] | None
 
 
 class Mixture:
@@ -38,7 +49,7 @@ class Mixture:
 
     def __init__(
         self,
-        corpora: Mapping[str, Mapping[str, Any]],
+        corpora: Mapping[str, Part],
         *,
         weights: Mapping[str, float] | None = None,
         temperature: float = 1.0,

@@ -37,6 +37,7 @@ from seq2seq.data.corpora.toy.lexicon import (
     lexicon,
     zipf,
 )
+from seq2seq.data.foreign import count_work
 
 LABELS = ("entailment", "neutral", "contradiction")
 MODIFIERS = ("subject", "object", "manner", "place", "time")
@@ -124,6 +125,7 @@ class ToyEntailment:
         return kept(self, self._drawn, self._cache_folder)
 
     def _drawn(self) -> dict[str, list[dict[str, str]]]:
+        count_work(4 * sum(self.sizes.values()))  # what a pair takes, with those refused
         taken: set[tuple[str, str]] = set()
         return {split: list(self._split(split, taken)) for split in self.sizes}
 
@@ -132,6 +134,7 @@ class ToyEntailment:
         for number in range(self.sizes[split]):
             label = LABELS[number % len(LABELS)]
             while True:
+                count_work()
                 premise, hypothesis = (one.words() for one in pairs.draw(label))
                 if (premise, hypothesis) not in taken:
                     break

@@ -33,6 +33,7 @@ from seq2seq.data.corpora.drawn import kept
 from seq2seq.data.corpora.toy import Rates, Tail, core, english, knobs
 from seq2seq.data.corpora.toy.choices import Choices, Notes
 from seq2seq.data.corpora.toy.lexicon import LIVING, Verb
+from seq2seq.data.foreign import count_work
 
 LENGTHS = range(9, 36)
 
@@ -95,6 +96,7 @@ class ToyHeadlines:
         return kept(self, self._drawn, self._cache_folder)
 
     def _drawn(self) -> dict[str, list[dict[str, str]]]:
+        count_work(4 * sum(self.sizes.values()))  # what a sentence takes, with those refused
         taken: set[str] = set()
         return {split: list(self._split(split, taken)) for split in self.sizes}
 
@@ -103,6 +105,7 @@ class ToyHeadlines:
         stories = Stories(Choices(draw, self.tail, Rates(), unseen=split != "train"))
         left = self.sizes[split]
         while left:
+            count_work()
             row = stories.draw()
             if row["source"] in taken or row["source"].count(" ") + 1 not in LENGTHS:
                 continue

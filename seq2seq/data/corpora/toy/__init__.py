@@ -49,6 +49,7 @@ from typing import Any, TypeVar
 from datasets import DatasetDict
 
 from seq2seq.data.corpora.drawn import kept
+from seq2seq.data.foreign import count_work, shown
 
 from .choices import Choices, Rates
 from .clauses import Sentences
@@ -58,6 +59,9 @@ from .pairs import Example, render
 __all__ = ["Rates", "Tail", "Toy", "knobs"]
 
 LENGTHS = range(6, 26)
+MOST_TAIL_WORDS = 20_000  # of a kind; there are some 60,000 roots, and the last take long to draw
+STEEPEST = 10  # exponent of the frequencies
+MOST_MISSES = 5_000  # sentences in a row that are not kept; ten are usual
 Knobs = TypeVar("Knobs", Tail, Rates)
 
 
@@ -108,6 +112,7 @@ class Toy:
         return kept(self, self._drawn, self._cache_folder)
 
     def _drawn(self) -> dict[str, list[dict[str, Any]]]:
+        count_work(4 * sum(self.sizes.values()))  # what a sentence takes, with those refused
         taken: set[str] = set()
         return {split: [vars(e) for e in self._split(split, taken)] for split in self.sizes}
 
@@ -120,7 +125,15 @@ class Toy:
         if not training:
             wanted[True] = round(self.sizes[split] * self.held_out_share)
             wanted[False] -= wanted[True]
+        misses = 0
         while any(wanted.values()):
+            count_work()
+            misses += 1
+            if misses > MOST_MISSES:
+                raise ValueError(
+                    f"toy corpus: no further sentence for the split {split} in {MOST_MISSES:,} "
+                    "tries; lower its size or held_out_share, or raise rates.held_out"
+                )
             phrase, notes = sentences.draw()
             held_out = notes.held_out > 0
             if not wanted[held_out] or (notes.ambiguous and not notes.cues):
@@ -130,15 +143,24 @@ class Toy:
                 continue
             taken.add(example.source)
             wanted[held_out] -= 1
+            misses = 0
             yield example
 
 
 def knobs(kind: type[Knobs], name: str, changes: Mapping[str, Any] | None) -> Knobs:
-    """A `Tail` or `Rates` with some of its fields changed; unknown ones are refused by name."""
-    known = {field.name for field in fields(kind)}
-    if unknown := set(changes or {}) - known:
+    """A `Tail` or `Rates` with some of its fields changed; raises ValueError for bad ones."""
+    known = {field.name: field for field in fields(kind)}
+    if unknown := set(changes or {}) - known.keys():
         raise ValueError(
             f"toy corpus: {name} has no {', '.join(sorted(unknown))}; "
             f"it has {', '.join(sorted(known))}"
         )
+    for key, value in (changes or {}).items():
+        whole = isinstance(known[key].default, int)
+        most = MOST_TAIL_WORDS if whole else STEEPEST if key.endswith("exponent") else 1
+        if type(value) not in ((int,) if whole else (int, float)) or not 0 <= value <= most:
+            wanted = "a whole number" if whole else "a number"
+            raise ValueError(
+                f"toy corpus: {name}.{key} is {shown(value)}; give {wanted} from 0 to {most:,}"
+            )
     return replace(kind(), **(changes or {}))

@@ -1,0 +1,128 @@
+"""Compare the values of a configuration with the annotations of the class that they are for.
+
+``config.yaml`` of an untrusted checkpoint may hold any plain value in any place. A class that takes
+``max_length: int`` need not look for ``2.0`` or ``true`` itself: what does not fit its annotations
+is refused here, before anything is built.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from seq2seq.data.foreign import shown
+
+Classes: TypeAlias = Callable[[dict[str, Any]], type]
+
+PLAIN: dict[Any, tuple[type, ...]] = {
+    bool: (bool,),
+    int: (int,),
+    float: (float, int),
+    str: (str,),
+    Path: (str,),
+    type(None): (type(None),),
+}
+
+
+def problem(node: dict[str, Any], kind: type, class_of: Classes) -> tuple[str, str] | None:
+    """Return what is wrong with the arguments of a class: a key, and a sentence; or None.
+
+    Args:
+        node: the configuration, with ``_target_``.
+        kind: the class that it names.
+        class_of: returns the class that an inner configuration names.
+    """
+    hints = arguments(kind)
+    for key, value in node.items():
+        if key == "_target_":
+            continue
+        if key not in hints:
+            names = ", ".join(map(str, hints)) or "none"
+            return str(key), f"{kind.__name__} has no such argument; it has: {names}"
+        if not fits(value, hints[key], class_of):
+            wanted = _named(hints[key])
+            return str(key), f"{kind.__name__} takes {wanted}, not {shown(repr(value))}"
+    required = inspect.signature(kind).parameters.values()
+    for parameter in required:
+        named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if named and parameter.default is parameter.empty and parameter.name not in node:
+            return parameter.name, f"{kind.__name__} needs this argument"
+    return None
+
+
+@cache
+def arguments(kind: type) -> dict[str, Any]:
+    """Return the arguments of a class by name, each with its annotation."""
+    hints = typing.get_type_hints(kind.__init__)  # type: ignore[misc]
+    named: dict[str, Any] = {}
+    for parameter in inspect.signature(kind).parameters.values():
+        hint = hints.get(parameter.name, Any)
+        if parameter.kind is parameter.VAR_KEYWORD:  # Unpack[a TypedDict]
+            for options in typing.get_args(hint):
+                named |= typing.get_type_hints(options)
+        elif parameter.kind is not parameter.VAR_POSITIONAL:
+            named[parameter.name] = hint
+    return named
+
+
+def fits(value: Any, hint: Any, class_of: Classes) -> bool:
+    """Return whether a plain value, or the object that it describes, is what an annotation says."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return not _describes(value)
+    if hint in PLAIN:
+        return type(value) in PLAIN[hint]
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, one, class_of) for one in inner)
+    if origin in (Sequence, list, tuple):
+        return isinstance(value, list) and all(fits(item, inner[0], class_of) for item in value)
+    if isinstance(value, dict) and "_target_" in value:
+        return _is_a(class_of(value), hint)
+    if origin in (Mapping, dict):
+        pairs = value.items() if isinstance(value, dict) else [(None, None)]
+        return all(fits(k, inner[0], class_of) and fits(v, inner[1], class_of) for k, v in pairs)
+    if typing.is_typeddict(hint):
+        known = typing.get_type_hints(hint)
+        return (
+            isinstance(value, dict)
+            and value.keys() >= hint.__required_keys__
+            and all(fits(item, known.get(key, Any), class_of) for key, item in value.items())
+        )
+    return False
+
+
+def _is_a(kind: type, hint: Any) -> bool:
+    if typing.get_origin(hint) is Callable:
+        returned = typing.get_type_hints(kind.__call__).get("return")
+        return returned is typing.get_args(hint)[-1]
+    if getattr(hint, "_is_protocol", False):
+        members = (name for name in vars(hint) if not name.startswith("_"))
+        return all(hasattr(kind, name) for name in members)
+    return isinstance(hint, type) and issubclass(kind, hint)
+
+
+def _describes(value: Any) -> bool:
+    """Whether an object is described anywhere in a value."""
+    if isinstance(value, list):
+        return any(map(_describes, value))
+    return isinstance(value, dict) and ("_target_" in value or any(map(_describes, value.values())))
+
+
+def _named(hint: Any) -> str:
+    """An annotation as its source has it, without the names of modules."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " | ".join(map(_named, typing.get_args(hint)))
+    if hint is type(None):
+        return "null"
+    return (
+        hint.__name__
+        if isinstance(hint, type) and not typing.get_args(hint)
+        else (
+            str(hint).replace("typing.", "").replace("collections.abc.", "").replace("pathlib.", "")
+        )
+    )
