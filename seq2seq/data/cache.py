@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
+import shutil
 import sys
 import time
 import uuid
@@ -20,12 +22,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 
-from seq2seq.data.foreign import check_readable
+from seq2seq.data.foreign import check_readable, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
+log = logging.getLogger(__name__)
+
+END_OF_TABLE = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream of Arrow; a file that is cut off lacks it
 _SYSTEM_FOLDERS = {
     "win32": lambda: Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")),
     "darwin": lambda: Path.home() / "Library" / "Caches",
@@ -114,12 +119,46 @@ def file_key(path: Path, folder: Path) -> str:
 
 
 def _remembered(folder: Path, name: str, compute: Callable[[], str]) -> str:
-    path = folder / "keys" / name
-    if path.is_file() and (value := path.read_text("ascii")):
-        return value
+    path = folder / "hashes" / name
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        content = None
+    if content is not None:
+        value, _, check = content.decode("ascii", "replace").partition(" ")
+        if check == content_key(value):
+            return value
+        tell_damaged(path)
     value = compute()
-    write_atomically(path, value.encode("ascii"))
+    write_atomically(path, f"{value} {content_key(value)}".encode("ascii"))
     return value
+
+
+def tell_damaged(path: Path, why: object = "its content is not what was written") -> None:
+    """Log that an entry is damaged, and is made anew; the caller does so."""
+    log.warning("the cache entry %s is damaged (%s); it is made anew", path, shown(why, 200))
+
+
+def open_table(path: Path) -> Dataset | None:
+    """The table of an entry; None if it is missing, or damaged, which is logged."""
+    import pyarrow as pa
+    from datasets import Dataset
+
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) < len(END_OF_TABLE):
+                raise pa.ArrowInvalid("it is cut off")
+            file.seek(-len(END_OF_TABLE), os.SEEK_END)
+            if file.read() != END_OF_TABLE:
+                raise pa.ArrowInvalid("it is cut off")
+        table = Dataset.from_file(str(path))
+        table.data.table.validate()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, pa.ArrowException) as error:
+        tell_damaged(path, error)
+        return None
+    return table
 
 
 @contextlib.contextmanager
@@ -128,16 +167,17 @@ def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
 
     Args:
         path: of the file.
-        lasting: for what is not of the cache: it is on the disk before it takes its place, and
-            what another process wrote there does not do instead.
+        lasting: for what is not of the cache: its new name is on the disk before the block ends,
+            and what another process wrote there does not do instead.
+
+    The content is on the disk before it takes its place, so that a power cut leaves the old file or
+    the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         yield temporary
-        if lasting:
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+        sync_file(temporary)
         try:
             os.replace(temporary, path)
         except PermissionError:
@@ -148,6 +188,22 @@ def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
             sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def follow_umask(path: Path) -> None:
+    """Give a file, which safetensors writes for its owner alone, the mode of any other new file."""
+    model = path.with_name(f".{uuid.uuid4().hex}")
+    model.touch()
+    try:
+        shutil.copymode(model, path)
+    finally:
+        model.unlink()
+
+
+def sync_file(path: Path) -> None:
+    """Put the content of a file on the disk."""
+    with path.open("rb+") as file:  # Windows refuses it where only reading is allowed
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

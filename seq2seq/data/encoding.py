@@ -14,6 +14,7 @@ import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from seq2seq.data.cache import open_table, sync_file, tell_damaged
 from seq2seq.data.sequences import Sequences
 from seq2seq.data.subwords import seed_sampling
 from seq2seq.data.vocabulary import Vocabulary
@@ -66,13 +67,29 @@ def encoded_column(
             )
         )
 
-    try:
+    before = _files(path)
+    if any(open_table(file) is None for file in before):
+        _remove(before)
+        before = []
+    ids = mapped()
+    if len(ids) != len(split):  # of several files that processes wrote, some are missing
+        tell_damaged(path, f"it has {len(ids):,} of {len(split):,} rows")
+        _remove(_files(path))
         ids = mapped()
-    except pa.ArrowInvalid:  # a file in the cache is damaged
-        for file in path.parent.glob(f"{path.stem}*{path.suffix}"):
-            file.unlink()
-        ids = mapped()
+    for file in _files(path):
+        if file not in before:
+            sync_file(file)
     return Sequences.from_arrow(ids.data["ids"])
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of an entry: one, or one a process."""
+    return sorted(path.parent.glob(f"{path.stem}*{path.suffix}"))
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        file.unlink()
 
 
 def _encode(table: pa.Table, column: str, subwords: Vocabulary) -> pa.Table:

@@ -15,9 +15,17 @@ import xxhash
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from seq2seq.data.cache import content_key, replacing, texts_key, write_atomically
+from seq2seq.data.cache import (
+    content_key,
+    open_table,
+    replacing,
+    tell_damaged,
+    texts_key,
+    write_atomically,
+)
 from seq2seq.data.corpora.corpus import SIDES
 from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import parse_json
 
 logger = logging.getLogger(__name__)
 
@@ -88,13 +96,15 @@ class Filters:
         )
         path = folder / "texts" / f"{entry}.arrow"
         report = path.with_suffix(".json")
-        if not (path.is_file() and report.is_file()):
+        table, counts = open_table(path), _counts(report)
+        if table is None or counts is None:
             verdicts = self._verdicts(split)
             write_rows(split, verdicts == 0, path)
             counts = np.bincount(verdicts, minlength=len(_DROPPED) + 1).tolist()
             write_atomically(report, json.dumps(counts).encode())
-        self._tell(json.loads(report.read_text("utf-8")), key)
-        return Dataset.from_file(str(path))
+            table = Dataset.from_file(str(path))
+        self._tell(counts, key)
+        return table
 
     def _verdicts(self, split: Dataset) -> NDArray[np.uint8]:
         """For each pair 0 if it passes, else the number of the filter that drops it, from 1."""
@@ -190,6 +200,22 @@ def _mark_repeated(digests: NDArray[np.uint64], verdicts: NDArray[np.uint8], num
 
 def _blocks(split: Dataset) -> Iterator[pa.Table]:
     yield from split.with_format("arrow").iter(batch_size=BLOCK)
+
+
+def _counts(report: Path) -> list[int] | None:
+    """How many pairs passed, and how many each filter dropped; None where that is not known."""
+    if not report.is_file():
+        return None
+    try:
+        counts = parse_json(report.read_bytes())
+    except DataError as error:
+        tell_damaged(report, error)
+        return None
+    whole = isinstance(counts, list) and all(type(count) is int for count in counts)
+    if whole and len(counts) == len(_DROPPED) + 1:
+        return counts
+    tell_damaged(report)
+    return None
 
 
 def write_rows(split: Dataset, keep: NDArray[np.bool_], path: Path) -> None:

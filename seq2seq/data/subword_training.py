@@ -14,7 +14,7 @@ from datasets import Dataset
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import content_key, texts_key
+from seq2seq.data.cache import content_key, tell_damaged, texts_key
 from seq2seq.data.errors import DataError
 from seq2seq.data.subwords import Subwords
 from seq2seq.data.vocabulary_pair import VocabularyPair
@@ -106,7 +106,10 @@ def _cached_model(
     )
     path = folder / "subwords" / f"{key}.model"
     if path.exists():
-        return Subwords.load(path)
+        try:
+            return Subwords.load(path)
+        except DataError as error:
+            tell_damaged(path, error)
     logger.info("training %s subwords on %s", settings["model_type"], " and ".join(columns))
     model = Subwords(train_model(texts_of(split, columns), settings, seed))
     if model.size < settings["vocab_size"]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import content_key, texts_key
+from seq2seq.data.cache import content_key, tell_damaged, texts_key
 from seq2seq.data.errors import DataError
 from seq2seq.data.tokenizers import TOKENIZERS, WHITESPACE
 from seq2seq.data.vocabulary_pair import VocabularyPair
@@ -79,7 +79,10 @@ def counted_words(
     key = content_key(COUNTING_VERSION, keys, settings)
     path = folder / "words" / f"{key}.json"
     if path.exists():
-        return Words.load(path)
+        try:
+            return Words.load(path)
+        except DataError as error:
+            tell_damaged(path, error)
     logger.info("counting the words of %s", " and ".join(columns))
     words = _most_frequent(split, columns, *settings)
     words.save(path)

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import content_key, replacing
+from seq2seq.data.cache import content_key, follow_umask, replacing, tell_damaged
 from seq2seq.data.errors import DataError
 from seq2seq.data.foreign import bounded_lines
 
@@ -77,12 +77,22 @@ def word_vectors(
     state = path.stat()
     key = content_key(VERSION, str(path.resolve()), state.st_size, state.st_mtime_ns, list(words))
     cached = default_cache_folder(cache_folder) / "vectors" / f"{key}.safetensors"
+    damage: object = None
     try:
         found = WordVectors(**load_file(cached))
-    except (FileNotFoundError, SafetensorError, TypeError):
+        if not len(found.vectors) == len(found.known) == len(words):
+            damage = "rows are missing"
+    except FileNotFoundError:
+        found = None
+    except (SafetensorError, TypeError) as error:
+        found, damage = None, error
+    if damage is not None:
+        tell_damaged(cached, damage)
+    if found is None or damage is not None:
         found = _read(path, words)
         with replacing(cached) as temporary:
             save_file({"vectors": found.vectors, "known": found.known}, temporary)
+            follow_umask(temporary)
     number = int(found.known.sum())
     logger.info(
         "%s of %s words have a vector in %s; the other %s begin at random",

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from datasets import Dataset, DatasetDict
 
-from seq2seq.data.cache import cache_folder, content_key, replacing
+from seq2seq.data.cache import cache_folder, content_key, open_table, replacing
 
 SPLITS = ("train", "validation", "test")
 GENERATORS = Path(__file__).parent  # whose source decides what is drawn
@@ -38,10 +38,10 @@ def kept(
     key = content_key(f"{kind.__module__}.{kind.__qualname__}", arguments, _source_key())
     place = cache_folder(folder) / "texts"
     paths = {split: place / f"{key}.{split}.arrow" for split in SPLITS}
-    try:
-        return DatasetDict({split: Dataset.from_file(str(paths[split])) for split in SPLITS})
-    except (FileNotFoundError, NotADirectoryError, pa.ArrowInvalid):
-        made = {split: Dataset.from_list([*rows]) for split, rows in draw().items()}
+    known = {split: open_table(paths[split]) for split in SPLITS}
+    if None not in known.values():
+        return DatasetDict(known)
+    made = {split: Dataset.from_list([*rows]) for split, rows in draw().items()}
     try:
         for split, path in paths.items():
             _write(made[split], path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,12 @@ from typing import ClassVar
 from datasets import Dataset, DatasetDict
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import content_key, file_key, write_atomically
+from seq2seq.data.cache import (
+    content_key,
+    file_key,
+    tell_damaged,
+    write_atomically,
+)
 from seq2seq.data.corpora.corpus import likely_folders
 from seq2seq.data.corpora.readers import Reader
 from seq2seq.data.corpora.tables import TABLE_VERSION, PlacedRow, cached_table
@@ -105,17 +111,21 @@ class LabeledPairs(ABC):
             [*files.columns, files.only, self._no_label, self._on_empty],
         )
         path = self._cache / "texts" / f"{key}.arrow"
-        count = path.with_suffix(".unlabeled")
-        if not count.is_file():
+        count = path.with_suffix(".left_out")
+        known = count.read_bytes() if count.is_file() else b""
+        if not re.fullmatch(rb"\d{1,12}\n", known):
+            if count.is_file():
+                tell_damaged(count)
             path.unlink(missing_ok=True)
         left_out = _Counter()
         rows = self._labeled(_rows(files), left_out)
         table = cached_table(path, COLUMNS, rows, self._on_empty)
-        if not count.is_file():
-            write_atomically(count, str(left_out.count).encode())
+        if left_out.read:
+            write_atomically(count, f"{left_out.count}\n".encode())
         return table, int(count.read_bytes())
 
     def _labeled(self, rows: Iterable[PlacedRow], left_out: _Counter) -> Iterator[PlacedRow]:
+        left_out.read = True
         for number, files, (label, premise, hypothesis) in rows:
             label = label.strip()
             if label == self._no_label or (not label and self._on_empty == "skip"):
@@ -132,6 +142,7 @@ class LabeledPairs(ABC):
 @dataclass
 class _Counter:
     count: int = 0
+    read: bool = False
 
 
 def _rows(files: LabeledFiles) -> Iterator[PlacedRow]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import Dataset
 
-from seq2seq.data.cache import replacing
+from seq2seq.data.cache import open_table, replacing
 from seq2seq.data.corpora.corpus import SIDES, reference_columns
 from seq2seq.data.corpora.readers import Absent
 from seq2seq.data.errors import DataError
@@ -54,10 +54,8 @@ def cached_table(
         on_empty: "error" or "skip" rows where a side is empty.
         names: of the files, for the message where there is no row in them.
     """
-    try:
-        return Dataset.from_file(str(path))
-    except (FileNotFoundError, pa.ArrowInvalid):
-        pass
+    if (table := open_table(path)) is not None:
+        return table
     schema = pa.schema([(column, pa.string()) for column in columns])
     with (
         replacing(path) as temporary,
