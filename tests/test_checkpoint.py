@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +307,23 @@ def test_an_ensemble_is_of_one_vocabulary(
         load_checkpoints([folder, other])
     with pytest.raises(CheckpointError, match="names none"):
         load_checkpoints([])
+
+
+def test_the_same_weights_make_the_same_file_with_the_mode_of_the_umask(tmp_path: Path) -> None:
+    script = """
+import os, sys
+sys.path.insert(0, os.path.dirname(sys.argv[2]))
+import torch
+from test_strangers_checkpoint import save
+os.umask(0o027)
+torch.manual_seed(1)
+save(__import__("pathlib").Path(sys.argv[1]), "recurrent")
+"""
+    files = []
+    for name in ("a", "b", "c"):
+        run = [sys.executable, "-c", script, str(tmp_path / name), __file__]
+        subprocess.run(run, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        path = tmp_path / name / "model.safetensors"
+        files.append(path.read_bytes())
+        assert stat.filemode(path.stat().st_mode) == "-rw-r-----"
+    assert len(set(files)) == 1

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model, save_file
+from torch import Tensor, nn
 
 from seq2seq.checkpoint.building import (
     CONFIG,
@@ -28,6 +29,7 @@ from seq2seq.checkpoint.checksum import check, write_checksum
 from seq2seq.checkpoint.hub import fetched, is_hub
 from seq2seq.checkpoint.inspection import check_files, check_parameters, check_sizes
 from seq2seq.checkpoint.replacing import previous_folder, replacing_folder
+from seq2seq.data.cache import follow_umask
 from seq2seq.data.errors import DataError
 from seq2seq.data.plain_yaml import read_yaml
 from seq2seq.data.vocabulary_pair import VocabularyPair
@@ -78,7 +80,8 @@ def save_checkpoint(
     folder = Path(folder)
     with replacing_folder(folder) as temporary:
         try:
-            save_model(model, str(temporary / WEIGHTS))
+            save_file(_distinct(model), str(temporary / WEIGHTS))
+            follow_umask(temporary / WEIGHTS)
         except SafetensorError as error:
             raise writing_error(folder / WEIGHTS, error) from error
         write_checksum(temporary / WEIGHTS)
@@ -86,6 +89,19 @@ def save_checkpoint(
         (temporary / CONFIG).write_text(text, encoding="utf-8")
         subwords.save(temporary)
     return folder
+
+
+def _distinct(model: nn.Module) -> dict[str, Tensor]:
+    """The weights, tied ones once, under the first of their names.
+
+    Not safetensors' ``save_model``: it also stores the other names, in an order that differs from
+    one process to the next, so that equal weights would make files that are not equal.
+    """
+    names: dict[tuple[int, torch.Size], str] = {}
+    state = model.state_dict()
+    for name in sorted(state):
+        names.setdefault((state[name].data_ptr() or id(state[name]), state[name].shape), name)
+    return {name: state[name].contiguous() for name in sorted(names.values())}
 
 
 def writing_error(path: Path, error: SafetensorError) -> OSError:

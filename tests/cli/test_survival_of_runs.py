@@ -128,7 +128,7 @@ def test_however_often_a_run_is_killed_it_ends_as_if_it_had_not_been(work: Path)
     # Inside the first validation.
     killed(resumed(work, "killed", At(OFFER)))
     # With half of a checkpoint written.
-    killed(resumed(work, "killed", At("seq2seq.checkpoint.directory:save_model", late=True)))
+    killed(resumed(work, "killed", At("seq2seq.checkpoint.directory:save_file", late=True)))
     # The first validation is over, the state it belongs to is not written.
     killed(resumed(work, "killed", At(SAVE)))
     assert (run / "checkpoints" / "step-000004").exists()
