@@ -10,7 +10,8 @@
     metrics.json             scores, when there are any
 
 Loading runs no code that the directory brings: the weights are safetensors, the configuration is
-plain YAML, and the only ``_target_`` it may name are classes of this package.
+plain YAML, and the only ``_target_`` it may name are classes of this package, and of those that the
+user trusts.
 """
 
 from seq2seq.checkpoint.building import (
@@ -20,6 +21,8 @@ from seq2seq.checkpoint.building import (
     build,
     check_targets,
     checkpoint_task,
+    packages_to_trust,
+    trust,
 )
 from seq2seq.checkpoint.checksum import check
 from seq2seq.checkpoint.directory import (
@@ -48,6 +51,8 @@ __all__ = [
     "load_checkpoints",
     "load_config",
     "mend",
+    "packages_to_trust",
     "replacing_folder",
     "save_checkpoint",
+    "trust",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -25,6 +27,7 @@ ALLOWED_PACKAGES = (
     "seq2seq.data.corpora",
 )
 
+_trusted: list[str] = []  # further packages, for as long as the process lives
 CONFIG = "config.yaml"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
 
@@ -77,6 +80,8 @@ def check_targets(node: Any, where: str = CONFIG) -> None:
 
 def _check_arguments(node: dict[str, Any], kind: type, where: str) -> None:
     """Refuse arguments that the class does not have, or that are not of their annotated type."""
+    if f"{kind.__module__}.".startswith(tuple(f"{name}." for name in _trusted)):
+        return  # which need not have annotations
 
     def class_of(inner: dict[str, Any]) -> type:
         return target_class(inner["_target_"], where)
@@ -93,13 +98,51 @@ def _check_arguments(node: dict[str, Any], kind: type, where: str) -> None:
         raise CheckpointError(f"{name}: {reason}")
 
 
+def trust(packages: Sequence[str]) -> None:
+    """Let configurations name classes of further packages, whose code then runs.
+
+    Only for what the user says on the command line or in a program; a checkpoint never decides.
+
+    Args:
+        packages: names, such as ``my_package``.
+
+    Raises:
+        ValueError: if one is no name of a package, is Python's own, or cannot be imported.
+    """
+    for name in packages:
+        top = name.partition(".")[0] if isinstance(name, str) else ""
+        if not top.isidentifier() or top in {*sys.stdlib_module_names, "builtins"}:
+            raise ValueError(f"trust={shown(name)}: give the name of a package of your own")
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise ValueError(
+                f"trust={name} cannot be imported ({error}); install it, or put its folder "
+                "into PYTHONPATH"
+            ) from error
+        if name not in _trusted:
+            _trusted.append(name)
+
+
+def packages_to_trust(config: Any) -> list[str]:
+    """The packages that a configuration names classes of, besides those of this package."""
+    if isinstance(config, list):
+        return sorted({name for item in config for name in packages_to_trust(item)})
+    if not isinstance(config, dict):
+        return []
+    target = config.get("_target_")
+    own = isinstance(target, str) and not target.startswith("seq2seq.")
+    inner = packages_to_trust([*config.values()])
+    return sorted({*inner, *([str(target).partition(".")[0]] if own else [])})
+
+
 def target_class(target: Any, where: str) -> type:
     """The class that a ``_target_`` names.
 
     Raises:
         CheckpointError: if it is not a class of :data:`ALLOWED_PACKAGES`.
     """
-    packages = tuple(f"{package}." for package in ALLOWED_PACKAGES)
+    packages = tuple(f"{package}." for package in (*ALLOWED_PACKAGES, *_trusted))
     # The text is looked at before anything is imported: what an import says of a name that does
     # not exist reaches the terminal.
     if isinstance(target, str) and NAME.fullmatch(target) and target.startswith(packages):
@@ -112,8 +155,18 @@ def target_class(target: Any, where: str) -> type:
             return kind
     raise CheckpointError(
         f"{where} names {shown(repr(target), 80)}, which a checkpoint may not: only classes of "
-        f"{', '.join(ALLOWED_PACKAGES)} are built"
+        f"{', '.join((*ALLOWED_PACKAGES, *_trusted))} are built{_how_to_trust(target)}"
     )
+
+
+def _how_to_trust(target: Any) -> str:
+    """How the user may allow a class of a package of their own."""
+    if not isinstance(target, str) or not NAME.fullmatch(target):
+        return ""
+    top = target.partition(".")[0]
+    if top == "seq2seq" or top in sys.stdlib_module_names:
+        return ""
+    return f". If {shown(top)} is a package of yours, allow it to run: trust=[{shown(top)}]"
 
 
 def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = None) -> Task:

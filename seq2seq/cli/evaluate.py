@@ -13,6 +13,7 @@ from seq2seq.cli.application import plain, run
 from seq2seq.cli.corpus import chosen_corpus, is_own_corpus, warn_of_languages
 from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.launch import follow, lead, leads
+from seq2seq.cli.trusting import trust_packages
 
 if TYPE_CHECKING:
     from seq2seq.data.batch import Batch
@@ -52,6 +53,7 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     if config.references is not None:
         raise ValueError("references are of hypotheses=FILE; a checkpoint's are in its corpus")
     device = choose_device(config.device, group)
+    trust_packages(config)
     checkpoint = load_checkpoints(config.checkpoint, device)
     if not isinstance(config.checkpoint, str) and len(config.checkpoint) > 1 and not config.output:
         raise ValueError("output: an ensemble has no folder of its own; give one, output=FOLDER")

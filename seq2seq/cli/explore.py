@@ -9,6 +9,7 @@ from omegaconf import DictConfig, ListConfig
 
 from seq2seq.cli.application import run
 from seq2seq.cli.corpus import chosen_corpus
+from seq2seq.cli.trusting import trust_packages
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,7 @@ def explore(config: DictConfig) -> None:
 
     _check(config)
     device = choose_device(config.device)
+    trust_packages(config)
     checkpoints = _checkpoints(config.checkpoint, device)
     corpus = chosen_corpus(config.data, checkpoints[0])
     search = instantiate(config.search)

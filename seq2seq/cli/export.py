@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from seq2seq.cli.application import run
+from seq2seq.cli.trusting import trust_packages
 
 
 def export_checkpoint(config: DictConfig) -> None:
@@ -12,6 +13,7 @@ def export_checkpoint(config: DictConfig) -> None:
     from seq2seq.checkpoint import load_checkpoint
     from seq2seq.publishing.export import export
 
+    trust_packages(config)
     folder = export(load_checkpoint(config.checkpoint), config.output, config.format)
     for path in sorted(folder.iterdir()):
         print(f"written: {path}")

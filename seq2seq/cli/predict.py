@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from seq2seq.cli.application import run
 from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
+from seq2seq.cli.trusting import trust_packages
 
 
 def predict_lines(config: DictConfig) -> None:
@@ -22,6 +23,7 @@ def predict_lines(config: DictConfig) -> None:
 
     check_files(config.output, config.buffer, input=config.input)
     device = choose_device(config.device)
+    trust_packages(config)
     checkpoint = load_checkpoint(config.checkpoint, device)
     task = checkpoint.task
     if not isinstance(task, Entailment):

@@ -7,6 +7,7 @@ import logging
 from omegaconf import DictConfig
 
 from seq2seq.cli.application import run
+from seq2seq.cli.trusting import trust_packages, trusting
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +17,7 @@ def push_checkpoint(config: DictConfig) -> None:
     from seq2seq.checkpoint import load_checkpoint
     from seq2seq.publishing.push import push
 
+    trust_packages(config)
     checkpoint = load_checkpoint(config.checkpoint)
     if not (checkpoint.folder / "metrics.json").is_file():
         log.warning(
@@ -31,7 +33,7 @@ def push_checkpoint(config: DictConfig) -> None:
         license=config.license,
     )
     print(f"pushed: {place}")
-    print(f"Use it: {checkpoint.task.use} checkpoint={place}")
+    print(f"Use it: {checkpoint.task.use} checkpoint={place}{trusting(checkpoint.config)}")
 
 
 def main() -> None:

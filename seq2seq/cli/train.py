@@ -31,6 +31,7 @@ from seq2seq.cli.resume import (
     run_configuration,
     split_resume,
 )
+from seq2seq.cli.trusting import trusting
 
 if TYPE_CHECKING:
     from seq2seq.checkpoint import Checkpoint
@@ -140,8 +141,9 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
         Console().print(
             metrics_table(evaluation.metrics, title=f"{config.test.split} split, best checkpoint")
         )
+    use = f"{task.use} checkpoint={_quoted(folder)}{trusting(resolved)}"
     attention = str(config.get("attention", {}).get("_target_", "")).rpartition(".")[2].lower()
-    _say_how_to_go_on(task, corpus, attention, folder, time.perf_counter() - started)
+    _say_how_to_go_on(use, corpus, attention, folder, time.perf_counter() - started)
 
 
 def _data(
@@ -211,7 +213,7 @@ def _module(
 
 
 def _say_how_to_go_on(
-    task: Task, corpus: Corpus, attention: str, folder: Path, seconds: float
+    use: str, corpus: Corpus, attention: str, folder: Path, seconds: float
 ) -> None:
     """What it took, and what users do next."""
     used = sum(os.times()[:4]) / 60  # of this process and its children, imports and all
@@ -219,7 +221,7 @@ def _say_how_to_go_on(
         f"\n{seconds / 60:.1f} minutes, {used:.1f} of CPU time. "
         f"Look closer: tensorboard --logdir {shlex.quote(_shown(folder))}"
     )
-    print(f"Use it: {task.use} checkpoint={_quoted(folder)}")
+    print(f"Use it: {use}")
     if getattr(corpus, "next_step", None):
         print(f"Next: {_other_attention(corpus.next_step, attention)}")
 

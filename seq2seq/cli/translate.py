@@ -15,6 +15,7 @@ from seq2seq.cli.application import run
 from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.launch import follow, lead, leads
 from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
+from seq2seq.cli.trusting import trust_packages
 
 if TYPE_CHECKING:
     from seq2seq.data.group import Group
@@ -40,6 +41,7 @@ def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
 
     check_files(config.output, config.buffer, input=config.input, prefix=config.prefix)
     device = choose_device(config.device, group)
+    trust_packages(config)
     checkpoint = load_checkpoints(config.checkpoint, device)
     task = checkpoint.task
     if not isinstance(task, Generation):
