@@ -29,6 +29,7 @@ HEADERS = {
 }
 MAX_BYTES = 64 * 1024  # of a request
 MAX_CHARACTERS = 4_000  # of a text
+PATIENCE = 10.0  # seconds in which a request has to arrive
 MAX_WAITING = 4  # requests; each holds a thread only when its turn has come
 
 
@@ -38,11 +39,14 @@ class Desk:
     Args:
         live: what answers.
         max_waiting: most requests, the one that is being answered included.
+        patience: seconds in which a request has to arrive.
     """
 
-    def __init__(self, live: Live, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self, live: Live, max_waiting: int = MAX_WAITING, patience: float = PATIENCE
+    ) -> None:
         self.live = live
-        self.max_waiting = max_waiting
+        self.max_waiting, self.patience = max_waiting, patience
         self._present = 0
         self._turn = asyncio.Lock()
 
@@ -58,13 +62,17 @@ class Desk:
             return refuse(403, "only the page that this server serves may ask")
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             return refuse(415, "send application/json")
+        try:  # before a place is taken, which a request that never ends would keep
+            async with asyncio.timeout(self.patience):
+                body = await _read(request, MAX_BYTES)
+        except TimeoutError:
+            return refuse(408, f"a request has to arrive within {self.patience:g} seconds")
+        if body is None:
+            return refuse(413, f"a request has at most {MAX_BYTES:,} bytes")
         if self._present >= self.max_waiting:
             return refuse(429, "others are waiting; try again soon", **{"Retry-After": "1"})
         self._present += 1
         try:
-            body = await _read(request, MAX_BYTES)
-            if body is None:
-                return refuse(413, f"a request has at most {MAX_BYTES:,} bytes")
             question = Question.of(json.loads(body))
             if max(len(question.source), len(question.reference or "")) > MAX_CHARACTERS:
                 return refuse(413, f"a text has at most {MAX_CHARACTERS:,} characters")

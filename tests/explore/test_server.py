@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +13,19 @@ import pytest
 
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.explore.live import Live, Question
-from seq2seq.explore.server import MAX_BYTES, MAX_CHARACTERS, MAX_WAITING, application
+from seq2seq.explore.server import (
+    MAX_BYTES,
+    MAX_CHARACTERS,
+    MAX_WAITING,
+    Desk,
+    application,
+)
 from seq2seq.mappings import Fusedmax
 from seq2seq.search import Beam
 
 pytest.importorskip("starlette")
 testclient = pytest.importorskip("starlette.testclient")
+Request = pytest.importorskip("starlette.requests").Request
 
 BASE = "http://127.0.0.1:8765"
 
@@ -198,3 +207,30 @@ def test_one_answer_at_a_time_and_a_short_queue(live: Live, client: Any) -> None
     assert sorted(statuses) == [200] * MAX_WAITING + [429] * 2
     assert most[0] == 1
     assert client.post("/answer", json={"source": "words"}).status_code == 200
+
+
+def test_requests_that_never_end_block_nobody(live: Live) -> None:
+    desk = Desk(live, patience=0.3)
+
+    async def asked(*chunks: bytes, ends: bool) -> int:
+        parts = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+        last = {"type": "http.request", "body": b"", "more_body": False}
+
+        async def receive() -> dict[str, Any]:
+            if parts:
+                return parts.pop(0)
+            if not ends:
+                await asyncio.Event().wait()
+            return last
+
+        headers = [(b"content-type", b"application/json"), (b"host", b"127.0.0.1")]
+        scope = {"type": "http", "method": "POST", "path": "/answer", "headers": headers}
+        return (await desk.answer(Request(scope, receive))).status_code
+
+    async def all_of_them() -> list[int]:
+        hanging = [asyncio.create_task(asked(b"{", ends=False)) for _ in range(2 * MAX_WAITING)]
+        await asyncio.sleep(0.05)
+        question = json.dumps({"source": "a small sentence"}).encode()
+        return [await asked(question, ends=True), *await asyncio.gather(*hanging)]
+
+    assert asyncio.run(all_of_them()) == [200, *[408] * 2 * MAX_WAITING]
