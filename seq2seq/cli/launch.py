@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import mendable, plain
 from seq2seq.cli.importing import quick_imports
-from seq2seq.cli.interruption import listen
+from seq2seq.cli.interruption import listen, stop_with_launcher
 
 if TYPE_CHECKING:
     from seq2seq.data.group import Group
@@ -45,6 +45,8 @@ def launched() -> Group:
         from seq2seq.data.group import Group
 
     group = Group(*_numbers())
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        stop_with_launcher()
     if group.size % group.local_size:
         raise ValueError(
             f"{group.size} processes do not share out evenly over machines of {group.local_size}: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,17 +19,35 @@ from seq2seq.data.foreign import LARGEST_JSON, parse_json, read_bounded
 from seq2seq.data.parallel import ParallelData
 from seq2seq.data.plain_yaml import read_yaml
 
+log = logging.getLogger(__name__)
+
 PROVENANCE = "provenance.json"
 #: Overrides that say where and how loudly, not what.
 UNSAID = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.sweep.", "debug=")
 
 
 def write_provenance(folder: Path, corpus: Corpus, data: ParallelData) -> None:
-    """Write what a corpus is, as it is trained on, and the versions, into a run folder."""
+    """Write what a corpus is, as it is trained on, and the versions, into a run folder.
+
+    Log a warning if the run began with another number of threads, which changes the order of sums.
+    """
+    threads = torch.get_num_threads()
+    before = _object(folder / PROVENANCE).get("threads", threads)
+    if before != threads:
+        log.warning(
+            "the run in %s was computed by %s thread(s) so far, and goes on with %s: its numbers "
+            "will differ in the last digits from those of a run without a stop; for the same "
+            "numbers, set OMP_NUM_THREADS=%s",
+            folder,
+            before,
+            threads,
+            before,
+        )
     known = {
         "languages": [corpus.source_language, corpus.target_language],
         "seq2seq": __version__,
         "torch": str(torch.__version__),
+        "threads": threads,
         "examples": {name: len(data.split(name)) for name in data.splits},
     }
     write_atomically(folder / PROVENANCE, json.dumps(known, indent=2).encode())

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +43,32 @@ def test_nohup_works_and_ctrl_c_does_in_the_background() -> None:
     signal.raise_signal(signal.SIGHUP)
     with pytest.raises(Interruption):
         signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone tells of it")
+def test_processes_end_with_a_launcher_that_is_killed(tmp_path: Path) -> None:
+    worker = """
+import sys, time
+from seq2seq.cli.interruption import listen, stop_with_launcher
+listen()
+stop_with_launcher()
+print("ready", flush=True)
+try:
+    time.sleep(60)
+except SystemExit as stop:
+    open(sys.argv[1], "w").write(str(stop.code))
+"""
+    launcher = """
+import subprocess, sys
+subprocess.run([sys.executable, "-c", *sys.argv[1:]])
+"""
+    told = tmp_path / "told"
+    command = [sys.executable, "-c", launcher, worker, str(told)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.kill()
+    deadline = time.monotonic() + 20
+    while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert told.read_text() == "143"
