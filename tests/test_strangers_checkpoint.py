@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,48 @@ def test_weights_are_finite_floats_under_a_small_header(tmp_path: Path) -> None:
     path.write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(CheckpointError, match="names and shapes would take"):
         load_checkpoint(folder)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    folder = save(tmp_path / "checkpoint", "transformer")
+    path = folder / "model.safetensors"
+    state = load_file(path)
+    state["encoder.0.attention.output.weight"][0, 0] = torch.nan
+    save_file(state, path)
+    with pytest.raises(CheckpointError, match=r"output\.weight has numbers that are not finite"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory are Linux's")
+def test_weights_that_memory_does_not_hold_are_refused(tmp_path: Path) -> None:
+    folder = save(tmp_path / "checkpoint", "transformer")
+    rewrite(folder, feedforward_size=1 << 27)
+    with torch.device("meta"):
+        model = build({**MODELS["transformer"], "feedforward_size": 1 << 27})
+    header, end = {}, 0
+    for name, tensor in model.state_dict().items():
+        start, end = end, end + tensor.nbytes
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+    text = json.dumps(header).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)  # 16 GiB of holes
+    script = """
+import resource, sys
+from seq2seq.checkpoint import CheckpointError, load_checkpoint
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+try:
+    load_checkpoint(sys.argv[1])
+except CheckpointError as error:
+    print(error)
+"""
+    run = [sys.executable, "-c", script, str(folder)]
+    result = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert "bytes, which do not fit into memory" in result.stdout, result.stderr
 
 
 def test_a_drawing_replaces_a_link_and_does_not_follow_it(tmp_path: Path) -> None:

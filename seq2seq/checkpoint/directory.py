@@ -27,7 +27,7 @@ from seq2seq.checkpoint.building import (
 )
 from seq2seq.checkpoint.checksum import check, write_checksum
 from seq2seq.checkpoint.hub import fetched, is_hub
-from seq2seq.checkpoint.inspection import check_files, check_parameters, check_sizes
+from seq2seq.checkpoint.inspection import check_files, check_parameters, check_sizes, too_large
 from seq2seq.checkpoint.replacing import previous_folder, replacing_folder
 from seq2seq.data.cache import follow_umask
 from seq2seq.data.errors import DataError
@@ -193,6 +193,8 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         raise CheckpointError(
             f"{folder / WEIGHTS} does not fit its config.yaml: {error}"
         ) from error
+    except MemoryError as error:
+        raise too_large(folder / WEIGHTS) from error
     check_parameters(model, folder / WEIGHTS)
     return Checkpoint(folder, task, model.to(device).eval(), subwords, config)
 

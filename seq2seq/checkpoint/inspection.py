@@ -115,6 +115,8 @@ def _shapes(path: Path) -> dict[str, list[int]]:
                         f"are {', '.join(sorted(FLOATS))}"
                     )
                 shapes[name] = list(part.get_shape())
+    except MemoryError as error:
+        raise too_large(path) from error
     except (SafetensorError, OSError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
@@ -122,6 +124,13 @@ def _shapes(path: Path) -> dict[str, list[int]]:
             f"{path} does not fit its {CONFIG}, or is damaged: {error}"
         ) from error
     return shapes
+
+
+def too_large(weights: Path) -> CheckpointError:
+    """What to say where memory, or the limit of it, does not hold a file of weights."""
+    return CheckpointError(
+        f"{weights} has {weights.stat().st_size:,} bytes, which do not fit into memory"
+    )
 
 
 class _WithoutDrawing(TorchFunctionMode):
@@ -170,7 +179,7 @@ def _registering_at_most(tensors: int) -> Iterator[None]:
 
 
 def check_parameters(model: nn.Module, weights: Path) -> None:
-    """Refuse parameters of mappings that are no numbers: what a mapping makes of them is not told.
+    """Refuse weights that are not finite: a model would make empty texts of them, and no error.
 
     Raises:
         CheckpointError: naming the first.
@@ -180,3 +189,9 @@ def check_parameters(model: nn.Module, weights: Path) -> None:
         for parameter, value in tensors().items() if callable(tensors) else ():
             if not bool(torch.isfinite(value).all()):
                 raise CheckpointError(f"{weights}: {parameter} of {name} is not finite")
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(
+                f"{weights}: {name} has numbers that are not finite; use an earlier checkpoint of "
+                "the run"
+            )
