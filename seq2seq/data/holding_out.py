@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
-from seq2seq.data.cache import content_key, texts_key
+from seq2seq.data.cache import content_key, open_table, texts_key
 from seq2seq.data.errors import DataError
 from seq2seq.data.filters import write_rows
 
@@ -40,9 +40,11 @@ def held_out(split: Dataset, share: float, folder: Path, seed: int = 0) -> tuple
     for name, rows in (("train", ~drawn), ("validation", drawn)):
         key = content_key("held out", split.column_names, texts, count, seed, name)
         path = folder / "texts" / f"{key}.arrow"
-        if not path.is_file():
+        table = open_table(path)  # None if it is not there, or damaged
+        if table is None:
             write_rows(split, rows, path)
-        found.append(Dataset.from_file(str(path)))
+            table = Dataset.from_file(str(path))
+        found.append(table)
     logger.info(
         "%s of %s training pairs are held out to validate on (data.validation_share=%s)",
         f"{count:,}",
