@@ -12,6 +12,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import shutil
 import tarfile
 import traceback
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import sentencepiece
@@ -36,6 +38,7 @@ from seq2seq.cli.lines import chunks, decoded, reader
 from seq2seq.data.corpora.text import Text
 from seq2seq.data.errors import DataError
 from seq2seq.data.own_model import adopt_subwords
+from seq2seq.data.plain_yaml import read_yaml
 from seq2seq.data.subwords import Subwords
 from seq2seq.data.unpacking import damage, unpack
 from seq2seq.data.vocabulary_pair import VocabularyPair
@@ -330,6 +333,92 @@ def _load(name: str, content: bytes, folder: Path) -> None:
     own_corpus(checkpoint, {})
 
 
+SECRET = "SECRET"
+
+
+def _corpus_of_checkpoint(content: bytes, folder: Path) -> None:
+    """The corpus that an untrusted checkpoint names: read, and none of the secrets around it."""
+    home, work = folder / "home", folder / "home" / "work"
+    (work / "data" / "inner").mkdir(parents=True)
+    (home / ".ssh").mkdir()
+    for place, text in (
+        (home, SECRET),
+        (home / ".ssh", SECRET),
+        (work, SECRET),
+        (work / "data", "a"),
+    ):
+        (place / "pairs.tsv").write_text(f"{text}\t{text}\t{text}\n" * 3)
+    (work / "data" / "link.tsv").symlink_to(home / "pairs.tsv")
+    (work / "data" / "links").symlink_to(home / ".ssh")
+    (folder / "config.yaml").write_bytes(content)
+    before = {name: os.environ.get(name) for name in ("HOME", "SEQ2SEQ_CACHE")}
+    here = Path.cwd()
+    os.environ |= {"HOME": str(home), "SEQ2SEQ_CACHE": str(home / "cache")}
+    os.chdir(work)
+    try:
+        config = read_yaml(folder / "config.yaml")
+        checkpoint: Any = SimpleNamespace(folder=folder, config=config)
+        if not isinstance(config, dict):
+            raise RefusedError("no mapping")
+        splits = own_corpus(checkpoint, {}).load()
+        texts = {text for split in splits.values() for text in split["source"][:]}
+        texts |= {text for split in splits.values() for text in split["target"][:]}
+        assert not any(SECRET in text for text in texts), "a secret was read"
+    finally:
+        os.chdir(here)
+        os.environ |= {name: value for name, value in before.items() if value is not None}
+
+
+def _corpora() -> list[bytes]:
+    package = "seq2seq.data.corpora"
+    text = {"_target_": f"{package}.text.Text", "root": None, "train": None, "on_empty": "skip"}
+    sides = {"source": "data/pairs.tsv", "target": "data/pairs.tsv", "references": ["data/*.tsv"]}
+    small = {"train_size": 3, "validation_size": 1, "test_size": 1}
+    toy = {"_target_": f"{package}.toy_headlines.ToyHeadlines", **small, "tail": {"nouns": 10}}
+    nli = {"_target_": f"{package}.nli.Nli", "test": "data/pairs.tsv", "tests": {"root": "~/x"}}
+    part = {**text, "train": "data/pairs.tsv", "validation": ["data/pairs.tsv", "~/pairs.tsv"]}
+    corpora: list[dict[str, Any]] = [
+        {**text, "test": {**sides, "references": ["data/pairs.tsv"]}},
+        {**text, "root": "data", "train": ["pairs.tsv", "pa*.tsv"], "tests": {"b": "./pairs.tsv"}},
+        {**nli, "tests": {"more": ["data/pairs.tsv"]}, "label_column": 0, "format": "tsv"},
+        {**toy, "seed": 2, "tail": {"nouns": 10, "share": 0.1, "exponent": 1.5}},
+        {**text, "test": sides, "tests": {"more": "data/inner/../pairs.tsv"}},
+        {**text, "root": "data", "test": ["pairs.tsv", "link*.tsv", "links/*"]},
+        {**nli, "label_column": 0, "format": "tsv"},
+        toy,
+        {"_target_": f"{package}.reuters.Reuters", "root": "~/work/data"},
+        {
+            "_target_": f"{package}.mixture.Mixture",
+            "corpora": {"a": {"corpus": part}, "b": {"corpus": toy}},
+        },
+    ]
+    return [yaml.safe_dump({"data": {"corpus": corpus}}).encode() for corpus in corpora]
+
+
+def _cache_entry(content: bytes, folder: Path) -> None:
+    """A damaged table of the cache: another is made, or what it holds can be read."""
+    path = folder / "pairs.tsv"
+    path.write_text("a small\tein kleiner\n" * 30)
+    corpus = Text(train=path, cache_folder=folder / "cache")
+    corpus.load()
+    (entry,) = (folder / "cache" / "texts").glob("*.arrow")
+    entry.unlink()  # what is mapped stays
+    entry.write_bytes(content)
+    for column in corpus.load()["train"].to_dict().values():
+        assert all(isinstance(text, str) for text in column)
+
+
+@cache
+def _cache_entries() -> list[bytes]:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "pairs.tsv"
+        path.write_text("a small\tein kleiner\n" * 30)
+        Text(train=path, cache_folder=Path(place) / "cache").load()
+        return [entry.read_bytes() for entry in (Path(place) / "cache" / "texts").glob("*.arrow")]
+
+
 def _translate(checkpoint: Any, lines: Sequence[str]) -> None:
     checkpoint.task.generate(
         checkpoint.model,
@@ -509,6 +598,12 @@ TARGETS: dict[str, Target] = {
         partial(_load, "config.yaml"),
         ("config.yaml", "safetensors", "checkpoint", "max_length"),
     ),
+    "a checkpoint's corpus": Target(
+        _corpora,
+        _corpus_of_checkpoint,
+        ("config.yaml", "data.", "data/", "corpus", "toy ", "checkpoint"),
+    ),
+    "a cache entry": Target(_cache_entries, _cache_entry, ("pairs.tsv", "cache")),
     "model.safetensors": Target(
         lambda: [_checkpoint(n)["model.safetensors"] for n in (0, 1)],
         partial(_load, "model.safetensors"),

@@ -148,6 +148,11 @@ def test_files_of_data_are_read(place: Path, position: str) -> None:
         (POSITIONS["root as column"]("../secret.tsv", ""), "is not a file in data/"),
         (POSITIONS["headlines"]("~/.ssh", ""), r"\.ssh is not a file in data/"),
         ({**TEXT, "test": "data/\0"}, "cannot be read"),
+        (
+            {**TEXT, "test": "data/" + "a" * 300},
+            r"data\.test: data/a+… cannot be read: File name too",
+        ),
+        (POSITIONS["headlines"]("data/" + "a" * 300, ""), "a+… cannot be read: File name too"),
         ({**TEXT, "test": "~nobody-here/x"}, "is not a file in data/|there is no file"),
     ],
 )

@@ -132,6 +132,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
         load_checkpoint(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory are Linux's")
 def test_weights_that_memory_does_not_hold_are_refused(tmp_path: Path) -> None:
     folder = save(tmp_path / "checkpoint", "transformer")

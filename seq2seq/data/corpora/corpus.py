@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import column_key, content_key
-from seq2seq.data.foreign import check_readable
+from seq2seq.data.errors import DataError
+from seq2seq.data.foreign import check_readable, shown
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -46,6 +47,10 @@ def likely_folders(
     """Where a corpus may lie: in `root`; without it in `data/NAME` here, or in the cache folder."""
     if root is not None:
         check_readable(folder := Path(os.path.expanduser(root)))
+        try:
+            folder.is_dir()
+        except OSError as error:  # such as too long a name
+            raise DataError(f"{shown(folder, 200)} cannot be read: {error.strerror}") from error
         return [folder]
     return [Path("data") / name, default_cache_folder(cache_folder) / name]
 

@@ -83,7 +83,7 @@ def _chosen(path: Path, columns: Sequence[str | int], rows: Fields, between: str
             if isinstance(column, str) and column not in header:
                 there = shown(", ".join(header), 200)
                 raise DataError(
-                    f"{path} has no column {column!r}; it has: {there}. Choose columns by "
+                    f"{path} has no column {shown(column)!r}; it has: {there}. Choose columns by "
                     "number, from 0, if that is no header"
                 )
         columns = [header.index(c) if isinstance(c, str) else c for c in columns]

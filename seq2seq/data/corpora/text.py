@@ -23,7 +23,7 @@ from seq2seq.data.corpora.tables import (
     normalized,
 )
 from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import check_readable
+from seq2seq.data.foreign import check_readable, shown
 
 Files = str | Path | Sequence[str | Path]
 SplitFiles = Files | Mapping[str, Files | None] | None
@@ -235,7 +235,11 @@ def find_files(files: Files, root: Path = Path(), prepare: str | None = None) ->
         pattern = os.path.expanduser(name)
         path = root / pattern
         check_readable(path)
-        if path.is_file():
+        try:
+            is_file = path.is_file()
+        except OSError as error:  # such as too long a name
+            raise DataError(f"{shown(path, 200)} cannot be read: {error.strerror}") from error
+        if is_file:
             found.append(path)
             continue
         if name == "-" or path.is_fifo():
