@@ -29,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 import seq2seq
+from seq2seq.cli.added_keys import check_added
 from seq2seq.cli.arguments import as_meant
 from seq2seq.cli.interruption import Interruption, listen
 
@@ -72,6 +73,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
         for handler in logging.getLogger().handlers:
             handler.setFormatter(HarmlessFormatter(handler.formatter or logging.Formatter()))
         try:
+            check_added(config, HydraConfig.get().overrides.task, config_folder())
             job(config)
         except BrokenPipeError:
             # Whoever read our output has gone: end silently, as text tools do.
