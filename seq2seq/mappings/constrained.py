@@ -1,7 +1,8 @@
-"""Mappings with bounds y ≤ u: what they share, and bounds that are the fertility left.
+"""Mappings with upper bounds y ≤ u on the weights, where a bound is the remaining fertility.
 
-The fertility of a source word is the attention it can receive over all target positions (Malaviya,
-Ferreira and Martins, 2018). What a step spends, later steps lack: such a mapping is stateful.
+The fertility of a source word is the attention that it can receive over all target positions
+(Malaviya, Ferreira and Martins, 2018). The attention of one step reduces the fertility of later
+steps, so such a mapping is stateful.
 """
 
 import math
@@ -30,16 +31,16 @@ def bounded(
     dim: int,
     gamma: float | Tensor,
 ) -> Tensor:
-    """Argmax_y ⟨y, x⟩ − γΩ(y) with y ≤ u, in the shape and type of the scores.
+    """Return argmax_y ⟨y, x⟩ − γΩ(y) subject to y ≤ u, in the shape and type of the scores.
 
     Args:
-        solve: of values (x − max x)/γ ``[rows, length]``, where they are valid, and bounds in
-            [0, 1], 0 where not valid; in differentiable operations. Where bounds sum to less than
-            1, the solution is the bounds.
+        solve: the solver, in differentiable operations. Its arguments are the values (x − max x)/γ
+            ``[rows, length]``, where they are valid, and bounds in [0, 1], 0 where not valid. If
+            the bounds of a row sum to less than 1, the solution is the bounds.
         scores: ``[..., length]`` of any float type.
-        upper: the bounds u, broadcastable to ``scores``; below 0 is 0, above 1 is none.
+        upper: the bounds u, broadcastable to ``scores``; they are clamped to [0, 1].
         mask: bool, broadcastable to ``scores``, True = may be attended.
-        dim: the dimension that the mapping works along.
+        dim: the dimension along which the mapping is computed.
         gamma: the strength γ > 0.
     """
     rows = as_rows(scores, mask, dim, gamma)
@@ -55,17 +56,17 @@ def bounded(
 
 
 class Constrained(Mapping):
-    """A mapping whose weights have upper bounds; ``max`` and ``loss`` are those without bounds.
+    """A mapping whose weights have upper bounds; ``max`` and ``loss`` ignore the bounds.
 
-    In the attention of a recurrent decoder the bounds are the fertility left: with weights a_t at
-    step t, u_t = f − Σ_{s<t} a_s. The last valid position, the end of the sentence, has no bound:
-    it is the sink that takes what no word can, so that the weights sum to 1 at every step.
+    In the attention of a recurrent decoder, the bounds are the remaining fertility: with weights
+    a_t at step t, u_t = f − Σ_{s<t} a_s. The last valid position, the end of the sentence, has no
+    bound. It takes the weight that no word can take, so that the weights sum to 1 at every step.
 
     Args:
         omega: the regularizer Ω.
-        fertility: f > 0, the most that a source position can receive in all.
+        fertility: f > 0, the total attention that a source position can receive.
         gamma: the strength γ > 0.
-        dim: the dimension that the mapping works along.
+        dim: the dimension along which the mapping is computed.
         learning: what to learn; see :class:`Learning`.
     """
 
@@ -84,21 +85,21 @@ class Constrained(Mapping):
 
     @property
     def domains(self) -> dict[str, Domain]:
-        """Where the value of each parameter may lie."""
+        """Return the domain of each parameter by its name."""
         return {FERTILITY.name: FERTILITY, **super().domains}
 
     @staticmethod
     @abstractmethod
     def solve(values: Tensor, valid: Tensor, upper: Tensor) -> Tensor:
-        """The weights of rows; see :func:`bounded`."""
+        """Return the weights of rows; see :func:`bounded`."""
 
     def forward(
         self, scores: Tensor, mask: Tensor | None = None, upper: Tensor | None = None
     ) -> Tensor:
-        """Weights like ``scores``, at most ``upper``, which is broadcastable to them.
+        """Return weights like ``scores``, at most ``upper``, which broadcasts to them.
 
-        They sum to 1, or where the bounds of a row sum to less, are the bounds. Without ``upper``
-        there are no bounds.
+        The weights of a row sum to 1. If its bounds sum to less than 1, the weights are the bounds.
+        Without ``upper`` there are no bounds.
         """
         if upper is None:
             return super().forward(scores, mask)
@@ -106,7 +107,7 @@ class Constrained(Mapping):
         return bounded(self.solve, scores, upper, mask, self.dim, gamma)
 
     def start(self, mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        """The fertility of all positions, and none of bounds for the last valid one."""
+        """Return the fertility of all positions, with inf for the last valid one."""
         count = mask.long().cumsum(self.dim)
         last = mask & (count == count.amax(self.dim, keepdim=True))
         fertility = torch.as_tensor(self.fertility, dtype=dtype, device=mask.device)
@@ -115,11 +116,11 @@ class Constrained(Mapping):
     def step(
         self, scores: Tensor, mask: Tensor | None, past: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The weights of one step within the fertility left, and what is left after it."""
+        """Return the weights of one step within the remaining fertility, and what then remains."""
         (left,) = past
         weights = self(scores, mask, left)
         return weights, (left - weights,)
 
     def extra_repr(self) -> str:
-        """The parameters: numbers as given, tensors by their shape."""
+        """Return the parameters as text: numbers by their value, tensors by their shape."""
         return f"fertility={shown(self.fertility)}, {super().extra_repr()}"

@@ -11,11 +11,12 @@ from seq2seq.mappings.softmax import Negentropy
 
 
 def capped_softmax(values: Tensor, valid: Tensor, upper: Tensor) -> Tensor:
-    """min(u, c·exp(x)) with c such that the sum is 1.
+    """Return min(u, c·exp(x)), with c such that the sum is 1.
 
-    Each weight meets its bound at c = u/exp(x). In the order of these, S(c) = Σ min(u, c·exp(x)) is
-    known where the k-th meets its bound: the bounds up to there, and c·exp(x) of the others. Those
-    with S ≤ 1 are at their bounds, and the others share what is left as softmax does.
+    A weight reaches its bound at c = u/exp(x). Sort the weights by this c. At the c where the k-th
+    weight reaches its bound, S(c) = Σ min(u, c·exp(x)) is known: the bounds of the first k weights,
+    plus c·exp(x) of the others. The weights with S ≤ 1 are at their bounds. The others share the
+    rest as in softmax.
     """
     with torch.no_grad():
         x = values.double()
@@ -25,10 +26,10 @@ def capped_softmax(values: Tensor, valid: Tensor, upper: Tensor) -> Tensor:
         after = torch.nn.functional.pad(tail[:, 1:], (0, 1), value=-torch.inf)
         total = upper.double().gather(-1, order).cumsum(-1) + (meeting + after).exp()
         free = torch.empty_like(valid).scatter_(-1, order, ~(total <= 1)) & valid
-    left = (1 - upper.masked_fill(free, 0.0).sum(-1, keepdim=True)).clamp(min=0.0)
-    some = free.any(-1, keepdim=True)
-    x = values.masked_fill(~free, -torch.inf).masked_fill(~some, 0.0)
-    return torch.where(free, left * x.softmax(-1), upper)
+    remaining = (1 - upper.masked_fill(free, 0.0).sum(-1, keepdim=True)).clamp(min=0.0)
+    any_free = free.any(-1, keepdim=True)
+    x = values.masked_fill(~free, -torch.inf).masked_fill(~any_free, 0.0)
+    return torch.where(free, remaining * x.softmax(-1), upper)
 
 
 def constrained_softmax(
@@ -39,32 +40,32 @@ def constrained_softmax(
     *,
     gamma: float | Tensor = 1.0,
 ) -> Tensor:
-    """Π(x, u) = argmax_{y ≤ u} ⟨y, x⟩ − γΣ y log y, of the form min(u, c·exp(x/γ)).
+    """Return Π(x, u) = argmax_{y ≤ u} ⟨y, x⟩ − γΣ y log y, of the form min(u, c·exp(x/γ)).
 
-    Martins and Kreutzer (2017).
+    Source: Martins and Kreutzer (2017).
 
-    Where the bounds of a row sum to less than 1, nothing is left to choose: the weights are the
-    bounds. The gradient of ``upper`` is exact too.
+    If the bounds of a row sum to less than 1, the weights are the bounds. The gradient of
+    ``upper`` is exact too.
 
     Args:
         scores: ``[..., length]`` of any float type.
-        upper: the bounds u, broadcastable to ``scores``; below 0 is 0, above 1 is none.
+        upper: the bounds u, broadcastable to ``scores``; they are clamped to [0, 1].
         mask: bool, broadcastable to ``scores``, True = may be attended.
-        dim: the dimension that the mapping works along.
-        gamma: the strength γ > 0, known as temperature.
+        dim: the dimension along which the mapping is computed.
+        gamma: the strength γ > 0, also called temperature.
 
     Returns:
         Weights like ``scores``, at most ``upper``.
 
     Raises:
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
-        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
+        ValueError: if a parameter is outside its domain, or if it or ``mask`` does not broadcast.
     """
     return bounded(capped_softmax, scores, upper, mask, dim, gamma)
 
 
 class ConstrainedSoftmax(Constrained):
-    """:func:`constrained_softmax` as a module; its bounds are the fertility left."""
+    """:func:`constrained_softmax` as a module; its bounds are the remaining fertility."""
 
     solve = staticmethod(capped_softmax)
 

@@ -11,11 +11,12 @@ from seq2seq.mappings.sparsemax import SquaredNorm
 
 
 def capped_projection(values: Tensor, valid: Tensor, upper: Tensor) -> Tensor:
-    """min(u, (x − τ)_+) with τ such that the sum is 1 (Pardalos and Kovoor, 1990).
+    """Return min(u, (x − τ)_+), with τ such that the sum is 1 (Pardalos and Kovoor, 1990).
 
-    S(τ) = Σ min(u, (x − τ)_+) falls from Σu to 0, straight between the points x − u, where a weight
-    leaves its bound, and x, where it reaches 0. In their order S is known at each, and between the
-    two around S = 1 it is known which weights are at their bounds, which are free, which are 0.
+    S(τ) = Σ min(u, (x − τ)_+) decreases from Σu to 0. It is linear between the points x − u, where
+    a weight leaves its bound, and x, where it becomes 0. Sorting these points gives S at each of
+    them. The two points around S = 1 determine which weights are at their bounds, which are free,
+    and which are 0.
     """
     with torch.no_grad():
         x, u = values.double().masked_fill(~valid, 0.0), upper.double()
@@ -24,7 +25,7 @@ def capped_projection(values: Tensor, valid: Tensor, upper: Tensor) -> Tensor:
         falls = turns.cumsum(-1)[:, :-1] * points.diff(dim=-1)
         start = u.sum(-1, keepdim=True)
         total = torch.cat([start, start + falls.cumsum(-1)], dim=-1)  # S at each point
-        above = (total > 1).sum(-1, keepdim=True)  # as many points lie below τ
+        above = (total > 1).sum(-1, keepdim=True)  # the number of points below τ
         beyond = torch.full_like(start, torch.inf)
         points = torch.cat([-beyond, points, beyond], dim=-1)
         low, high = points.gather(-1, above), points.gather(-1, above + 1)
@@ -32,7 +33,8 @@ def capped_projection(values: Tensor, valid: Tensor, upper: Tensor) -> Tensor:
         free = (x > low) & ~full & valid
     count = free.sum(-1, keepdim=True).clamp(min=1)
     top = values.detach().masked_fill(~free, torch.finfo(values.dtype).min).amax(-1, keepdim=True)
-    x = (values - top).masked_fill(~free, 0.0)  # so that the sum is exact where top is far below 0
+    # Subtract the top so that the sum is exact even if the top is far below 0.
+    x = (values - top).masked_fill(~free, 0.0)
     used = (x + upper.masked_fill(~full, 0.0)).sum(-1, keepdim=True)
     y = (x - (used - 1) / count).clamp(min=0.0)
     return torch.where(free, y, upper.masked_fill(~full, 0.0))
@@ -46,32 +48,32 @@ def constrained_sparsemax(
     *,
     gamma: float | Tensor = 1.0,
 ) -> Tensor:
-    """Π(x, u) = argmax_{y ≤ u} ⟨y, x⟩ − (γ/2)‖y‖², of the form min(u, (x/γ − τ)_+).
+    """Return Π(x, u) = argmax_{y ≤ u} ⟨y, x⟩ − (γ/2)‖y‖², of the form min(u, (x/γ − τ)_+).
 
-    Malaviya et al. (2018).
+    Source: Malaviya et al. (2018).
 
-    Where the bounds of a row sum to less than 1, nothing is left to choose: the weights are the
-    bounds. The gradient of ``upper`` is exact too.
+    If the bounds of a row sum to less than 1, the weights are the bounds. The gradient of
+    ``upper`` is exact too.
 
     Args:
         scores: ``[..., length]`` of any float type.
-        upper: the bounds u, broadcastable to ``scores``; below 0 is 0, above 1 is none.
+        upper: the bounds u, broadcastable to ``scores``; they are clamped to [0, 1].
         mask: bool, broadcastable to ``scores``, True = may be attended.
-        dim: the dimension that the mapping works along.
-        gamma: the strength γ > 0; larger is denser.
+        dim: the dimension along which the mapping is computed.
+        gamma: the strength γ > 0; larger values give denser weights.
 
     Returns:
-        Weights like ``scores``, at most ``upper``, many of them exactly 0.
+        Weights like ``scores``, at most ``upper``; many are exactly 0.
 
     Raises:
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
-        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
+        ValueError: if a parameter is outside its domain, or if it or ``mask`` does not broadcast.
     """
     return bounded(capped_projection, scores, upper, mask, dim, gamma)
 
 
 class ConstrainedSparsemax(Constrained):
-    """:func:`constrained_sparsemax` as a module; its bounds are the fertility left."""
+    """:func:`constrained_sparsemax` as a module; its bounds are the remaining fertility."""
 
     solve = staticmethod(capped_projection)
 

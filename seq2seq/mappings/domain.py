@@ -1,4 +1,4 @@
-"""The parameters of mappings (γ, λ, α, p): a number, or a tensor with one for each row."""
+"""The parameters of mappings (γ, λ, α, p): a number, or a tensor with one value for each row."""
 
 import math
 from collections.abc import Callable
@@ -11,19 +11,19 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Domain:
-    """The values θ that a parameter may take.
+    """The values that a parameter θ may take.
 
-    A tensor is not looked into when a mapping is called, as that would wait for its device. One
-    that an optimizer has carried out of [low, high] acts as the nearer end, with the gradient that
-    θ has there, so that it can come back.
+    A call of a mapping does not check the values of a tensor, because on a GPU that would force a
+    synchronisation. If an optimizer moved a tensor out of [low, high], the nearer end takes its
+    place. Its gradient is the one that θ has there, so that θ can return into the domain.
 
     Attributes:
-        name: of the parameter.
-        condition: what is asked of it, in words.
-        contains: the same of a number or a tensor.
-        low: the least that a tensor acts as.
-        high: the most that a tensor acts as.
-        learned_high: the most that a learned one can become, where that is less.
+        name: the name of the parameter.
+        condition: the condition on its values, in words.
+        contains: the same condition, as a function of a number or a tensor.
+        low: the smallest value that a tensor acts as.
+        high: the largest value that a tensor acts as.
+        learned_high: the largest value that a learned parameter can reach, if below ``high``.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Domain:
     learned_high: float = math.inf
 
     def check(self, theta: float | Tensor) -> None:
-        """Refuse a number, or a tensor in the memory of the CPU, that is outside."""
+        """Raise ``ValueError`` if a number, or a tensor on the CPU, is outside the domain."""
         if isinstance(theta, Tensor):
             inside = theta.device.type != "cpu" or bool(self.contains(theta.detach()).all())
         else:
@@ -43,12 +43,12 @@ class Domain:
             raise ValueError(f"{self.name} must be {self.condition}, not {theta}")
 
     def of_rows(self, theta: Tensor, shape: torch.Size, dim: int) -> Tensor:
-        """``theta`` as ``[rows]``; it may differ between rows, not along one.
+        """Return ``theta`` as ``[rows]``; it may differ between rows, but not within a row.
 
         Args:
-            theta: broadcastable to the scores with 1 along ``dim``.
-            shape: of the scores, with the mapped dimension last.
-            dim: the dimension of the scores that the mapping works along.
+            theta: broadcastable to the scores with size 1 along ``dim``.
+            shape: the shape of the scores, with the mapped dimension last.
+            dim: the dimension along which the mapping is computed.
         """
         single = list(shape[:-1])
         single.insert(dim % len(shape), 1)
@@ -56,19 +56,19 @@ class Domain:
             theta = theta.broadcast_to(single).reshape(-1)
         except RuntimeError:
             raise ValueError(
-                f"{self.name} of shape {tuple(theta.shape)} does not broadcast to {tuple(single)} "
-                "(the shape of the scores with 1 along dim)"
+                f"{self.name} of shape {tuple(theta.shape)} does not broadcast to {tuple(single)}, "
+                "the shape of the scores with size 1 along dim; reshape it"
             ) from None
         return self.nearest(theta)
 
     def nearest(self, theta: Tensor) -> Tensor:
-        """``theta`` where it is inside, else the nearer end, with the gradient of θ."""
-        held = theta.detach()
-        return held.clamp(self.low, self.high) + (theta - held)
+        """Return ``theta``, or the nearer end if it is outside, with the gradient of ``theta``."""
+        value = theta.detach()
+        return value.clamp(self.low, self.high) + (theta - value)
 
 
 def is_number(theta: float | Tensor, value: float) -> bool:
-    """Whether ``theta`` is the plain number ``value``, for which there is a shorter way."""
+    """Return True if ``theta`` is the plain number ``value``, which allows a shortcut."""
     return not isinstance(theta, Tensor) and theta == value
 
 

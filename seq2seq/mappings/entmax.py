@@ -19,10 +19,10 @@ from seq2seq.mappings.root import decreasing_root
 
 @dataclass(frozen=True)
 class TsallisNegentropy(Regularizer):
-    """Ω(y) = Σ (y^α − y) / (α(α − 1)), which is 0 at the vertices and tends to Σ y log y for α → 1.
+    """The regularizer Ω(y) = Σ (y^α − y) / (α(α − 1)), which is 0 at the vertices.
 
-    At α = 1 it is that limit, and the mapping softmax. At α = 2 it is ½‖y‖² − ½, and the mapping
-    sparsemax.
+    For α → 1 it tends to Σ y log y. At α = 1 it is that limit, and the mapping is softmax. At α = 2
+    it is ½‖y‖² − ½, and the mapping is sparsemax.
     """
 
     name = "entmax"
@@ -31,38 +31,38 @@ class TsallisNegentropy(Regularizer):
         "at least 1 and finite",
         lambda alpha: (alpha >= 1) & (alpha < math.inf),
         low=1.0,
-        learned_high=2.0,  # as Correia et al. (2019) have it; beyond, the derivative is unbounded
+        learned_high=2.0,  # as in Correia et al. (2019); above 2, the derivative is unbounded
     )
     alpha: float | Tensor = 1.5
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
-        """Σ y·(y^{α−1} − 1) / (α(α − 1)), ``[rows]``, exact near α = 1 and there too."""
+        """Return Σ y·(y^{α−1} − 1) / (α(α − 1)), ``[rows]``, exact also at and near α = 1."""
         logarithm = torch.where(weights > 0, weights, 1.0).log()
         if isinstance(self.alpha, Tensor):
             terms = weights * logarithm * quotient((self.alpha - 1) * logarithm)
-        else:  # the same, sooner, where no derivative in α is wanted
+        else:  # the same value, faster, but without a derivative in α
             terms = weights * torch.expm1(self._excess * logarithm) / self._excess
         return (terms / self.alpha).sum(-1)
 
     def vertex(self, index: Tensor, valid: Tensor) -> float:
-        """0 at every vertex."""
+        """Return 0, the value at every vertex."""
         return 0.0
 
     def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
-        """(1 + (α − 1)(x − c))_+^{1/(α − 1)}, with c such that the sum is 1."""
+        """Return (1 + (α − 1)(x − c))_+^{1/(α − 1)}, with c such that the sum is 1."""
         if is_number(self.alpha, 2):
             return simplex.project(values)
         near = simplex.candidates(values, margin=1 / self._excess).double()
         y = self._power(values.double() - self._threshold(near))
-        # What c cannot resolve, where y is steep in c (α > 2), is made up along dy/dc.
+        # For α > 2, y is so steep in c that rounding c leaves the sum off 1: correct along dy/dc.
         s = self._slope(y)
         excess = (y.sum(-1, keepdim=True) - 1) / s.sum(-1, keepdim=True).clamp(min=0.5)
         return (y - s * excess).clamp(min=0.0).to(values.dtype)
 
     def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """(diag(s) − s sᵀ/Σs)·v with s = y^{2 − α} on the support.
+        """Return (diag(s) − s sᵀ/Σs)·v with s = y^{2 − α} on the support.
 
-        Above α = 2 the derivative is unbounded where y → 0; s is cut at 1/ε there.
+        For α > 2 the derivative is unbounded as y → 0, so s is limited to 1/ε.
         """
         positive = weights > 0
         s = torch.where(positive, torch.where(positive, weights, 1.0).pow(2 - self.alpha), 0.0)
@@ -72,45 +72,46 @@ class TsallisNegentropy(Regularizer):
         return s * (vectors - mean)
 
     def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """Σ v·∂((y^a − 1)/a)/∂a, a = α − 1 (Correia et al., 2019): ½Σ v·log² y in the limit a → 0.
+        """Return Σ v·∂((y^a − 1)/a)/∂a with a = α − 1 (Correia et al., 2019).
 
-        It is Σ v·log² y·q′(a·log y) with q(z) = (e^z − 1)/z. What ∇Ω has besides is constant.
+        It equals Σ v·log² y·q′(a·log y) with q(z) = (e^z − 1)/z, and ½Σ v·log² y in the limit a →
+        0. The other terms of ∇Ω are constant over a row, so they are left out.
         """
         logarithm = torch.where(weights > 0, weights, 1.0).log()
         slope = quotient_slope((self.alpha - 1) * logarithm)
         return (vectors * logarithm.square() * slope).sum(-1)
 
     def relative(self, others: Tensor) -> tuple[Self, Tensor]:
-        """κ = 2^a / q(−a log m) with a = α − 1 and q(z) = (e^z − 1)/z.
+        """Return Ω, and κ = 2^a / q(−a log m) with a = α − 1 and q(z) = (e^z − 1)/z.
 
-        The lead is Δ = (½^a − (½/m)^a)/a. κ tends to 1, softmax's, for α → 1.
+        The lead is Δ = (½^a − (½/m)^a)/a. For α → 1, κ tends to 1, which is softmax's.
         """
         a = self.alpha - 1
         return self, 2**a / quotient(-a * others.log())
 
     @property
     def _excess(self) -> Any:
-        """A = α − 1, which in the limit 0 is as good as 1e-15."""
+        """Return a = α − 1, but at least 1e-15, which computes the limit a → 0 accurately."""
         a = self.alpha - 1
         return a.clamp(min=1e-15) if isinstance(a, Tensor) else max(a, 1e-15)
 
     def _power(self, excess: Tensor) -> Tensor:
-        """(1 + a·e)_+^{1/a} with a = α − 1; exp(e) in the limit a → 0."""
+        """Return (1 + a·e)_+^{1/a} with a = α − 1; exp(e) in the limit a → 0."""
         a = self._excess
         if is_number(a, 0.5):
             return (1 + 0.5 * excess).clamp(min=0.0).square()
         return (torch.log1p((a * excess).clamp(min=-1.0)) / a).exp()
 
     def _slope(self, y: Tensor) -> Tensor:
-        """−dy/dc = y^{2 − α} on the support."""
+        """Return −dy/dc = y^{2 − α} on the support."""
         return torch.where(y > 0, y.pow(2 - self.alpha), 0.0)
 
     def _threshold(self, values: Tensor) -> Tensor:
-        """The c of each row, ``[rows, 1]``, of ``values`` whose largest is 0.
+        """Return the c of each row, ``[rows, 1]``, for ``values`` whose maximum is 0 in each row.
 
-        With F(c) = Σy, the root of (F^a − 1)/a, a = α − 1: for α ≤ 2 the norm F^a of 1 + a(x − c)
-        is convex in c and nearly straight, so Newton's method from the left needs a handful of
-        steps. The largest y lies between 1/length and 1, which brackets c.
+        With F(c) = Σy and a = α − 1, c is the root of (F^a − 1)/a. For α ≤ 2, F^a is a norm of
+        1 + a(x − c): convex in c and nearly linear. So Newton's method from the left needs only a
+        few steps. The largest y lies between 1/length and 1, which gives the bracket of c.
         """
         a = self._excess
         low = values.new_zeros(values.shape[0], 1)
@@ -133,23 +134,25 @@ def entmax(
     alpha: float | Tensor = 1.5,
     gamma: float | Tensor = 1.0,
 ) -> Tensor:
-    """Π(x) = argmax_y ⟨y, x⟩ − γΣ(y^α − y)/(α(α − 1)), of the form ((α − 1)x/γ − τ)_+^{1/(α − 1)}.
+    """Return Π(x) = argmax_y ⟨y, x⟩ − γΣ(y^α − y)/(α(α − 1)).
 
-    Peters, Niculae and Martins (2019).
+    The weights have the form ((α − 1)x/γ − τ)_+^{1/(α − 1)}.
+
+    Source: Peters, Niculae and Martins (2019).
 
     Args:
         scores: ``[..., length]`` of any float type.
         mask: bool, broadcastable to ``scores``, True = may be attended.
-        dim: the dimension that the mapping works along.
-        alpha: α ≥ 1; 1 is softmax, 2 is sparsemax, and more is sparser still.
-        gamma: the strength γ > 0; larger is denser.
+        dim: the dimension along which the mapping is computed.
+        alpha: α ≥ 1; 1 is softmax, 2 is sparsemax, and larger values are sparser still.
+        gamma: the strength γ > 0; larger values give denser weights.
 
     Returns:
-        Weights like ``scores``, some of them exactly 0.
+        Weights like ``scores``; for α > 1, some can be exactly 0.
 
     Raises:
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
-        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
+        ValueError: if a parameter is outside its domain, or if it or ``mask`` does not broadcast.
     """
     return weights(TsallisNegentropy.of(alpha), scores, mask, dim, gamma)
 

@@ -18,7 +18,7 @@ from seq2seq.mappings.taut_string import piece_means, taut_string
 
 @dataclass(frozen=True)
 class TotalVariation(Regularizer):
-    """Ω(y) = ½‖y‖² + λΣ|y_{i+1} − y_i|, over neighbors among the valid positions."""
+    """The regularizer Ω(y) = ½‖y‖² + λΣ|y_{i+1} − y_i| over neighboring valid positions."""
 
     name = "fusedmax"
     of_holes = True
@@ -29,26 +29,26 @@ class TotalVariation(Regularizer):
 
     @property
     def pools(self) -> str:
-        """``run``, and ``word`` at λ = 0."""
+        """Return ``run``, or ``word`` at λ = 0."""
         return "word" if is_number(self.lam, 0) else "run"
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
-        """½‖y‖² + λΣ|y_{i+1} − y_i|, ``[rows]``."""
+        """Return ½‖y‖² + λΣ|y_{i+1} − y_i|, ``[rows]``."""
         return (0.5 * weights.square() + self.lam * _jumps(weights, valid).abs()).sum(-1)
 
     def vertex(self, index: Tensor, valid: Tensor) -> Tensor:
-        """½ + λ for each valid neighbor of the vertex: 2 inside the row, 1 at its border."""
+        """Return ½ + λ for each valid neighbor of the vertex: 2 inside the row, 1 at its border."""
         position = torch.arange(valid.shape[-1], device=valid.device)
         left = (valid & (position < index[:, None])).any(-1)
         right = (valid & (position > index[:, None])).any(-1)
         return (0.5 + self.lam * (left.double() + right.double())[:, None])[:, 0]
 
     def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
-        """P_Δ(prox_{λTV}(x)): the two steps compose exactly.
+        """Return P_Δ(prox_{λTV}(x)); the two steps compose exactly.
 
         The prox moves no value by more than 2λ, so values below −1 − 4λ cannot be in the support.
-        What they leave is stretches that decouple: towards such a lower neighbor, an end of a
-        stretch is drawn down by λ.
+        Removing them leaves stretches that do not depend on each other. Next to such a removed,
+        lower neighbor, the end of a stretch decreases by λ.
         """
         if is_number(self.lam, 0):
             return SquaredNorm().argmax(values, valid)
@@ -63,7 +63,10 @@ class TotalVariation(Regularizer):
         return simplex.project(prox.view_as(values)).to(values.dtype)
 
     def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """The mean of v over each run of equal weights less that over the support, on it."""
+        """Return the mean of v over each run of equal weights, less its mean over the support.
+
+        It is 0 outside the support.
+        """
         if not is_number(self.lam, 0):
             position, first, _ = _neighbors(valid)
             y = weights.detach().flatten()[position]
@@ -75,21 +78,24 @@ class TotalVariation(Regularizer):
         return SquaredNorm().jacobian_product(weights, valid, vectors)
 
     def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """Σ sign(y_{i+1} − y_i)·(v_{i+1} − v_i)."""
+        """Return Σ sign(y_{i+1} − y_i)·(v_{i+1} − v_i)."""
         return (_jumps(weights, valid).sign() * _jumps(vectors, valid)).sum(-1)
 
     def relative(self, others: Tensor) -> tuple[Self, Tensor]:
-        """Sparsemax's κ: λ, a share of the weight, is the same for rows of any length."""
+        """Return λ unchanged, and sparsemax's κ.
+
+        λ is a share of the weight, so it means the same for rows of any length.
+        """
         return self, SquaredNorm().relative(others)[1]
 
     def _at(self, position: Tensor, valid: Tensor) -> Tensor:
-        """The λ of the row of each of the flattened positions."""
+        """Return the λ of each flattened position, which is that of its row."""
         lam = torch.as_tensor(self.lam, dtype=torch.float64, device=valid.device)
         return lam.expand(valid.shape).flatten()[position]
 
 
 def _jumps(rows: Tensor, valid: Tensor) -> Tensor:
-    """Each value less its valid neighbor on the left, ``[rows, length]``; 0 without one."""
+    """Return each value less its valid neighbor on the left, or 0 without one, ``[rows, length]``."""
     position = torch.arange(rows.shape[-1], device=rows.device)
     latest = torch.where(valid, position, -1).cummax(-1).values
     before = torch.nn.functional.pad(latest, (1, 0), value=-1)[:, :-1]
@@ -98,11 +104,11 @@ def _jumps(rows: Tensor, valid: Tensor) -> Tensor:
 
 
 def _neighbors(valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The valid positions of all rows in a line, masked ones taken out.
+    """Return the valid positions of all rows as one sequence, without the masked ones.
 
     Returns:
-        Three of ``[positions]``: where each stands in the flattened rows, and whether it is the
-        first, and the last, of its row.
+        Three tensors ``[positions]``: the index of each position in the flattened rows, and whether
+        it is the first, and the last, valid position of its row.
     """
     position = valid.flatten().nonzero()[:, 0]
     row = position.div(max(valid.shape[-1], 1), rounding_mode="floor")
@@ -119,25 +125,26 @@ def fusedmax(
     gamma: float | Tensor = 1.0,
     lam: float | Tensor = 0.1,
 ) -> Tensor:
-    """Π(x) = argmax_y ⟨y, x⟩ − γ(½‖y‖² + λΣ|y_{i+1} − y_i|), the fused lasso on the simplex.
+    """Return Π(x) = argmax_y ⟨y, x⟩ − γ(½‖y‖² + λΣ|y_{i+1} − y_i|): fused lasso on the simplex.
 
-    Niculae and Blondel (2017).
+    Source: Niculae and Blondel (2017).
 
-    Masked positions are taken out of the row first: the two sides of a hole are neighbors.
+    Masked positions are removed from the row first, so the positions on both sides of a masked
+    stretch are neighbors.
 
     Args:
         scores: ``[..., length]`` of any float type.
         mask: bool, broadcastable to ``scores``, True = may be attended.
-        dim: the dimension that the mapping works along.
-        gamma: the strength γ > 0; larger is denser.
+        dim: the dimension along which the mapping is computed.
+        gamma: the strength γ > 0; larger values give denser weights.
         lam: the strength λ ≥ 0 of fusion, relative to γ; 0 is sparsemax.
 
     Returns:
-        Weights like ``scores``, many of them exactly 0, neighbors often exactly equal.
+        Weights like ``scores``; many are exactly 0, and neighbors are often exactly equal.
 
     Raises:
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
-        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
+        ValueError: if a parameter is outside its domain, or if it or ``mask`` does not broadcast.
     """
     return weights(TotalVariation.of(lam), scores, mask, dim, gamma)
 

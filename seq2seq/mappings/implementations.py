@@ -1,8 +1,9 @@
-"""What computes a mapping: kernels compiled for the CPU, Triton's on CUDA, or the reference.
+"""Choose what computes a mapping: CPU kernels, Triton kernels on CUDA, or the reference.
 
 All three compute the same functions along the last dimension, without autograd; ``operators`` makes
-PyTorch operators of them. The reference, plain PyTorch on any device, is what the others are tested
-against, and takes what they do not: regularizers of one's own, devices and rows without a kernel.
+PyTorch operators of them. The reference is plain PyTorch and runs on any device. The tests compare
+the kernels with it. It also computes what the kernels do not support: regularizers of your own,
+other devices, and rows that are too long.
 """
 
 import contextlib
@@ -22,13 +23,13 @@ from seq2seq.mappings.rows import Rows, as_rows, flatten
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a mapping is computed with, besides scores and mask.
+    """The arguments of a mapping, except for scores and mask.
 
     Attributes:
-        omega: the regularizer Ω, at the number θ where ``thetas`` is None.
-        gamma: the strength γ where ``gammas`` is None.
-        gammas: ``[rows]``, the γ of each row.
-        thetas: ``[rows]``, the θ of each row.
+        omega: the regularizer Ω, at the number θ if ``thetas`` is None.
+        gamma: the strength γ if ``gammas`` is None.
+        gammas: ``[rows]``, the γ of each row, or None.
+        thetas: ``[rows]``, the θ of each row, or None.
     """
 
     omega: Regularizer
@@ -38,17 +39,17 @@ class Call:
 
     @property
     def theta(self) -> float:
-        """The number θ; 0 where there is none, or one for each row."""
+        """Return the number θ; 0 if Ω has no parameter, or if θ is a tensor."""
         theta = self.omega.parameter
         return 0.0 if theta is None or isinstance(theta, Tensor) else float(theta)
 
     @property
     def differ(self) -> bool:
-        """Whether γ or θ may differ between rows, or be learned."""
+        """Return True if γ or θ is a tensor: it may differ between rows, or be learned."""
         return self.gammas is not None or self.thetas is not None
 
     def laid_out(self, dtype: torch.dtype) -> tuple[Regularizer, float | Tensor]:
-        """Ω and γ, ``[rows, 1]`` where they differ between rows."""
+        """Return Ω and γ, with parameters that differ between rows as ``[rows, 1]``."""
         omega, gamma = self.omega, self.gamma
         if self.thetas is not None:
             omega = omega.at(self.thetas[:, None].to(dtype))
@@ -61,7 +62,7 @@ _forced = False
 
 @contextlib.contextmanager
 def reference() -> Iterator[None]:
-    """Inside, mappings are computed by the reference alone."""
+    """Compute all mappings by the reference inside this context."""
     global _forced
     before, _forced = _forced, True
     try:
@@ -76,7 +77,7 @@ def _loaded(name: str) -> ModuleType:
 
 
 def kernels(scores: Tensor, call: Call) -> ModuleType | None:
-    """The module of kernels that takes this call, if any."""
+    """Return the module of kernels that supports this call, or None."""
     if _forced:
         return None
     place = PLACES.get("cpu" if scores.is_cpu else scores.device.type)
@@ -85,13 +86,13 @@ def kernels(scores: Tensor, call: Call) -> ModuleType | None:
 
 
 def loss_kernels(scores: Tensor, call: Call) -> ModuleType | None:
-    """The module of kernels that takes the losses of class indices against scores, if any."""
-    near = scores.is_cpu and kernels(scores, call) is not None
-    return _loaded("cpu.losses") if near else None
+    """Return the module of kernels for the losses of class indices, or None."""
+    has_kernels = scores.is_cpu and kernels(scores, call) is not None
+    return _loaded("cpu.losses") if has_kernels else None
 
 
 def argmax(scores: Tensor, mask: Tensor | None, call: Call) -> Tensor:
-    """Weights of scores ``[..., length]``, float32 or float64."""
+    """Return the weights of scores ``[..., length]``, float32 or float64."""
     if not scores.numel():
         return scores.clone()
     module = kernels(scores, call)
@@ -102,7 +103,7 @@ def argmax(scores: Tensor, mask: Tensor | None, call: Call) -> Tensor:
 
 
 def maximum(scores: Tensor, mask: Tensor | None, call: Call) -> tuple[Tensor, Tensor]:
-    """Smoothed max ``[rows]`` in float64, 0 where there is nothing to attend, and the weights."""
+    """Return the smoothed max, ``[rows]`` float64, 0 for an empty row; and the weights."""
     if not scores.numel():
         return scores.new_zeros(scores.shape[:-1].numel(), dtype=torch.float64), scores.clone()
     module = kernels(scores, call)
@@ -119,9 +120,9 @@ def maximum(scores: Tensor, mask: Tensor | None, call: Call) -> tuple[Tensor, Te
 def jacobian_product(
     weights: Tensor, vectors: Tensor, scores: Tensor | None, mask: Tensor | None, call: Call
 ) -> Tensor:
-    """J·v at the weights, 1/γ included; all ``[..., length]``.
+    """Return J·v at the weights, including the factor 1/γ; all ``[..., length]``.
 
-    ``scores`` (for their −inf) and ``mask`` count only where holes in a row matter.
+    ``scores`` (for their −inf) and ``mask`` matter only if Ω couples neighbors.
     """
     if not weights.numel():
         return weights.clone()
@@ -134,7 +135,7 @@ def jacobian_product(
 def reference_product(
     weights: Tensor, vectors: Tensor, scores: Tensor | None, mask: Tensor | None, call: Call
 ) -> Tensor:
-    """The same by the reference, in differentiable operations."""
+    """Compute :func:`jacobian_product` by the reference, in differentiable operations."""
     y = flatten(weights)
     omega, gamma = call.laid_out(y.dtype)
     valid = valid_rows(weights, scores, mask)
@@ -144,14 +145,14 @@ def reference_product(
 def parameter_product(
     weights: Tensor, vectors: Tensor, scores: Tensor | None, mask: Tensor | None, call: Call
 ) -> Tensor:
-    """⟨v, ∂∇Ω(y; θ)/∂θ⟩ at the weights y, ``[rows]``, in differentiable operations."""
+    """Return ⟨v, ∂∇Ω(y; θ)/∂θ⟩ at the weights y, ``[rows]``, by differentiable operations."""
     y = flatten(weights)
     omega, _ = call.laid_out(y.dtype)
     return omega.parameter_product(y, valid_rows(weights, scores, mask), flatten(vectors))
 
 
 def valid_rows(weights: Tensor, scores: Tensor | None, mask: Tensor | None) -> Tensor:
-    """``[rows, length]`` bool: where the scores could be attended."""
+    """Return ``[rows, length]`` bool, True inside the mask where the score is above −inf."""
     valid = weights.new_ones((), dtype=torch.bool) if scores is None else scores > -math.inf
     if mask is not None:
         valid = valid & mask

@@ -1,4 +1,4 @@
-"""The face that all mappings share: weights, smoothed max, Fenchel–Young loss, regularizer."""
+"""The interface that all mappings share: weights, smoothed max, loss and regularizer."""
 
 import copy
 from collections.abc import Sequence
@@ -20,26 +20,27 @@ from seq2seq.mappings.rows import broadcast_mask, flatten
 class Mapping(nn.Module):
     """A mapping from scores to probabilities, Π(x) = argmax_y ⟨y, x⟩ − γΩ(y) over the simplex.
 
-    γ and the parameter θ of Ω (λ, α, p) may be tensors: one number, or one for each row or head,
-    broadcastable to the scores with 1 along ``dim``. They receive exact gradients, and those given
-    to a module are its parameters or buffers, so that it can learn and move them.
+    γ and the parameter θ of Ω (λ, α, p) are numbers or tensors. A tensor holds one number, or one
+    for each row or head, and broadcasts to the scores with size 1 along ``dim``. Tensors receive
+    exact gradients. The module registers them as parameters or buffers, so that they can be learned
+    and move with it.
 
-    Numbers can be learned by name, ``learn=["gamma"]``: what the module keeps is then free, and
-    ``mapping.gamma`` reads as a tensor inside the domain of γ (see :class:`Learned`).
+    ``learn=["gamma"]`` learns parameters by name. The module then stores an unconstrained
+    parameter, and ``mapping.gamma`` returns a tensor inside the domain of γ (see :class:`Learned`).
 
     Args:
         omega: the regularizer Ω.
         gamma: the strength γ > 0.
-        dim: the dimension that the mapping works along.
+        dim: the dimension along which the mapping is computed.
         others: parameters besides γ and θ, with their domains.
-        learn: names of the parameters to learn, from the numbers given on.
-        per: ``layer`` or ``head``: what each attention layer learns a number for.
+        learn: names of the parameters to learn; each starts at the number passed for it.
+        per: ``layer`` or ``head``: learn one number per attention layer, or one per head.
 
     Attributes:
-        stateful: whether the weights of a step depend on those of the steps before it, so that
-            steps are to be mapped in order, by ``start`` and ``step``.
-        is_relative: whether γ is relative to the strength that compares with softmax's, as
-            :meth:`relative` makes it.
+        stateful: whether the weights of a step depend on those of earlier steps. Such a mapping
+            computes its steps in order, with ``start`` and ``step``.
+        is_relative: whether γ multiplies the strength at which the mapping compares with softmax;
+            see :meth:`relative`.
     """
 
     stateful: ClassVar[bool] = False
@@ -57,12 +58,12 @@ class Mapping(nn.Module):
     ) -> None:
         super().__init__()
         self.gamma: float | Tensor
-        held = [(GAMMA, gamma), *others]
+        parameters = [(GAMMA, gamma), *others]
         if omega.domain is not None and omega.parameter is not None:
-            held.insert(1, (omega.domain, omega.parameter))
-        self._names = tuple(domain.name for domain, _ in held)
+            parameters.insert(1, (omega.domain, omega.parameter))
+        self._names = tuple(domain.name for domain, _ in parameters)
         check_learning(type(self).__name__, self._names, learn, per)
-        for domain, parameter in held:
+        for domain, parameter in parameters:
             domain.check(parameter)
             self._hold(domain, parameter, learned=domain.name in learn)
         self._omega = omega
@@ -71,38 +72,38 @@ class Mapping(nn.Module):
 
     @property
     def omega(self) -> Regularizer:
-        """The regularizer Ω at the parameter that the module holds."""
+        """Return the regularizer Ω at the parameter that the module holds."""
         domain = self._omega.domain
         return self._omega if domain is None else self._omega.at(getattr(self, domain.name))
 
     def forward(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Weights like ``scores``: non-negative, of sum 1 over True, exactly 0 elsewhere.
+        """Return weights like ``scores``: non-negative, 0 at masked positions, with the sum 1.
 
-        Scores of −inf count as masked. A row with nothing to attend is all 0 and has no gradient.
+        Scores of −inf count as masked. A row without valid positions is all 0 and has no gradient.
         """
         omega, gamma = self.strength(scores, mask)
         return weights(omega, scores, mask, self.dim, gamma)
 
     def start(self, mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        """What stands before the first step, each like the scores of a step; here nothing.
+        """Return the state before the first step: tensors like the scores of one step; here none.
 
         Args:
-            mask: bool, like the scores of a step, True = may be attended.
-            dtype: what to keep it in.
+            mask: bool, in the shape of the scores of one step, True = may be attended.
+            dtype: the type of the state.
         """
         return ()
 
     def step(
         self, scores: Tensor, mask: Tensor | None, past: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The weights of one step, and what stands after it."""
+        """Return the weights of one step, and the state after it."""
         return self(scores, mask), past
 
     def max(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The smoothed max sup_y ⟨y, x⟩ − γΩ(y), in the shape of ``scores`` without ``dim``.
+        """Return the smoothed max sup_y ⟨y, x⟩ − γΩ(y), in the shape of ``scores`` without ``dim``.
 
-        Its gradient is ``mapping(scores, mask)``, and its Hessian the Jacobian of the mapping. 0
-        for a row with nothing to attend; float32 for half scores.
+        Its gradient is ``mapping(scores, mask)``, and its Hessian is the Jacobian of the mapping.
+        It is 0 for a row without valid positions. It is float32 for half-precision scores.
         """
         omega, gamma = self.strength(scores, mask)
         value = maximum(omega, scores, mask, self.dim, gamma)
@@ -118,35 +119,40 @@ class Mapping(nn.Module):
         ignore_index: int | None = None,
         reduction: str = "none",
     ) -> Tensor:
-        """The Fenchel–Young loss, L(x; q) = max_Ω(x) + γΩ(q) − ⟨x, q⟩ ≥ 0, of gradient Π(x) − q.
+        """Return the Fenchel–Young loss L(x; q) = max_Ω(x) + γΩ(q) − ⟨x, q⟩ ≥ 0.
 
-        With smoothing ε, q = (1 − ε)·target + ε·uniform over the positions of the row that may be
-        attended: those of the mask whose score is above −inf. For softmax that is PyTorch's
-        cross-entropy at x/γ, times γ, less γ times the entropy of q, so that it reaches 0.
+        Its gradient is Π(x) − q. With smoothing ε, q = (1 − ε)·target + ε·uniform over the valid
+        positions of the row: those inside the mask whose score is above −inf.
+
+        For softmax, L is γ times PyTorch's cross-entropy at x/γ, minus γ times the entropy of q.
+        Its minimum is therefore 0.
 
         Args:
             scores: ``[..., length]``.
-            target: class indices, integer of the shape of ``scores`` without ``dim``; or
-                distributions like ``scores``.
-            mask: bool, broadcastable to ``scores``; a target outside the mask costs inf.
+            target: class indices, integers in the shape of ``scores`` without ``dim``; or
+                distributions in the shape of ``scores``.
+            mask: bool, broadcastable to ``scores``; a target outside the mask has the loss inf.
             label_smoothing: ε, 0 ≤ ε < 1.
-            ignore_index: the class index of rows that do not count; only with class indices.
-            reduction: "none"; "sum"; or "mean" over the rows that count, 0 where there is none.
+            ignore_index: the class index that marks rows to ignore; only with class indices.
+            reduction: "none"; "sum"; or "mean" over the rows that are not ignored, 0 if all are.
 
         Returns:
-            The loss of each row, in the shape of ``scores`` without ``dim``, or what they are
-            reduced to; float32 for half scores; 0 where a row does not count, or nothing may be
-            attended.
+            The loss of each row, in the shape of ``scores`` without ``dim``, or the reduced loss;
+            float32 for half-precision scores. It is 0 for a row that is ignored or has no valid
+            position.
 
         Raises:
-            ValueError: for a target of another shape, and options that there are not.
-            IndexError: for a class index beyond the row, other than ``ignore_index``.
+            ValueError: if the target has another shape, or an option is out of range or unknown.
+            IndexError: if a class index is out of range and is not ``ignore_index``.
         """
         check_options(label_smoothing, reduction)
         counted = None
         if self._is_distribution(target, scores):
             if ignore_index is not None:
-                raise ValueError("ignore_index goes with class indices, not with distributions")
+                raise ValueError(
+                    f"ignore_index={ignore_index} needs class indices as the target, not "
+                    "distributions; leave ignore_index out"
+                )
             omega, gamma = self.strength(scores, mask)
             losses = distribution_loss(
                 omega, scores, target, mask, self.dim, gamma, label_smoothing
@@ -172,13 +178,17 @@ class Mapping(nn.Module):
         label_smoothing: float = 0.0,
         ignore_index: int | None = None,
     ) -> ClassLosses:
-        """:meth:`loss` of class indices, row by row, and −log of the weight of the true class.
+        """Return :meth:`loss` of class indices per row, and −log of the weight of the true class.
 
-        In double precision for sums to come; one pass over the scores gives both.
+        One pass over the scores gives both. They are in double precision, so that a caller can sum
+        them accurately.
         """
         check_options(label_smoothing)
         if self._is_distribution(target, scores):
-            raise ValueError("target must be class indices here; loss() takes distributions")
+            raise ValueError(
+                f"class_losses() needs class indices as the target, not {target.dtype}; "
+                "pass distributions to loss()"
+            )
         omega, gamma = self.strength(scores, mask)
         return class_losses(
             omega,
@@ -192,7 +202,7 @@ class Mapping(nn.Module):
         )
 
     def regularizer(self, weights: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Ω(y), without γ, of ``weights`` ``[..., length]``, in their shape without ``dim``."""
+        """Return Ω(y), without γ, of ``weights``, in their shape without ``dim``."""
         if mask is None:
             valid = torch.ones_like(weights, dtype=torch.bool)
         else:
@@ -204,7 +214,7 @@ class Mapping(nn.Module):
         return value.reshape(shape[:-1]).to(weights.dtype)
 
     def extra_repr(self) -> str:
-        """The parameters: numbers as given, tensors by their shape."""
+        """Return the parameters as text: numbers by their value, tensors by their shape."""
         omega = self.omega
         parameters: dict[str, object] = {}
         if is_dataclass(omega):
@@ -217,20 +227,23 @@ class Mapping(nn.Module):
         return ", ".join(f"{name}={shown(value)}" for name, value in parameters.items())
 
     def relative(self) -> Self:
-        r"""Return a mapping whose γ is relative to the strength that compares with softmax's.
+        r"""Return a mapping whose γ multiplies the strength at which it compares with softmax.
 
         A row of n valid positions then has the strength :math:`\gamma\,\kappa_\Omega(n)`. At γ = 1
-        a word gets half of the weight when its score lies log(n − 1) above the others, whatever
-        the mapping and the length (see :meth:`Regularizer.relative`).
+        a word gets half of the weight if its score lies log(n − 1) above the others, which are
+        equal. That holds for every mapping and every length (see :meth:`Regularizer.relative`).
         """
-        twin = self._copy()
-        twin.is_relative = True
-        return twin
+        mapping = self._copy()
+        mapping.is_relative = True
+        return mapping
 
     def strength(
         self, scores: Tensor, mask: Tensor | None = None
     ) -> tuple[Regularizer, float | Tensor]:
-        """Return Ω and γ for rows of scores: those of the module, or what they are relative to."""
+        """Return Ω and γ for rows of ``scores``.
+
+        With a relative γ, return γκ, which depends on the number of valid positions of each row.
+        """
         if not self.is_relative:
             return self.omega, self.gamma
         exact = torch.promote_types(scores.dtype, torch.float32)
@@ -241,80 +254,83 @@ class Mapping(nn.Module):
         return self.strength_among((count - 1).clamp(min=1))
 
     def strength_among(self, others: Tensor) -> tuple[Regularizer, float | Tensor]:
-        """Return Ω and γκ for rows with so many valid positions besides one, at least 1."""
+        """Return Ω and γκ for rows with ``others`` + 1 valid positions, where ``others`` ≥ 1."""
         omega, factor = self.omega.relative(others)
         return omega, self.gamma * factor
 
     def for_layer(self, heads: int = 1) -> Self:
-        """The same mapping for one attention layer, which learns parameters of its own.
+        """Return the same mapping for one attention layer, with learned parameters of its own.
 
-        They start at the numbers given. Tensors that were given are not copied: layers share them.
+        They start at the numbers that the constructor received. Parameters passed as tensors are
+        not copied: all layers share them.
 
         Args:
-            heads: of the layer; where a number is learned for each, it is ``[heads, 1, 1]``.
+            heads: the number of heads; a parameter learned per head has the shape
+                ``[heads, 1, 1]``.
         """
-        twin = self._copy()
+        copied = self._copy()
         for name, learned in self.learned().items():
-            twin._modules[name] = learned.again(SHAPES[self.per](heads))
-        return twin
+            copied._modules[name] = learned.again(SHAPES[self.per](heads))
+        return copied
 
     def _copy(self) -> Self:
-        """Return a shallow copy that holds its parameters in dictionaries of its own."""
-        twin = copy.copy(self)
+        """Return a shallow copy with its own dictionaries of parameters, buffers and modules."""
+        copied = copy.copy(self)
         for part in ("_parameters", "_buffers", "_modules"):
-            twin.__dict__[part] = dict(self.__dict__[part])
-        return twin
+            copied.__dict__[part] = dict(self.__dict__[part])
+        return copied
 
     def set_gamma(self, gamma: float) -> None:
         """Set γ from outside, step by step; it becomes a buffer, saved and loaded with the weights.
 
-        The first time is before the module moves to its device, so that γ moves along.
+        Call this once before the module moves to its device, so that γ moves with it.
 
         Raises:
-            ValueError: if γ is learned, or was given as a tensor.
+            ValueError: if γ is learned, or was passed as a tensor.
         """
         GAMMA.check(gamma)
         if not isinstance(self.gamma, Tensor):
             del self.gamma
             self.register_buffer(GAMMA.name, torch.tensor(float(gamma)))
-        held = self._buffers.get(GAMMA.name)
-        if held is None or held.dim():
+        buffer = self._buffers.get(GAMMA.name)
+        if buffer is None or buffer.dim():
             raise ValueError(
-                f"gamma of {type(self).__name__} is learned or was given as a tensor, and cannot "
-                "be annealed too: take gamma out of learn, or choose annealing=none"
+                f"gamma of {type(self).__name__} cannot be annealed, because it is learned or was "
+                "passed as a tensor; take gamma out of learn, or set annealing=none"
             )
-        self.gamma = torch.full_like(held, gamma, requires_grad=False)  # others may share the old
+        # Make a new tensor, because copies of this mapping may share the old one.
+        self.gamma = torch.full_like(buffer, gamma, requires_grad=False)
 
     @property
     def domains(self) -> dict[str, Domain]:
-        """Where the value of each parameter may lie."""
+        """Return the domain of each parameter by its name."""
         omega = self._omega.domain
-        found = [GAMMA] if omega is None or omega.name not in self._names else [omega, GAMMA]
-        return {domain.name: domain for domain in found}
+        parameters = [GAMMA] if omega is None or omega.name not in self._names else [omega, GAMMA]
+        return {domain.name: domain for domain in parameters}
 
     def tensors(self) -> dict[str, Tensor]:
-        """The parameters that are tensors, now: what is learned, set from outside, or given so."""
+        """Return the parameters that are tensors: learned, annealed, or passed as such."""
         values = {name: getattr(self, name) for name in self._names}
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     def learned(self) -> dict[str, Learned]:
-        """The learned parameters by their names, free as the module keeps them."""
+        """Return the learned parameters by name, as modules that hold unconstrained values."""
         return {name: part for name, part in self._modules.items() if isinstance(part, Learned)}
 
     def __getattr__(self, name: str) -> Any:
-        """What PyTorch keeps for the module; a learned parameter is read in its domain."""
+        """Return an attribute of the module; a learned parameter as a tensor in its domain."""
         value = super().__getattr__(name)
         return value() if isinstance(value, Learned) else value
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Take over a γ that was set from outside in the mapping that was saved."""
+        """Load weights; if they hold a γ set by ``set_gamma``, make γ a buffer first."""
         saved = state.get(f"{prefix}{GAMMA.name}")
         if isinstance(saved, Tensor) and not saved.dim() and not isinstance(self.gamma, Tensor):
             self.set_gamma(self.gamma)
         super()._load_from_state_dict(state, prefix, *rest)
 
     def _hold(self, domain: Domain, parameter: float | Tensor, learned: bool) -> None:
-        """Keep γ or θ; a tensor moves with the module, and is saved with it."""
+        """Store γ or θ; a tensor moves with the module and is saved with it."""
         if learned:
             self.add_module(domain.name, Learned(domain, parameter))
         elif isinstance(parameter, Tensor) and not isinstance(parameter, nn.Parameter):
@@ -336,5 +352,5 @@ class Mapping(nn.Module):
 
 
 def shown(parameter: object) -> str:
-    """A parameter in the ``repr`` of a module."""
+    """Return a parameter as text for the ``repr`` of a module."""
     return f"Tensor{tuple(parameter.shape)}" if isinstance(parameter, Tensor) else str(parameter)

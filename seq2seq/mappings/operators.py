@@ -1,10 +1,14 @@
 """The mappings as PyTorch operators: autograd, transforms, ``torch.compile`` and export.
 
-:func:`weights` and :func:`maximum` are the ways to a mapping. Eagerly they call an implementation
-inside an autograd function; while a transform of ``torch.func`` or forward-mode differentiation is
-active, inside one that can be transformed (``transforms``); under ``torch.compile`` and
-``torch.export``, inside a registered operator, opaque to the tracer (``registration``). The
-derivatives, below, are the same in all three.
+All mappings are computed by :func:`weights` and :func:`maximum`. These choose one of three forms:
+
+- In eager mode, an autograd function calls an implementation.
+- Under a transform of ``torch.func`` or forward-mode differentiation, an autograd function that
+  supports transforms does (``transforms``).
+- Under ``torch.compile`` and ``torch.export``, a registered operator does, which the tracer does
+  not look into (``registration``).
+
+All three share the derivatives below.
 """
 
 from collections.abc import Callable
@@ -24,7 +28,10 @@ from seq2seq.mappings.rows import broadcast_mask, check_scores, flatten, widened
 def weights(
     omega: Regularizer, scores: Tensor, mask: Tensor | None, dim: int, gamma: float | Tensor
 ) -> Tensor:
-    """Argmax_y ⟨y, x⟩ − γΩ(y) of ``scores`` along ``dim``, in the shape and type of the scores."""
+    """Return argmax_y ⟨y, x⟩ − γΩ(y) of ``scores`` along ``dim``.
+
+    The result has the shape and type of the scores.
+    """
     x, mask, call = prepare(omega, scores, mask, dim, gamma)
     y = weights_of(x, mask, call)
     if y.dtype != scores.dtype:
@@ -35,22 +42,23 @@ def weights(
 def maximum(
     omega: Regularizer, scores: Tensor, mask: Tensor | None, dim: int, gamma: float | Tensor
 ) -> Tensor:
-    """The smoothed max in float64, in the shape of ``scores`` without ``dim``; 0 if empty."""
+    """Return the smoothed max, float64, in the shape of ``scores`` without ``dim``; 0 if empty."""
     x, mask, call = prepare(omega, scores, mask, dim, gamma)
     return maximum_of(x, mask, call).reshape(x.shape[:-1])
 
 
 def weights_of(x: Tensor, mask: Tensor | None, call: Call) -> Tensor:
-    """The weights of what is prepared."""
+    """Return the weights of scores that :func:`prepare` returned."""
     if not plain():
         return _form("weights")(x, mask, call.gammas, call.thetas, call)
     if torch.is_grad_enabled():
         return _Weights.apply(x, mask, call.gammas, call.thetas, call)
-    return implementations.argmax(x, mask, call)  # as in search, where calls are small and many
+    # Without gradients, skip autograd's overhead: search makes many small calls.
+    return implementations.argmax(x, mask, call)
 
 
 def maximum_of(x: Tensor, mask: Tensor | None, call: Call) -> Tensor:
-    """The smoothed max of what is prepared, ``[rows]`` float64."""
+    """Return the smoothed max of scores that :func:`prepare` returned, ``[rows]`` float64."""
     form = _Maximum.apply if plain() else _form("maximum")
     return form(x, mask, call.gammas, call.thetas, call)
 
@@ -64,9 +72,10 @@ def prepare(
     *,
     widen: bool = True,
 ) -> tuple[Tensor, Tensor | None, Call]:
-    """Scores and mask with the mapped dimension last, in single or double precision; the rest.
+    """Check the arguments, and return scores, mask and the other arguments as a :class:`Call`.
 
-    Without ``widen``, half precision is left to whom the scores are for.
+    Scores and mask have the mapped dimension last. With ``widen``, half-precision scores are
+    converted to float32.
     """
     check_scores(scores)
     x = widened(scores) if widen else scores
@@ -89,29 +98,32 @@ def prepare(
 
 
 def _exact(x: Tensor) -> torch.dtype:
-    """What parameters of rows are computed in."""
+    """Return the type of the parameters of rows: that of ``x``, at least float32."""
     return torch.promote_types(x.dtype, torch.float32)
 
 
-# The other forms of the operators, by name; their modules enter them here.
+# Other forms of the operators by name; ``transforms``, ``registration`` and ``traced`` add them.
 FORMS: dict[str, dict[str, Callable[..., Tensor]]] = {}
 
 
 def _form(name: str) -> Callable[..., Tensor]:
-    """The form of an operator that what is going on asks for, where it is more than autograd."""
+    """Return the form of an operator for the active transform, compiler or exporter."""
     if tracing.active():
         return FORMS["traced"][name]
     return FORMS["registered" if torch.compiler.is_compiling() else "transformed"][name]
 
 
 def plain() -> bool:
-    """Whether nothing but autograd is going on."""
+    """Return True if only autograd is active: no compiler, no transform, no forward mode."""
     transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
     return not (torch.compiler.is_compiling() or transformed)
 
 
 class _Weights(torch.autograd.Function):
-    """Π(x; γ, θ), whose derivatives need what it returns, and the scores for those of γ and θ."""
+    """Π(x; γ, θ) as an autograd function.
+
+    Its derivatives need the weights that it returns. Those of γ and θ also need the scores.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, mask: Tensor | None, gammas: Any, thetas: Any, call: Call):  # type: ignore[no-untyped-def]
@@ -126,11 +138,11 @@ class _Weights(torch.autograd.Function):
 
 
 def _product(gradient: Tensor) -> Callable[..., Tensor]:
-    """The form of J·v that a gradient asks for.
+    """Return the form of J·v that computes this gradient.
 
-    Without a second derivative to come there is no graph to make, a third of a small call's time.
-    ``torch.autograd.grad(…, is_grads_batched=True)`` gives tensors that only operators can read,
-    and ``vmap`` those that only a function that says how it is batched can.
+    If no second derivative can follow, skip the graph, which takes a third of the time of a small
+    call. ``torch.autograd.grad(…, is_grads_batched=True)`` passes tensors that only registered
+    operators can read. ``vmap`` passes tensors that only a function with a batching rule can read.
     """
     if torch._C._functorch.is_legacy_batchedtensor(gradient):
         return FORMS["registered"]["product"]
@@ -145,7 +157,10 @@ def _compute_product(y: Tensor, v: Tensor, x: Any, mask: Any, gammas: Any, theta
 
 
 class _Product(torch.autograd.Function):
-    """J·v, which is linear in v with J = Jᵀ; and, where J bends, a function of the weights."""
+    """J·v as an autograd function.
+
+    It is linear in v, with J = Jᵀ. Unless Ω is piecewise linear, J depends on the weights too.
+    """
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, v: Tensor, x: Any, mask: Any, gammas: Any, thetas: Any, call):  # type: ignore[no-untyped-def]
@@ -159,7 +174,7 @@ class _Product(torch.autograd.Function):
 
 
 class _Maximum(torch.autograd.Function):
-    """The smoothed max, whose gradient is Π(x)."""
+    """The smoothed max as an autograd function; its gradient is Π(x)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, mask: Tensor | None, gammas: Any, thetas: Any, call: Call):  # type: ignore[no-untyped-def]
@@ -174,13 +189,13 @@ class _Maximum(torch.autograd.Function):
 
 
 def kept(x: Tensor, mask: Tensor | None, call: Call) -> tuple[Tensor | None, Tensor | None]:
-    """Scores and mask, where the derivatives of the weights need more than the weights."""
+    """Return scores and mask if the derivatives of the weights need them, else None for both."""
     needed = call.omega.neighbors or call.gammas is not None or call.thetas is not None
     return (x, mask) if needed else (None, None)
 
 
 def with_parameters(call: Call, gammas: Tensor | None, thetas: Tensor | None) -> Call:
-    """The call with γ and θ as autograd knows them."""
+    """Return the call with the γ and θ that autograd tracks."""
     if gammas is None and thetas is None:
         return call
     return Call(call.omega, call.gamma, gammas, thetas)
@@ -193,10 +208,10 @@ def pull_back(
     gradient: Tensor,
     parameter_product: Callable[..., Tensor] = implementations.parameter_product,
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of x, mask, γ and θ from that of the weights: dx = J·g.
+    """Return gradients of x, mask, γ and θ from the gradient g of the weights: dx = J·g.
 
-    The weights are a function of x/γ, so dγ = −⟨dx, x⟩/γ; and with θ they move as if the scores
-    moved by −γ∂∇Ω/∂θ, so dθ = −γ⟨dx, ∂∇Ω/∂θ⟩.
+    The weights are a function of x/γ, so dγ = −⟨dx, x⟩/γ. A change of θ moves them as a change of
+    the scores by −γ∂∇Ω/∂θ would, so dθ = −γ⟨dx, ∂∇Ω/∂θ⟩.
     """
     y, x, mask, gammas, thetas = ctx.saved_tensors
     call = with_parameters(call, gammas, thetas)
@@ -205,7 +220,8 @@ def pull_back(
     if gammas is not None and ctx.needs_input_grad[2]:
         near = y > 0
         top = x.detach().masked_fill(~near, -torch.inf).amax(-1, keepdim=True)
-        centered = torch.where(near, x - top, 0.0)  # ⟨dx, 1⟩ = 0: the same, and more precise
+        # Subtract the largest score for precision; as ⟨dx, 1⟩ = 0, that does not change the sum.
+        centered = torch.where(near, x - top, 0.0)
         d_gamma = -flatten(dx * centered).sum(-1) / gammas
     if thetas is not None and ctx.needs_input_grad[3]:
         slope = parameter_product(y, dx, x, mask, call)
@@ -216,7 +232,7 @@ def pull_back(
 def pull_back_product(
     product: Callable[..., Tensor], ctx: Any, call: Call, gradient: Tensor
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of y, v, x, mask, γ and θ from that of J·v."""
+    """Return gradients of y, v, x, mask, γ and θ from the gradient of J·v."""
     y, v, x, mask, gammas, thetas = ctx.saved_tensors
     call = with_parameters(call, gammas, thetas)
     dv = product(y, gradient, x, mask, gammas, thetas, call)
@@ -228,13 +244,13 @@ def pull_back_product(
     slopes[1] = dv
     if wanted:
 
-        def of(*variables: Tensor) -> Tensor:
-            given = dict(zip(wanted, variables, strict=True))
-            at = with_parameters(call, given.get(4, gammas), given.get(5, thetas))
-            return implementations.reference_product(given.get(0, y), v, x, mask, at)
+        def product_of(*variables: Tensor) -> Tensor:
+            values = dict(zip(wanted, variables, strict=True))
+            at = with_parameters(call, values.get(4, gammas), values.get(5, thetas))
+            return implementations.reference_product(values.get(0, y), v, x, mask, at)
 
         variables = [(y, v, x, mask, gammas, thetas)[k] for k in wanted]
-        pull = torch.func.vjp(of, *variables)[1]
+        pull = torch.func.vjp(product_of, *variables)[1]
         for k, slope in zip(wanted, pull(gradient), strict=True):
             slopes[k] = slope
     return tuple(slopes)
@@ -243,14 +259,14 @@ def pull_back_product(
 def pull_back_maximum(
     weigh: Callable[..., Tensor], ctx: Any, call: Call, gradient: Tensor
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of x, mask, γ and θ from that of the smoothed max.
+    """Return gradients of x, mask, γ and θ from the gradient of the smoothed max.
 
-    As the weights y are optimal, their own change does not count (the envelope theorem): the
-    gradients are y, −Ω(y; θ) and −γ∂Ω(y; θ)/∂θ with y held.
+    The weights y are optimal, so their own change does not matter (the envelope theorem). The
+    gradients are y, −Ω(y; θ) and −γ∂Ω(y; θ)/∂θ, with y held constant.
     """
     y, x, mask, gammas, thetas = ctx.saved_tensors
     call = with_parameters(call, gammas, thetas)
-    if torch.is_grad_enabled():  # a second derivative is wanted: Π must be part of the graph
+    if torch.is_grad_enabled():  # a second derivative may follow, so Π must be part of the graph
         y = weigh(x, mask, gammas, thetas, call)
     dx = gradient.to(y.dtype).reshape(*y.shape[:-1], 1) * y
     d_gamma = d_theta = None
@@ -263,9 +279,9 @@ def pull_back_maximum(
         if ctx.needs_input_grad[3]:
             strength = call.gamma if gammas is None else gammas
 
-            def of(theta: Tensor) -> Tensor:
+            def objective(theta: Tensor) -> Tensor:
                 return -strength * call.omega.at(theta[:, None]).value(rows, valid)
 
-            pull = torch.func.vjp(of, thetas)[1]
+            pull = torch.func.vjp(objective, thetas)[1]
             (d_theta,) = pull(gradient.to(rows.dtype))
     return dx, None, d_gamma, d_theta

@@ -1,4 +1,4 @@
-"""Oscarmax (Niculae and Blondel, 2017): sparse attention in groups of equal weight, anywhere."""
+"""Oscarmax (Niculae and Blondel, 2017): sparse attention in groups of equal weights, anywhere."""
 
 from dataclasses import dataclass
 from typing import Self, Unpack
@@ -18,9 +18,10 @@ from seq2seq.mappings.taut_string import piece_means, taut_string
 
 @dataclass(frozen=True)
 class Oscar(Regularizer):
-    """Ω(y) = ½‖y‖² + λΣ_{i<j} max(y_i, y_j) = ½‖y‖² + λΣ_k (d − k)·y_(k).
+    """The regularizer Ω(y) = ½‖y‖² + λΣ_{i<j} max(y_i, y_j) = ½‖y‖² + λΣ_k (d − k)·y_(k).
 
-    Here y_(1) ≥ y_(2) ≥ … are the weights in decreasing order and d the number of valid positions.
+    Here y_(1) ≥ y_(2) ≥ … are the weights in decreasing order, and d is the number of valid
+    positions.
     """
 
     name = "oscarmax"
@@ -31,27 +32,29 @@ class Oscar(Regularizer):
 
     @property
     def pools(self) -> str:
-        """``group``, and ``word`` at λ = 0."""
+        """Return ``group``, or ``word`` at λ = 0."""
         return "word" if is_number(self.lam, 0) else "group"
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
-        """½‖y‖² + λΣ_k (d − k)·y_(k), ``[rows]``."""
+        """Return ½‖y‖² + λΣ_k (d − k)·y_(k), ``[rows]``."""
         descending = weights.sort(-1, descending=True).values
         rank = torch.arange(1, weights.shape[-1] + 1, device=weights.device)
         charge = (valid.sum(-1, keepdim=True) - rank).clamp(min=0)
         return (0.5 * weights.square() + self.lam * (charge * descending)).sum(-1)
 
     def vertex(self, index: Tensor, valid: Tensor) -> Tensor:
-        """½ + λ(d − 1) at every vertex."""
+        """Return ½ + λ(d − 1), the value at every vertex."""
         return (0.5 + self.lam * (valid.sum(-1, keepdim=True).double() - 1))[:, 0]
 
     def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
-        """P_Δ of the non-increasing isotonic regression of x_(k) − λ(d − k), unsorted.
+        """Return P_Δ of the non-increasing isotonic regression of x_(k) − λ(d − k), unsorted.
 
-        The scores are ranked as they are, signs and all: on the simplex y ≥ 0, so ``|y| = y``, and
-        the order of y is that of x. (The published recipe, which ranks ``|x|`` and clips at 0, is
-        the argmax for large positive scores only.) Adding a constant changes nothing, so λk stands
-        for −λ(d − k). Values below −1 − λ(d − 1) cannot be in the support.
+        The scores are ranked with their signs: on the simplex y ≥ 0, so ``|y| = y``, and the order
+        of y is that of x. (The published algorithm ranks ``|x|`` and clips at 0. That gives the
+        argmax only for large positive scores.)
+
+        Adding a constant to the scores changes no weight, so the code uses λk in place of
+        −λ(d − k). Values below −1 − λ(d − 1) cannot be in the support.
         """
         if is_number(self.lam, 0):
             return SquaredNorm().argmax(values, valid)
@@ -68,7 +71,10 @@ class Oscar(Regularizer):
         return simplex.project(unsorted).to(values.dtype)
 
     def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """The mean of v over each group of equal weights less that over the support, on it."""
+        """Return the mean of v over each group of equal weights, less its mean over the support.
+
+        It is 0 outside the support.
+        """
         if not is_number(self.lam, 0):
             order, group = _groups(weights)
             means = piece_means(vectors.gather(-1, order).flatten(), group).view_as(vectors)
@@ -78,9 +84,10 @@ class Oscar(Regularizer):
         return SquaredNorm().jacobian_product(weights, valid, vectors)
 
     def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """Σ v·(k₁ − k), k the mean rank of the group of equal weights, k₁ that of the largest.
+        """Return Σ v·(k₁ − k), with k the mean rank of the group of equal weights.
 
-        As Σv = 0, that is Σ v·(d − k), and exactly 0 where all of the support is one group.
+        k₁ is the k of the group of the largest weights. As Σv = 0, the result equals Σ v·(d − k).
+        In this form it is exactly 0 if the whole support is one group.
         """
         order, group = _groups(weights)
         rank = torch.arange(1, weights.shape[-1] + 1, device=weights.device, dtype=vectors.dtype)
@@ -88,18 +95,18 @@ class Oscar(Regularizer):
         return (vectors.gather(-1, order) * (rank[:, :1] - rank)).sum(-1)
 
     def relative(self, others: Tensor) -> tuple[Self, Tensor]:
-        """Sparsemax's κ, at 2λ/m in place of λ.
+        """Return Ω at 2λ/m in place of λ, and sparsemax's κ.
 
-        The penalty is then λ·(m + 1) times the mean of max(y_i, y_j) over all pairs. A word that
-        has all the weight costs 2λ in a row of any length, the same as in fusedmax.
+        The penalty is then λ·(m + 1) times the mean of max(y_i, y_j) over all pairs. If one word
+        has all the weight, the penalty is 2λ in a row of any length, as for fusedmax.
         """
         return self.at(self.lam * 2 / others), SquaredNorm().relative(others)[1]
 
 
 def _groups(weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Decreasing order of each row, ``[rows, length]``, and the groups of equals, numbered.
+    """Return the decreasing order of each row, ``[rows, length]``, and numbers of groups of equals.
 
-    The numbers, ``[rows · length]``, are those of all the rows one after the other.
+    The numbers, ``[rows · length]``, increase along the sorted rows, one row after the other.
     """
     y, order = weights.detach().sort(-1, descending=True)
     changes = torch.ones_like(y, dtype=torch.bool)
@@ -115,25 +122,25 @@ def oscarmax(
     gamma: float | Tensor = 1.0,
     lam: float | Tensor = 0.1,
 ) -> Tensor:
-    """Π(x) = argmax_y ⟨y, x⟩ − γ(½‖y‖² + λΣ_{i<j} max(y_i, y_j)), OSCAR on the simplex.
+    """Return Π(x) = argmax_y ⟨y, x⟩ − γ(½‖y‖² + λΣ_{i<j} max(y_i, y_j)): OSCAR on the simplex.
 
-    Niculae and Blondel (2017).
+    Source: Niculae and Blondel (2017).
 
-    The penalty runs over the valid positions only.
+    The sum runs over the valid positions only.
 
     Args:
         scores: ``[..., length]`` of any float type.
         mask: bool, broadcastable to ``scores``, True = may be attended.
-        dim: the dimension that the mapping works along.
-        gamma: the strength γ > 0; larger is denser.
+        dim: the dimension along which the mapping is computed.
+        gamma: the strength γ > 0; larger values give denser weights.
         lam: the strength λ ≥ 0 of grouping, relative to γ; 0 is sparsemax.
 
     Returns:
-        Weights like ``scores``, many of them exactly 0, groups of them exactly equal.
+        Weights like ``scores``; many are exactly 0, and the others form groups of equal weights.
 
     Raises:
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
-        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
+        ValueError: if a parameter is outside its domain, or if it or ``mask`` does not broadcast.
     """
     return weights(Oscar.of(lam), scores, mask, dim, gamma)
 

@@ -1,7 +1,7 @@
-"""Scores of any shape, seen as rows: what every mapping does before and after its own mathematics.
+"""Scores of any shape as rows: the steps that all mappings need before and after their own formula.
 
-A mapping of strength γ is a function of (x − max x)/γ alone, so this is what a row holds. Taking
-the maximum off first keeps float32 exact where scores are large.
+A mapping of strength γ depends only on (x − max x)/γ, so a row holds these values. Subtracting the
+maximum first keeps float32 exact for large scores.
 """
 
 import math
@@ -16,17 +16,17 @@ from seq2seq.mappings.domain import GAMMA
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a tensor of scores, with what gives results their place and type back.
+    """The rows of a tensor of scores, and what is needed to restore the shape and type of a result.
 
     Attributes:
-        values: ``[rows, length]`` float32 or float64, (x − max x)/γ; −inf where masked, so a row of
-            −inf is empty.
+        values: ``[rows, length]`` float32 or float64, (x − max x)/γ; −inf where masked, so an empty
+            row is all −inf.
         valid: ``[rows, length]`` bool, True where a score may be attended.
-        maximum: ``[rows]``, the largest valid score, 0 for an empty row; NaN or inf marks a row
-            without an answer.
+        maximum: ``[rows]``, the largest valid score, 0 for an empty row. NaN or inf marks a row
+            whose result is NaN.
         gamma: the strength γ, a number or ``[rows]``.
         shape: the shape of the scores, with the mapped dimension last.
-        dim: the dimension that the mapping works along.
+        dim: the dimension along which the mapping is computed.
         dtype: the type of the scores.
     """
 
@@ -40,28 +40,28 @@ class Rows:
 
     @cached_property
     def empty(self) -> Tensor:
-        """``[rows]`` bool, True where nothing may be attended."""
+        """Return ``[rows]`` bool, True for a row without valid positions."""
         return ~self.valid.any(-1)
 
     @property
     def poison(self) -> Tensor:
-        """``[rows]``: 0 for an ordinary row, NaN for a row that holds NaN or +inf."""
+        """Return ``[rows]``: 0 for an ordinary row, NaN for a row that contains NaN or +inf."""
         return self.maximum * 0
 
     def restore(self, weights: Tensor) -> Tensor:
-        """``[rows, length]`` in the shape and type of the scores."""
+        """Return ``[rows, length]`` weights in the shape and type of the scores."""
         weights = weights + self.poison[:, None]
         return weights.reshape(self.shape).movedim(-1, self.dim).to(self.dtype)
 
     def restore_values(self, values: Tensor) -> Tensor:
-        """``[rows]`` in the shape of the scores without the mapped dimension."""
+        """Return ``[rows]`` values in the shape of the scores without the mapped dimension."""
         return (values + self.poison).reshape(self.shape[:-1])
 
 
 def as_rows(
     scores: Tensor, mask: Tensor | None = None, dim: int = -1, gamma: float | Tensor = 1.0
 ) -> Rows:
-    """View ``scores`` ``[..., length, ...]`` as rows along ``dim``; −inf counts as masked."""
+    """Return ``scores`` ``[..., length, ...]`` as rows along ``dim``; −inf counts as masked."""
     check_scores(scores)
     shape = scores.movedim(dim, -1).shape
     x = flatten(scores, dim)
@@ -72,29 +72,35 @@ def as_rows(
     values = x - maximum.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)[:, None]
     if isinstance(gamma, Tensor):
         gamma = GAMMA.of_rows(gamma, shape, dim).to(x.dtype)
-        values = values.masked_fill(~valid, 0.0) / gamma[:, None]  # no −inf in γ's gradient
+        # Replace −inf before the division, because it would make γ's gradient NaN.
+        values = values.masked_fill(~valid, 0.0) / gamma[:, None]
     else:
         GAMMA.check(gamma)
         values = values if gamma == 1.0 else values / gamma
-    # A row without an answer is computed as if it were ordinary, and poisoned on the way out.
+    # Treat a row with NaN or +inf like any other here; ``restore`` sets its result to NaN.
     values = values.masked_fill(~valid, -math.inf)
     maximum = maximum.masked_fill(maximum == -math.inf, 0.0)
     return Rows(values, valid, maximum, gamma, shape, dim, scores.dtype)
 
 
 def flatten(x: Tensor, dim: int = -1) -> Tensor:
-    """``[..., length, ...]`` as ``[rows, length]``, half precision as float32."""
+    """Return ``[..., length, ...]`` as ``[rows, length]``, with half precision as float32."""
     x = widened(x).movedim(dim, -1)
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def widened(x: Tensor) -> Tensor:
-    """Half precision as float32, the rest as it is."""
+    """Return half-precision tensors as float32, and others unchanged."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def broadcast_mask(mask: Tensor, scores: Tensor) -> Tensor:
-    """``mask`` in the shape of ``scores``."""
+    """Return ``mask`` in the shape of ``scores``.
+
+    Raises:
+        TypeError: if the mask is not bool.
+        ValueError: if it does not broadcast to the scores.
+    """
     if mask.dtype != torch.bool:
         raise TypeError(
             f"mask must be bool (True = may be attended), not {mask.dtype}; pass mask.bool()"
@@ -109,6 +115,6 @@ def broadcast_mask(mask: Tensor, scores: Tensor) -> Tensor:
 
 
 def check_scores(scores: Tensor) -> None:
-    """Refuse scores that are not floating point."""
+    """Raise ``TypeError`` if the scores are not floating point."""
     if not scores.is_floating_point():
         raise TypeError(f"scores must be floating point, not {scores.dtype}; pass scores.float()")

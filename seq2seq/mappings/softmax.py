@@ -1,4 +1,4 @@
-"""Softmax: the mapping of negative entropy, dense everywhere."""
+"""Softmax: the mapping of negative entropy, whose weights are all positive."""
 
 import math
 from dataclasses import dataclass
@@ -14,69 +14,70 @@ from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.rows import check_scores, flatten
 
-FAR = 100.0  # scores from which on log-softmax loses digits of single precision
+FAR = 100.0  # from this size of the scores, log-softmax loses digits in float32
 
 
 @dataclass(frozen=True)
 class Negentropy(Regularizer):
-    """Ω(y) = Σ y log y."""
+    """The regularizer Ω(y) = Σ y log y."""
 
     name = "softmax"
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
-        """Σ y log y, ``[rows]``."""
+        """Return Σ y log y, ``[rows]``."""
         return (weights * torch.where(weights > 0, weights, 1.0).log()).sum(-1)
 
     def vertex(self, index: Tensor, valid: Tensor) -> float:
-        """0 at every vertex."""
+        """Return 0, the value at every vertex."""
         return 0.0
 
     def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
-        """Exp(x) / Σ exp(x); a row's largest value is 0, so nothing overflows."""
+        """Return exp(x) / Σ exp(x); the maximum of a row is 0, so it cannot overflow."""
         exponentials = values.exp()
         return exponentials / exponentials.sum(-1, keepdim=True).clamp(min=1.0)
 
     def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """y∘v − y⟨y, v⟩."""
+        """Return y∘v − y⟨y, v⟩."""
         return weights * (vectors - (weights * vectors).sum(-1, keepdim=True))
 
     def relative(self, others: Tensor) -> tuple[Self, float]:
-        """κ = 1: softmax is what the others are compared with."""
+        """Return Ω and κ = 1, because all mappings are compared with softmax."""
         return self, 1.0
 
 
 def softmax(
     scores: Tensor, mask: Tensor | None = None, dim: int = -1, *, gamma: float | Tensor = 1.0
 ) -> Tensor:
-    """Π(x) = argmax_y ⟨y, x⟩ − γΣ y log y, the same as exp(x/γ) / Σ exp(x/γ).
+    """Return Π(x) = argmax_y ⟨y, x⟩ − γΣ y log y = exp(x/γ) / Σ exp(x/γ).
 
     Args:
         scores: ``[..., length]`` of any float type.
         mask: bool, broadcastable to ``scores``, True = may be attended.
-        dim: the dimension that the mapping works along.
-        gamma: the strength γ > 0, known as temperature.
+        dim: the dimension along which the mapping is computed.
+        gamma: the strength γ > 0, also called temperature.
 
     Returns:
         Weights like ``scores``, positive wherever the mask is True.
 
     Raises:
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
-        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
+        ValueError: if a parameter is outside its domain, or if it or ``mask`` does not broadcast.
     """
-    x, hidden, call = operators.prepare(Negentropy(), scores, mask, dim, gamma)
-    if hidden is not None:
-        x = x.masked_fill(~hidden, -math.inf)
+    x, visible, call = operators.prepare(Negentropy(), scores, mask, dim, gamma)
+    if visible is not None:
+        x = x.masked_fill(~visible, -math.inf)
     if call.gammas is not None:
-        hidden = x == -math.inf  # −inf would make a NaN of γ's gradient
+        hidden = x == -math.inf  # replace −inf, because it would make γ's gradient NaN
         x = x.masked_fill(hidden, 0.0) / call.gammas.reshape(*x.shape[:-1], 1)
         x = x.masked_fill(hidden, -math.inf)
     elif call.gamma != 1.0:
         x = x / call.gamma
     y = torch.softmax(x, -1)
-    # Rows with nothing to attend come out as NaN. Looking for them costs a pass, so that where a
-    # device need not be waited for, it is made only if there may be any.
-    near = x.device.type == "cpu" and operators.plain()
-    if not near or bool(y.detach()[..., :1].isnan().any()):
+    # Rows without valid positions are NaN here, and another pass sets them to 0. On the CPU, first
+    # check whether any exist. The check would force a synchronisation on a GPU, and cannot be
+    # traced, so in these cases the pass always runs.
+    can_check = x.device.type == "cpu" and operators.plain()
+    if not can_check or bool(y.detach()[..., :1].isnan().any()):
         empty = (x.detach() == -math.inf).all(-1, keepdim=True)
         y = torch.softmax(x.masked_fill(empty, 0.0), -1).masked_fill(empty, 0.0)
     y = y.to(scores.dtype)
@@ -92,7 +93,7 @@ class Softmax(Mapping):
         super().__init__(Negentropy(), gamma, dim, **learning)
 
     def forward(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
-        """See :func:`softmax`."""
+        """Compute :func:`softmax` with the module's γ and dimension."""
         return softmax(scores, mask, self.dim, gamma=self.gamma)
 
     def class_losses(
@@ -104,22 +105,22 @@ class Softmax(Mapping):
         label_smoothing: float = 0.0,
         ignore_index: int | None = None,
     ) -> ClassLosses:
-        """See the base class; unmasked scores go straight to PyTorch's log-softmax."""
+        """Return class losses as the base class does; if unmasked, by PyTorch's log-softmax."""
         check_scores(scores)
         plain = operators.plain() and mask is None and not isinstance(self.gamma, Tensor)
         if plain and scores.numel() and not self._is_distribution(target, scores):
             x = near_zero(flatten(scores, self.dim))
             x = x if self.gamma == 1.0 else x / self.gamma
-            found = _cross_entropy(x, target, label_smoothing, ignore_index)
-            if found is not None:
-                return found._replace(loss=found.loss * self.gamma)
+            losses = _cross_entropy(x, target, label_smoothing, ignore_index)
+            if losses is not None:
+                return losses._replace(loss=losses.loss * self.gamma)
         return super().class_losses(
             scores, target, mask, label_smoothing=label_smoothing, ignore_index=ignore_index
         )
 
 
 def near_zero(x: Tensor) -> Tensor:
-    """Rows whose largest score is far from 0 less that score, which changes no loss."""
+    """Subtract the maximum of each row if one is far from 0; this changes no loss."""
     top = x.detach().amax(-1, keepdim=True)
     return x - top if bool((top.abs() > FAR).any()) else x
 
@@ -127,15 +128,15 @@ def near_zero(x: Tensor) -> Tensor:
 def _cross_entropy(
     x: Tensor, target: Tensor, smoothing: float, ignore_index: int | None
 ) -> ClassLosses | None:
-    """KL(q ‖ softmax(x)), with q the smoothed target, and −log softmax(x) of the true class.
+    """Return KL(q ‖ softmax(x)) for the smoothed target q, and −log softmax(x) of the true class.
 
-    None where −inf or NaN makes a difference that log-softmax does not know of.
+    Return None if a loss is not finite, because the base class treats −inf and NaN differently.
 
     Args:
         x: ``[rows, length]``.
-        target: of as many class indices, of any shape.
+        target: class indices of any shape, one for each row.
         smoothing: ε.
-        ignore_index: the class index of rows that do not count.
+        ignore_index: the class index that marks rows to ignore.
     """
     index = target.reshape(-1).long()
     check_index(index, ignore_index, x.size(-1))

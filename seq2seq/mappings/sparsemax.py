@@ -15,54 +15,54 @@ from seq2seq.mappings.regularizer import Regularizer
 
 @dataclass(frozen=True)
 class SquaredNorm(Regularizer):
-    """Ω(y) = ½‖y‖²."""
+    """The regularizer Ω(y) = ½‖y‖²."""
 
     name = "sparsemax"
     piecewise_linear = True
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
-        """½‖y‖², ``[rows]``."""
+        """Return ½‖y‖², ``[rows]``."""
         return 0.5 * weights.square().sum(-1)
 
     def vertex(self, index: Tensor, valid: Tensor) -> float:
-        """½ at every vertex."""
+        """Return ½, the value at every vertex."""
         return 0.5
 
     def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
-        """(x − τ)_+ with the sum 1."""
+        """Return (x − τ)_+, with τ such that the sum is 1."""
         tau = simplex.threshold(simplex.candidates(values, margin=1.0))
         return (values - tau).clamp(min=0.0)
 
     def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """The deviation of v from its mean over the support, on the support."""
+        """Return v less its mean over the support; 0 outside the support."""
         support = (weights > 0).to(vectors.dtype)
         count = support.sum(-1, keepdim=True).clamp(min=1.0)
         return support * (vectors - (support * vectors).sum(-1, keepdim=True) / count)
 
     def relative(self, others: Tensor) -> tuple[Self, Tensor]:
-        """κ = 2·log m / (1 − 1/m), and 2 for m = 1: the lead is Δ = ½ − 1/(2m)."""
+        """Return Ω, and κ = 2·log m / (1 − 1/m), 2 for m = 1; the lead is Δ = ½ − 1/(2m)."""
         return self, 2 / quotient(-others.log())
 
 
 def sparsemax(
     scores: Tensor, mask: Tensor | None = None, dim: int = -1, *, gamma: float | Tensor = 1.0
 ) -> Tensor:
-    """Π(x) = argmax_y ⟨y, x⟩ − (γ/2)‖y‖² = P_Δ(x/γ), the Euclidean projection onto the simplex.
+    """Return Π(x) = argmax_y ⟨y, x⟩ − (γ/2)‖y‖² = P_Δ(x/γ), the projection onto the simplex.
 
-    Martins and Astudillo (2016).
+    Source: Martins and Astudillo (2016).
 
     Args:
         scores: ``[..., length]`` of any float type.
         mask: bool, broadcastable to ``scores``, True = may be attended.
-        dim: the dimension that the mapping works along.
-        gamma: the strength γ > 0; larger is denser.
+        dim: the dimension along which the mapping is computed.
+        gamma: the strength γ > 0; larger values give denser weights.
 
     Returns:
-        Weights like ``scores``, many of them exactly 0.
+        Weights like ``scores``; many are exactly 0.
 
     Raises:
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
-        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
+        ValueError: if a parameter is outside its domain, or if it or ``mask`` does not broadcast.
     """
     return weights(SquaredNorm(), scores, mask, dim, gamma)
 

@@ -1,4 +1,4 @@
-"""Squared p-norm mapping (Niculae and Blondel, 2017): sparse, less so than sparsemax for p < 2."""
+"""Squared p-norm mapping (Niculae and Blondel, 2017): for p < 2 less sparse than sparsemax."""
 
 from dataclasses import dataclass
 from typing import Self, Unpack
@@ -19,7 +19,7 @@ from seq2seq.mappings.root import decreasing_root
 
 @dataclass(frozen=True)
 class SquaredPNorm(Regularizer):
-    """Ω(y) = ½‖y‖_p², 1 < p ≤ 2."""
+    """The regularizer Ω(y) = ½‖y‖_p², 1 < p ≤ 2."""
 
     name = "sqpnormmax"
     domain = Domain(
@@ -28,16 +28,19 @@ class SquaredPNorm(Regularizer):
     p: float | Tensor = 1.5
 
     def value(self, weights: Tensor, valid: Tensor) -> Tensor:
-        """½‖y‖_p², ``[rows]``."""
+        """Return ½‖y‖_p², ``[rows]``."""
         some = (weights > 0).any(-1)
         return torch.where(some, 0.5 * power_norm(weights, self.p).square()[:, 0], 0.0)
 
     def vertex(self, index: Tensor, valid: Tensor) -> float:
-        """½ at every vertex."""
+        """Return ½, the value at every vertex."""
         return 0.5
 
     def argmax(self, values: Tensor, valid: Tensor) -> Tensor:
-        """In proportion to v^r, r = 1/(p − 1), v = (1 + x/m)_+, with m = −τ from ``_scale``."""
+        """Return v^r, normalized to the sum 1, with r = 1/(p − 1) and v = (1 + x/m)_+.
+
+        :meth:`_scale` computes m = −τ.
+        """
         if is_number(self.p, 2):
             return simplex.project(values)
         scale = self._scale(simplex.candidates(values, margin=1.0).double())
@@ -45,7 +48,7 @@ class SquaredPNorm(Regularizer):
         return (z / z.sum(-1, keepdim=True).clamp(min=0.5)).to(values.dtype)
 
     def jacobian_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """H⁻¹v − H⁻¹1·⟨1, H⁻¹v⟩/⟨1, H⁻¹1⟩ with H the Hessian of Ω on the support.
+        """Return H⁻¹v − H⁻¹1·⟨1, H⁻¹v⟩/⟨1, H⁻¹1⟩, with H the Hessian of Ω on the support.
 
         With n = ‖y‖_p, H⁻¹ = (diag(y^{2−p}) − (2 − p)·n^{−p}·y yᵀ) / ((p − 1)·n^{2−p})
         (Sherman–Morrison).
@@ -65,7 +68,7 @@ class SquaredPNorm(Regularizer):
         return result - ones * result.sum(-1, keepdim=True) / torch.where(total > 0, total, 1.0)
 
     def parameter_product(self, weights: Tensor, valid: Tensor, vectors: Tensor) -> Tensor:
-        """Σ v·∂(n^{2−p}·y^{p−1})/∂p with n = ‖y‖_p.
+        """Return Σ v·∂(n^{2−p}·y^{p−1})/∂p with n = ‖y‖_p.
 
         It is Σ v·n·(y/n)^{p−1}·(log(y/n) + (2 − p)·∂(log n)/∂p).
         """
@@ -75,23 +78,23 @@ class SquaredPNorm(Regularizer):
         return (vectors * n * ratio.pow(p - 1) * change).sum(-1)
 
     def relative(self, others: Tensor) -> tuple[Self, Tensor]:
-        """κ = 2 / (a·(1 + m^−a)^{2/p − 1}·q(−a log m)), a = p − 1, q(z) = (e^z − 1)/z.
+        """Return Ω, and κ = 2 / (a·(1 + m^−a)^{2/p − 1}·q(−a log m)).
 
-        The lead is Δ = ½·(1 − m^−a)·(1 + m^−a)^{2/p − 1}.
+        Here a = p − 1 and q(z) = (e^z − 1)/z. The lead is Δ = ½·(1 − m^−a)·(1 + m^−a)^{2/p − 1}.
         """
         a = self.p - 1
         fall = -a * others.log()
         return self, 2 / (a * (1 + fall.exp()) ** (2 / self.p - 1) * quotient(fall))
 
     def _power(self, ratio: Tensor) -> Tensor:
-        """(1 + x/m)_+^{1/(p − 1)}."""
+        """Return (1 + x/m)_+^{1/(p − 1)}."""
         return (torch.log1p(ratio.clamp(min=-1.0)) / (self.p - 1)).exp()
 
     def _scale(self, values: Tensor) -> Tensor:
-        """The m = −τ of each row, ``[rows, 1]``, of ``values`` whose largest is 0.
+        """Return m = −τ of each row, ``[rows, 1]``, for ``values`` whose maximum is 0 in each row.
 
-        Optimality asks Σz = ‖z‖_p^{2−p} for z = (x − τ)_+^r. Written in v = (x − τ)_+/m, whose
-        largest is 1, it is log m + log Σv^r − (2 − p)/p · log Σv^{r+1} = 0, with a root between
+        At the optimum Σz = ‖z‖_p^{2−p}, where z = (x − τ)_+^r. With v = (x − τ)_+/m, whose maximum
+        is 1, that is log m + log Σv^r − (2 − p)/p · log Σv^{r+1} = 0. The root lies between
         d^{(2−p)(1−p)/p − (p−1)} and 1.
         """
         p, r = self.p, 1 / (self.p - 1)
@@ -125,23 +128,23 @@ def sqpnormmax(
     p: float | Tensor = 1.5,
     gamma: float | Tensor = 1.0,
 ) -> Tensor:
-    """Π(x) = argmax_y ⟨y, x⟩ − (γ/2)‖y‖_p², of the form y ∝ (x − τ)_+^{1/(p − 1)}.
+    """Return Π(x) = argmax_y ⟨y, x⟩ − (γ/2)‖y‖_p², of the form y ∝ (x − τ)_+^{1/(p − 1)}.
 
-    Niculae and Blondel (2017).
+    Source: Niculae and Blondel (2017).
 
     Args:
         scores: ``[..., length]`` of any float type.
         mask: bool, broadcastable to ``scores``, True = may be attended.
-        dim: the dimension that the mapping works along.
+        dim: the dimension along which the mapping is computed.
         p: 1 < p ≤ 2; 2 is sparsemax.
-        gamma: the strength γ > 0; larger is denser.
+        gamma: the strength γ > 0; larger values give denser weights.
 
     Returns:
-        Weights like ``scores``, some of them exactly 0.
+        Weights like ``scores``; some are exactly 0.
 
     Raises:
         TypeError: if ``scores`` are not floating point, or ``mask`` is not bool.
-        ValueError: if a parameter is outside its domain, or it or ``mask`` does not broadcast.
+        ValueError: if a parameter is outside its domain, or if it or ``mask`` does not broadcast.
     """
     return weights(SquaredPNorm.of(p), scores, mask, dim, gamma)
 

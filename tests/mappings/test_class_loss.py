@@ -423,7 +423,7 @@ def test_distributions_are_smoothed_too(mapping):
 def test_mistakes_are_named(mapping, target, options, error, message):
     with pytest.raises(error, match=message):
         mapping.loss(scores(2, 9), torch.tensor(target), **options)
-    with pytest.raises(ValueError, match="goes with class indices"):
+    with pytest.raises(ValueError, match="needs class indices"):
         mapping.loss(scores(2, 9), scores(2, 9).softmax(-1), ignore_index=0)
 
 

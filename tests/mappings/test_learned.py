@@ -133,9 +133,9 @@ def test_a_compiled_mapping_learns():
         (lambda: ConstrainedSoftmax(learn=["x"]), "can learn gamma, fertility"),
         (lambda: Fusedmax(learn="lam"), r"learn=\[lam\]"),
         (lambda: Softmax(per="heads"), "per='heads' is unknown; choose one of layer, head"),
-        (lambda: Entmax(2.0, learn=["alpha"]), "alpha is learned between 1 and 2, .* start at 2"),
-        (lambda: Fusedmax(lam=0.0, learn=["lam"]), "lam is learned between 0 and inf"),
-        (lambda: Softmax(torch.ones(()), learn=["gamma"]), "starts from a number"),
+        (lambda: Entmax(2.0, learn=["alpha"]), "alpha=2 cannot be learned, .* between 1 and 2"),
+        (lambda: Fusedmax(lam=0.0, learn=["lam"]), "lam=0 cannot be learned, .* between 0 and inf"),
+        (lambda: Softmax(torch.ones(()), learn=["gamma"]), "needs a number to start from"),
         (lambda: Softmax(-1.0, learn=["gamma"]), "gamma must be greater than 0"),
     ],
 )
