@@ -1,7 +1,7 @@
 """The mappings as functions: ``weights = fusedmax(scores, mask=mask, gamma=1.0, lam=0.1)``.
 
-Every parameter (γ, λ, α, p) is a number or a tensor: one number, or one for each row or head,
-broadcastable to the scores with 1 along ``dim``. A tensor receives an exact gradient.
+Every parameter (γ, λ, α, p) is a number or a tensor. A tensor holds one number, or one for each row
+or head, and broadcasts to the scores with size 1 along ``dim``. It receives an exact gradient.
 """
 
 from seq2seq.mappings.constrained_softmax import constrained_softmax

@@ -95,7 +95,7 @@ class TotalVariation(Regularizer):
 
 
 def _jumps(rows: Tensor, valid: Tensor) -> Tensor:
-    """Return each value less its valid neighbor on the left, or 0 without one, ``[rows, length]``."""
+    """Return each value less its valid left neighbor, ``[rows, length]``; 0 if it has none."""
     position = torch.arange(rows.shape[-1], device=rows.device)
     latest = torch.where(valid, position, -1).cummax(-1).values
     before = torch.nn.functional.pad(latest, (1, 0), value=-1)[:, :-1]

@@ -55,7 +55,7 @@ class Learned(nn.Module):
         if not self.low < start < self.high:
             raise ValueError(
                 f"{domain.name}={start:g} cannot be learned, because a learned value lies strictly "
-                f"between {self.low:g} and {self.high:g}; start there, or leave it out of learn"
+                f"between {self.low:g} and {self.high:g}; choose another, or leave it out of learn"
             )
         self.start = start
         self.free = nn.Parameter(torch.full(shape, self._inverse(start)))

@@ -1,6 +1,7 @@
-"""The operators as the PyTorch library knows them: ``torch.ops.seq2seq.weights`` and others.
+"""The operators registered in the PyTorch library, such as ``torch.ops.seq2seq.weights``.
 
-``torch.compile`` and ``torch.export`` see one node with known shapes, whatever implements it.
+``torch.compile`` and ``torch.export`` see each as one node with known shapes, whichever
+implementation computes it.
 """
 
 from typing import Any
@@ -108,24 +109,24 @@ def _(x: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
 
 
 def weights(x: Tensor, mask: Any, gammas: Any, thetas: Any, call: Call) -> Tensor:
-    """Π(x; γ, θ) as one node."""
+    """Return Π(x; γ, θ) as one node."""
     return _weights(x, mask, gammas, thetas, *_at(call))
 
 
 def product(
     y: Tensor, v: Tensor, x: Any, mask: Any, gammas: Any, thetas: Any, call: Call
 ) -> Tensor:
-    """J·v as one node."""
+    """Return J·v as one node."""
     return _product(y, v, x, mask, gammas, thetas, *_at(call))
 
 
 def parameter_product(y: Tensor, v: Tensor, x: Any, mask: Any, call: Call) -> Tensor:
-    """⟨v, ∂∇Ω(y; θ)/∂θ⟩ as one node."""
+    """Return ⟨v, ∂∇Ω(y; θ)/∂θ⟩ as one node."""
     return _parameter_product(y, v, x, mask, call.thetas, call.omega.name, call.theta)
 
 
 def maximum(x: Tensor, mask: Any, gammas: Any, thetas: Any, call: Call) -> Tensor:
-    """The smoothed max as one node."""
+    """Return the smoothed max as one node."""
     return _maximum(x, mask, gammas, thetas, *_at(call))[0]
 
 

@@ -15,11 +15,11 @@ def decreasing_root(
 ) -> Tensor:
     """Find x in [low, high], ``[rows, 1]`` float64, where ``function(x) = (value, slope)`` is 0.
 
-    Where no float comes near enough to the root, the one just below it is returned.
+    This is Newton's method inside a bracket. If a step leaves the bracket, or if the step before it
+    did not halve the value, a bisection replaces it. The search starts at ``low``, because from
+    there Newton's method does not overshoot a convex function.
 
-    Newton's method inside a bracket: a step that leaves the bracket, or that follows one which did
-    not halve the value, is a bisection instead. Starts from ``low``, from where Newton's method
-    does not overshoot a convex function.
+    If no float is close enough to the root, the one just below it is returned.
     """
     epsilon = torch.finfo(low.dtype).eps
 
@@ -33,24 +33,24 @@ def decreasing_root(
         newton = x - value / slope
         trusted = (newton >= low) & (newton <= high) & (value.abs() <= 0.5 * previous)
         previous = value.abs()
-        # A settled row stays where it is: a bisection would take it away again.
+        # Do not move a settled row, because a bisection would move it away from the root.
         x = torch.where(settled, x, torch.where(trusted, newton, 0.5 * (low + high)))
-        return (*_looked_at(function, x, low, high), previous)
+        return (*_evaluated(function, x, low, high), previous)
 
-    first = (*_looked_at(function, low, low, high), torch.full_like(low, torch.inf))
+    first = (*_evaluated(function, low, low, high), torch.full_like(low, torch.inf))
     x, low, high, value, _, _ = repeated(unsettled, step, first, most=99)
     return torch.where(value.abs() <= TOLERANCE, x, low)
 
 
 def _settled(low: Tensor, high: Tensor, value: Tensor, epsilon: float) -> Tensor:
-    """``[rows, 1]``: where x is the root, or nothing is left between the ends of the bracket."""
+    """Return ``[rows, 1]``, True where x is the root, or the bracket cannot shrink further."""
     return (value.abs() <= TOLERANCE) | (high - low <= epsilon * high.abs())
 
 
-def _looked_at(
+def _evaluated(
     function: Callable[[Tensor], tuple[Tensor, Tensor]], x: Tensor, low: Tensor, high: Tensor
 ) -> tuple[Tensor, ...]:
-    """x, the bracket that the value there leaves, value and slope."""
+    """Return x, the bracket narrowed by the value at x, the value and the slope."""
     value, slope = function(x)
     positive = value > 0
     return x, torch.where(positive, x, low), torch.where(positive, high, x), value, slope

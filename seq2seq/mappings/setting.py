@@ -1,4 +1,4 @@
-"""A mapping with other parameters for a while: what would it do if γ were smaller?"""
+"""Temporary parameters of a mapping, to answer questions such as: what if γ were smaller?"""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ _PARTS = ("_parameters", "_buffers", "_modules")
 
 @contextmanager
 def parameters_set(mapping: Mapping, values: dict[str, float]) -> Iterator[None]:
-    """Within the block, γ, λ, … of ``mapping`` are these numbers; afterwards, what they were.
+    """Set γ, λ, … of ``mapping`` to these numbers inside the context, and restore them afterwards.
 
-    Learned parameters and tensors are set aside, not changed: the same object returns.
+    Learned parameters and tensors are set aside, not changed: afterwards the mapping holds the same
+    objects again.
 
     Args:
-        mapping: what a model attends with.
+        mapping: the mapping that a model uses for its attention.
         values: some of its parameters by name, as in ``mapping.domains``.
 
     Raises:
-        ValueError: if there is no such parameter, or the number lies outside its domain.
+        ValueError: if a parameter does not exist, or a number is outside its domain.
     """
     domains = mapping.domains
     for name, value in values.items():

@@ -7,17 +7,18 @@ from seq2seq.mappings import tracing
 
 
 def project(values: Tensor) -> Tensor:
-    """Project rows ``[rows, length]`` onto the simplex; −inf gets 0, and a row of −inf is all 0."""
+    """Project rows ``[rows, length]`` onto the simplex; −inf gives 0, so a row of −inf is all 0."""
     maximum = values.amax(-1, keepdim=True).clamp(min=torch.finfo(values.dtype).min)
     values = values - maximum
     return (values - threshold(values)).clamp(min=0.0)
 
 
 def threshold(values: Tensor) -> Tensor:
-    """The τ of each row, ``[rows, 1]``, of ``values`` whose largest is 0.
+    """Return the τ of each row, ``[rows, 1]``, for ``values`` whose maximum is 0 in each row.
 
-    Newton's method on Σ(x − τ)_+ = 1 from τ = −1: the sum is convex in τ, so τ only grows, the
-    active set only shrinks, and when it does not, τ is exact. A few passes suffice, without a sort.
+    This is Newton's method on Σ(x − τ)_+ = 1 from τ = −1. The sum is convex in τ, so τ only grows,
+    and the active set only shrinks. When it stops shrinking, τ is exact. A few passes suffice,
+    without a sort.
     """
     if tracing.active():
         return _threshold_by_sorting(values)
@@ -32,7 +33,10 @@ def threshold(values: Tensor) -> Tensor:
 
 
 def _threshold_by_sorting(values: Tensor) -> Tensor:
-    """The same without a loop, Σ_{i≤k} x_(i) − 1 over k, for the last k with 1 + k·x_(k) > Σ."""
+    """Compute :func:`threshold` by a sort, without a loop.
+
+    τ is (Σ_{i≤k} x_(i) − 1)/k for the last k with 1 + k·x_(k) > Σ_{i≤k} x_(i).
+    """
     descending = values.double().clamp(min=-2.0).sort(-1, descending=True).values
     total = descending.cumsum(-1)
     rank = torch.ones_like(descending).cumsum(-1)
@@ -41,14 +45,14 @@ def _threshold_by_sorting(values: Tensor) -> Tensor:
 
 
 def width(values: Tensor) -> Tensor:
-    """The length of the rows ``[rows, length]``, as numbers ``[rows, 1]`` of their type."""
+    """Return the length of the rows as numbers ``[rows, 1]``, in the type of ``values``."""
     return torch.ones_like(values).sum(-1, keepdim=True)
 
 
 def candidates(values: Tensor, margin: float) -> Tensor:
-    """The values above −``margin`` of ``[rows, length]``, as ``[rows, fewer]`` where that pays.
+    """Return the values above −``margin`` of ``[rows, length]``, as ``[rows, fewer]`` if that pays.
 
-    Wide rows, such as scores over a vocabulary, mostly hold values that no support can reach.
+    In a wide row, such as scores over a vocabulary, most values are too low to be in the support.
     """
     if tracing.active():
         return values

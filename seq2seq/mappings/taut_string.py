@@ -1,8 +1,8 @@
-"""The taut string: the shortest path through a tube around cumulative sums, of many sequences.
+"""The taut string: the shortest path through a tube around cumulative sums, for many sequences.
 
-Two proximal operators are slopes of such a path, pinned at both ends to the cumulative sum S of the
-values: with the tube [S − λ, S + λ] total variation, with the tube [S, ∞) non-increasing isotonic
-regression.
+Two proximal operators are the slopes of such a path. At both ends the path meets the cumulative sum
+S of the values. The tube [S − λ, S + λ] gives total variation. The tube [S, ∞) gives non-increasing
+isotonic regression.
 """
 
 import torch
@@ -12,20 +12,22 @@ from torch import Tensor
 def taut_string(
     values: Tensor, starts: Tensor, below: float | Tensor, above: float | Tensor
 ) -> Tensor:
-    """Slopes of the shortest path in [S − below, S + above], equal along each straight piece.
+    """Return the slopes of the shortest path in [S − below, S + above], equal along each piece.
 
-    Every sequence begins as one piece, drawn as the chord between its ends. Where a chord leaves
-    the tube, the point of largest violation is a knot of the solution: at the extremum of (path −
-    chord) the path bends, so it touches the tube there, and no other bound is farther out. Such
-    points are pinned and pieces split, all at once, until no chord leaves the tube. There is no
-    loop over positions; a few rounds are usual.
+    A piece is a straight part of the path. At first, each sequence is one piece, the chord between
+    its ends. Where a chord leaves the tube, the point of largest violation is a knot of the
+    solution: the path bends at the extremum of (path − chord), so it touches the tube there, and no
+    other bound is farther away.
+
+    Each round pins all these points and splits the pieces there, until no chord leaves the tube.
+    There is no loop over positions, and a few rounds usually suffice.
 
     Args:
-        values: ``[positions]`` float64, sequences one after the other.
+        values: ``[positions]`` float64, one sequence after the other.
         starts: ``[positions]`` bool, True where a sequence begins.
-        below: how far the tube reaches below S; a number, or ``[positions]`` with one for each
-            sequence, at all of its positions.
-        above: how far the tube reaches above S; may be inf.
+        below: how far the tube extends below S; a number, or ``[positions]``, constant within each
+            sequence.
+        above: how far the tube extends above S; may be inf.
 
     Returns:
         ``[positions]`` slopes of the path.
@@ -44,7 +46,7 @@ def taut_string(
         deviation = (values - slopes).cumsum(0)  # S − chord, 0 again at the end of each piece
         tolerance = epsilon * len(values) * max(size, float(deviation.abs().max()))
         violation = torch.maximum(deviation + lower, -deviation - upper)
-        violation[knots.roll(-1)] = -torch.inf  # ends of pieces are pinned already
+        violation[knots.roll(-1)] = -torch.inf  # the ends of pieces are already pinned
         largest = violation.new_empty(int(piece[-1]) + 1).scatter_reduce_(
             0, piece, violation, "amax", include_self=False
         )
@@ -52,16 +54,20 @@ def taut_string(
         if not len(knot):
             break
         offset = torch.where(deviation[knot] > 0, lower[knot], upper[knot])
-        values[knot] += offset  # the piece on the left ends at the tube,
-        values[knot + 1] -= offset  # and the one on the right begins there
+        # The piece on the left now ends at the tube, and the piece on the right begins there.
+        values[knot] += offset
+        values[knot + 1] -= offset
         knots[knot + 1] = True
-    # Where three knots are in line the middle one does not bend: slopes are to be exactly equal.
+    # If three knots lie on a line, remove the middle one, so that both slopes are exactly equal.
     straight = (slopes - slopes.roll(1)).abs() <= tolerance
     return piece_means(values, (starts | (knots & ~straight)).cumsum(0) - 1)
 
 
 def piece_means(values: Tensor, piece: Tensor) -> Tensor:
-    """The mean of ``values`` over each piece, at its positions; ``piece`` numbers them from 0."""
+    """Return the mean of ``values`` over each piece, at the positions of the piece.
+
+    ``piece`` holds the number of the piece of each position, from 0 on.
+    """
     count = int(piece[-1]) + 1 if len(piece) else 0
     ones = torch.ones_like(values)
     total = values.new_zeros(count).index_add(0, piece, values)

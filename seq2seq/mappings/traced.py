@@ -1,8 +1,9 @@
-"""The operators where :func:`seq2seq.mappings.tracing.tracing` asks for plain operations.
+"""The operators inside :func:`seq2seq.mappings.tracing.tracing`: plain PyTorch operations.
 
-The references of most mappings can be recorded as they are. Those of fusedmax and oscarmax put the
-positions of all rows in a line and drop what cannot count, so that shapes depend on the numbers;
-here they have their rows, and what they drop is a sequence of its own.
+The references of most mappings can be recorded unchanged. Those of fusedmax and oscarmax put the
+positions of all rows into one sequence and drop values that cannot be in the support. Their shapes
+then depend on the values, which an exporter cannot record. The versions here keep the rows, and put
+the dropped values into a sequence of their own.
 """
 
 from collections.abc import Callable
@@ -24,13 +25,13 @@ from seq2seq.mappings.tracing import repeated
 
 
 def weights(x: Tensor, mask: Any, gammas: Any, thetas: Any, call: Call) -> Tensor:
-    """Π(x; γ, θ) in plain operations, without its derivatives."""
+    """Return Π(x; γ, θ) by plain operations, without its derivatives."""
     omega, gamma = call.laid_out(x.dtype)
     if isinstance(gamma, Tensor):
         gamma = gamma.reshape(*x.shape[:-1], 1)
     if mask is not None:
-        # Before x is flattened: the strides of a flattened mask depend on sizes in ways that the
-        # exporter cannot tell.
+        # Apply the mask before x is flattened, because the exporter cannot express the strides of
+        # a flattened mask.
         x = x.masked_fill(~mask, -torch.inf)
     rows = as_rows(x, None, -1, gamma)
     argmax = ARGMAX.get(omega.name)
@@ -40,11 +41,12 @@ def weights(x: Tensor, mask: Any, gammas: Any, thetas: Any, call: Call) -> Tenso
 
 
 def fusedmax(omega: TotalVariation, values: Tensor, valid: Tensor) -> Tensor:
-    """P_Δ(prox_{λTV}(x)): see the reference.
+    """Return P_Δ(prox_{λTV}(x)) as the reference does.
 
-    The valid positions of a row come first, in their order. Values below −1 − 4λ, which cannot be
-    in the support, are raised to it. That changes no prox above −1 − 2λ: at such a height, to lie
-    2λ below is as good as any depth, as fusion with two neighbors is worth no more.
+    The valid positions of a row come first, in their order. Values below −1 − 4λ cannot be in the
+    support, so they are raised to −1 − 4λ. That changes no prox above −1 − 2λ. Fusion with two
+    neighbors moves a value by at most 2λ, so a value that lies 2λ lower acts the same as any lower
+    one.
     """
     if is_number(omega.lam, 0):
         return SquaredNorm().argmax(values, valid)
@@ -59,7 +61,10 @@ def fusedmax(omega: TotalVariation, values: Tensor, valid: Tensor) -> Tensor:
 
 
 def oscarmax(omega: Oscar, values: Tensor, valid: Tensor) -> Tensor:
-    """P_Δ of the non-increasing isotonic regression of x_(k) + λk, unsorted: see the reference."""
+    """Return P_Δ of the non-increasing isotonic regression of x_(k) + λk, unsorted.
+
+    See the reference.
+    """
     if is_number(omega.lam, 0):
         return SquaredNorm().argmax(values, valid)
     lam = _column(omega.lam, values)
@@ -80,7 +85,7 @@ ARGMAX: dict[str, Callable[[Any, Tensor, Tensor], Tensor]] = {
 
 
 def taut_rows(values: Tensor, starts: Tensor, below: Tensor, above: Tensor) -> Tensor:
-    """What ``taut_string`` does, on ``[rows, length]`` of sequences, which begin at ``starts``.
+    """Compute ``taut_string`` for rows ``[rows, length]`` of sequences, which begin at ``starts``.
 
     ``below`` and ``above`` are ``[rows, 1]``.
     """
@@ -88,15 +93,15 @@ def taut_rows(values: Tensor, starts: Tensor, below: Tensor, above: Tensor) -> T
     epsilon = torch.finfo(values.dtype).eps
     width = simplex.width(values)
 
-    def drawn(values: Tensor, knots: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Slopes of the chords, how far S lies above them, and what counts as nothing."""
+    def chords(values: Tensor, knots: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the slopes of the chords, how far S lies above them, and the tolerance."""
         slopes = _piece_means(values, knots)
         deviation = (values - slopes).cumsum(-1)
         reach = torch.maximum(size, deviation.abs().amax(-1, keepdim=True))
         return slopes, deviation, epsilon * width * reach
 
     def split(values: Tensor, knots: Tensor, going: Tensor) -> tuple[Tensor, ...]:
-        _, deviation, tolerance = drawn(values, knots)
+        _, deviation, tolerance = chords(values, knots)
         violation = torch.maximum(deviation - below, -deviation - above)
         violation = violation.masked_fill(_before(knots), -torch.inf)
         piece = knots.long().cumsum(-1) - 1
@@ -112,13 +117,13 @@ def taut_rows(values: Tensor, starts: Tensor, below: Tensor, above: Tensor) -> T
 
     first = (values, starts, torch.ones_like(starts).any())
     values, knots, _ = repeated(going, split, first)
-    slopes, _, tolerance = drawn(values, knots)
+    slopes, _, tolerance = chords(values, knots)
     straight = (slopes - _after(slopes)).abs() <= tolerance
     return _piece_means(values, starts | (knots & ~straight))
 
 
 def _piece_means(values: Tensor, knots: Tensor) -> Tensor:
-    """The mean of ``values`` over each piece, which begins at a knot, at its positions."""
+    """Return the mean over each piece, at its positions; each piece begins at a knot."""
     piece = knots.long().cumsum(-1) - 1
     total = torch.zeros_like(values).scatter_add(-1, piece, values)
     count = torch.zeros_like(values).scatter_add(-1, piece, torch.ones_like(values))
@@ -126,29 +131,29 @@ def _piece_means(values: Tensor, knots: Tensor) -> Tensor:
 
 
 def _after(x: Tensor) -> Tensor:
-    """Each value one place to the right, 0 or False in front."""
+    """Return the values shifted one place to the right, with 0 or False in front."""
     return F.pad(x, (1, 0))[:, :-1]
 
 
 def _before(x: Tensor) -> Tensor:
-    """Each value one place to the left, True at the end."""
+    """Return the values shifted one place to the left, with True at the end."""
     return F.pad(x, (0, 1), value=True)[:, 1:]
 
 
 def _starts(first: Tensor) -> Tensor:
-    """Where the positions that come first begin, and where the others do."""
+    """Return True where the first positions begin, and where the remaining ones begin."""
     return (_after(first) != first) | (torch.ones_like(first).cumsum(-1) == 1)
 
 
 def _column(theta: float | Tensor, values: Tensor) -> Tensor:
-    """θ as ``[rows, 1]`` float64."""
+    """Return θ as ``[rows, 1]`` float64."""
     if isinstance(theta, Tensor):
         return theta.double()
     return torch.full_like(values[:, :1], theta, dtype=torch.float64)
 
 
 def maximum(x: Tensor, mask: Any, gammas: Any, thetas: Any, call: Call) -> Tensor:
-    """The smoothed max, which no exported program asks for: one operator of this package."""
+    """Return the smoothed max by this package's operator, because no exported program needs it."""
     return FORMS["registered"]["maximum"](x, mask, gammas, thetas, call)
 
 

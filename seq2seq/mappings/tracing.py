@@ -1,8 +1,9 @@
-"""The mappings as graphs of plain PyTorch operations, which load wherever PyTorch does.
+"""The mappings as graphs of plain PyTorch operations, which load without this package.
 
-``torch.export`` otherwise records a mapping as one operator of this package. Inside :func:`tracing`
-it records what the reference does. A loop whose end depends on the numbers is then one node too,
-PyTorch's ``while_loop``, and what a loop over a sorted row can do, a sort does.
+By default, ``torch.export`` records a mapping as one operator of this package. Inside
+:func:`tracing` it records the operations of the reference instead. A loop whose number of rounds
+depends on the values becomes one node, PyTorch's ``while_loop``. Where a sort can replace a loop,
+the reference sorts.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ _active = False
 
 @contextmanager
 def tracing() -> Iterator[None]:
-    """Inside, programs that are exported hold the operations of mappings."""
+    """Make ``torch.export`` record the operations of mappings inside this context."""
     global _active
     before, _active = _active, True
     try:
@@ -26,20 +27,20 @@ def tracing() -> Iterator[None]:
 
 
 def active() -> bool:
-    """Whether inside of :func:`tracing`."""
+    """Return True inside of :func:`tracing`."""
     return _active
 
 
 def repeated(
     going: Callable[..., Tensor], body: Callable[..., State], state: State, most: int | None = None
 ) -> State:
-    """``while going(*state): state = body(*state)``, at most so many times.
+    """Run ``while going(*state): state = body(*state)`` for at most ``most`` rounds.
 
     Args:
-        going: of the state, one bool.
-        body: the state after another round, of the same shapes and types.
-        state: before the first.
-        most: rounds; None for any number.
+        going: returns one bool tensor for a state.
+        body: returns the next state, with the same shapes and types.
+        state: the first state.
+        most: the maximum number of rounds; None for no limit.
     """
     if _active:
         return _recorded(going, body, state, most)
@@ -57,11 +58,11 @@ def _recorded(
     count = state[0].new_zeros(()).long()
     limit = 2**62 if most is None else most
 
-    def still(count: Tensor, *state: Tensor) -> Tensor:
+    def condition(count: Tensor, *state: Tensor) -> Tensor:
         return (count < limit) & going(*state)
 
-    def once(count: Tensor, *state: Tensor) -> State:
+    def counted(count: Tensor, *state: Tensor) -> State:
         return (count + 1, *body(*state))
 
-    # Which may not hand back what they were given, nor be given one tensor twice.
-    return tuple(while_loop(still, once, (count, *(part.clone() for part in state))))[1:]
+    # ``while_loop`` forbids returning an input tensor, and passing a tensor twice, so clone them.
+    return tuple(while_loop(condition, counted, (count, *(part.clone() for part in state))))[1:]

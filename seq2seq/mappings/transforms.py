@@ -1,8 +1,8 @@
-"""The operators where ``torch.func`` or forward-mode differentiation transforms them.
+"""The operators under transforms of ``torch.func`` and under forward-mode differentiation.
 
-The same computations and derivatives as in ``operators``, in functions that say how they are
-batched (``vmap``) and pushed forward (``jvp``). They are slower to call, so they are not used
-otherwise.
+They compute the same values and derivatives as ``operators``, in functions that define a batching
+rule (``vmap``) and a forward derivative (``jvp``). They are slower to call, so other calls do not
+use them.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ from seq2seq.mappings.rows import flatten
 
 
 class Weights(torch.autograd.Function):
-    """Π(x; γ, θ)."""
+    """Π(x; γ, θ) with a batching rule and a forward derivative."""
 
     @staticmethod
     def forward(x: Tensor, mask: Any, gammas: Any, thetas: Any, call: Call) -> Tensor:
@@ -33,7 +33,7 @@ class Weights(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep what the derivatives need."""
+        """Save what the derivatives need."""
         x, mask, gammas, thetas, ctx.call = inputs
         saved = (output, *kept(x, mask, ctx.call), gammas, thetas)
         ctx.save_for_backward(*saved)
@@ -46,19 +46,19 @@ class Weights(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, dx: Tensor | None, _: Any, d_gamma: Any, d_theta: Any, __: Any) -> Tensor:
-        """J·dx."""
+        """Return J·dx."""
         _refuse(d_gamma, d_theta)
         y, x, mask, gammas, thetas = ctx.saved_tensors
         return Product.apply(y, dx, x, mask, gammas, thetas, ctx.call)
 
     @staticmethod
     def vmap(info: Any, dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        """One call for all: the mapped dimension becomes the first of the rows."""
+        """Compute all batches in one call: the mapped dimension becomes the first of the rows."""
         return Weights.apply(*batched(info.batch_size, dims, inputs, tensors=1)), 0
 
 
 class Product(torch.autograd.Function):
-    """J·v."""
+    """J·v with a batching rule and a forward derivative."""
 
     @staticmethod
     def forward(y: Tensor, v: Tensor, x: Any, mask: Any, gammas: Any, thetas: Any, call: Call):  # type: ignore[no-untyped-def]
@@ -68,7 +68,7 @@ class Product(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep what the derivatives need."""
+        """Save what the derivatives need."""
         *saved, ctx.call = inputs
         ctx.save_for_backward(*saved)
         ctx.save_for_forward(*saved)
@@ -80,7 +80,7 @@ class Product(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, dy: Any, dv: Any, *others: Any) -> Tensor:
-        """J·dv, and what J's own change with y makes of v."""
+        """Return J·dv, plus the change of J·v with y."""
         y, v, x, mask, gammas, thetas = ctx.saved_tensors
         call = with_parameters(ctx.call, gammas, thetas)
         result = torch.zeros_like(y)
@@ -88,20 +88,20 @@ class Product(torch.autograd.Function):
             result = Product.apply(y, dv, x, mask, gammas, thetas, call)
         if dy is not None and not call.omega.piecewise_linear:
 
-            def of(y: Tensor) -> Tensor:
+            def product(y: Tensor) -> Tensor:
                 return implementations.reference_product(y, v, x, mask, call)
 
-            result = result + torch.func.jvp(of, (y,), (dy,))[1]
+            result = result + torch.func.jvp(product, (y,), (dy,))[1]
         return result
 
     @staticmethod
     def vmap(info: Any, dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        """One call for all."""
+        """Compute all batches in one call: the mapped dimension becomes the first of the rows."""
         return Product.apply(*batched(info.batch_size, dims, inputs, tensors=3)), 0
 
 
 class Maximum(torch.autograd.Function):
-    """The smoothed max, ``[rows]``, and the weights, which are not for use."""
+    """The smoothed max, ``[rows]``, and the weights, which callers do not use."""
 
     @staticmethod
     def forward(x: Tensor, mask: Any, gammas: Any, thetas: Any, call: Call):  # type: ignore[no-untyped-def]
@@ -110,7 +110,7 @@ class Maximum(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        """Keep what the derivatives need."""
+        """Save what the derivatives need."""
         x, mask, gammas, thetas, ctx.call = inputs
         y = output[1]
         ctx.mark_non_differentiable(y)
@@ -124,14 +124,14 @@ class Maximum(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, dx: Tensor | None, _: Any, d_gamma: Any, d_theta: Any, __: Any):  # type: ignore[no-untyped-def]
-        """⟨y, dx⟩."""
+        """Return ⟨y, dx⟩."""
         _refuse(d_gamma, d_theta)
         y, *_rest = ctx.saved_tensors
         return flatten(y * dx).sum(-1).double(), None
 
     @staticmethod
     def vmap(info: Any, dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:
-        """One call for all."""
+        """Compute all batches in one call: the mapped dimension becomes the first of the rows."""
         values, y = Maximum.apply(*batched(info.batch_size, dims, inputs, tensors=1))
         return (values.unflatten(0, (info.batch_size, -1)), y), (0, 0)
 
@@ -139,27 +139,28 @@ class Maximum(torch.autograd.Function):
 def batched(
     size: int, dims: tuple[int | None, ...], inputs: tuple[Any, ...], tensors: int
 ) -> tuple[Any, ...]:
-    """The inputs of an operator with the mapped dimension in front of the others.
+    """Return the inputs of an operator with the mapped dimension in front of the others.
 
     Args:
-        size: of the mapped dimension.
-        dims: where it is in each input, None where it is not.
-        inputs: ``tensors`` of ``[…, length]``, then the mask, γ and θ ``[rows]``, the call.
-        tensors: how many inputs have rows like the scores.
+        size: the size of the mapped dimension.
+        dims: its index in each input, or None if the input does not have it.
+        inputs: first ``tensors`` tensors ``[…, length]``, then the mask, γ and θ ``[rows]``, and
+            the call.
+        tensors: the number of inputs that have rows like the scores.
     """
-    *given, mask, gammas, thetas, call = inputs
+    *like_scores, mask, gammas, thetas, call = inputs
     moved = []
-    for tensor, dim in zip(given, dims, strict=False):
+    for tensor, dim in zip(like_scores, dims, strict=False):
         if tensor is not None:
             tensor = tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
         moved.append(tensor)
-    where = dict(zip(("mask", "gammas", "thetas"), dims[tensors:], strict=False))
-    if mask is not None and where["mask"] is not None:
-        mask = mask.movedim(where["mask"], 0)
+    dim_of = dict(zip(("mask", "gammas", "thetas"), dims[tensors:], strict=False))
+    if mask is not None and dim_of["mask"] is not None:
+        mask = mask.movedim(dim_of["mask"], 0)
     rows = []
     for name, parameter in (("gammas", gammas), ("thetas", thetas)):
         if parameter is not None:
-            dim = where[name]
+            dim = dim_of[name]
             parameter = parameter.movedim(dim, 0) if dim is not None else parameter.expand(size, -1)
             parameter = parameter.reshape(-1)
         rows.append(parameter)
@@ -168,7 +169,7 @@ def batched(
 
 
 def _refuse(*tangents: Tensor | None) -> None:
-    """Say what cannot be pushed forward, rather than leave it out."""
+    """Raise ``NotImplementedError`` for tangents of parameters, instead of ignoring them."""
     if any(tangent is not None for tangent in tangents):
         raise NotImplementedError(
             "forward-mode differentiation with respect to the parameters of a mapping is not "

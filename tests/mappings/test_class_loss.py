@@ -411,7 +411,7 @@ def test_distributions_are_smoothed_too(mapping):
 @pytest.mark.parametrize(
     ("target", "options", "error", "message"),
     [
-        ([9, 0], {}, IndexError, "target 9 is no class"),
+        ([9, 0], {}, IndexError, "target 9 is out of range for "),
         ([0, -1], {}, IndexError, "pass ignore_index="),
         ([0, 9], {"ignore_index": 0}, IndexError, "there are 9"),
         ([0, 1], {"label_smoothing": 1.0}, ValueError, "has to be in"),
