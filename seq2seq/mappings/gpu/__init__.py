@@ -1,8 +1,8 @@
-"""The mappings as Triton kernels: a row is read once, and scaled, masked and mapped on the chip.
+"""The mappings as Triton kernels: read a row once, then scale, mask and map it on the chip.
 
-The mathematics is that of the references in ``seq2seq.mappings``, reformulated without loops over
-positions: sums, scans and gathers over a whole row. Importing this package does not import Triton;
-the first call does.
+They compute the same functions as the references in ``seq2seq.mappings``, but without loops over
+positions: by sums and scans over a whole row. Importing this package does not import Triton; the
+first call does.
 """
 
 from importlib.util import find_spec
@@ -10,13 +10,13 @@ from importlib.util import find_spec
 from torch import Tensor
 
 NAMES = frozenset({"sparsemax", "entmax", "sqpnormmax", "normmax", "fusedmax", "oscarmax"})
-LONGEST = 4096  # a row lives in the registers of one program
+LONGEST = 4096  # because the registers of one program must hold the row
 
 __all__ = ["argmax", "jacobian_product", "supports"]
 
 
 def supports(name: str, length: int) -> bool:
-    """Whether a kernel maps rows of this length; where not, the caller takes the reference."""
+    """Return True if a kernel supports rows of this length; if not, callers use the reference."""
     return name in NAMES and length <= LONGEST and find_spec("triton") is not None
 
 
@@ -29,23 +29,23 @@ def argmax(
     gamma_value: float = 1.0,
     theta_value: float = 0.0,
 ) -> Tensor:
-    """Π(x) = argmax_y ⟨y, x⟩ − γΩ(y) of each row of ``scores``.
+    """Return Π(x) = argmax_y ⟨y, x⟩ − γΩ(y) of each row of ``scores``.
 
-    Nothing waits for the device, and ``scores`` are not changed.
+    The call does not synchronise with the GPU, and does not change ``scores``.
 
     Args:
-        name: of the mapping.
+        name: the name of the mapping.
         scores: ``[..., length]`` of any float type and strides; half precision is computed in
             float32. Scores of −inf count as masked.
-        mask: bool, broadcastable to ``scores``, read where it is; True = may be attended.
+        mask: bool, broadcastable to ``scores`` and read in place; True = may be attended.
         gamma: γ of each row, broadcastable to ``scores.shape[:-1] + (1,)``.
-        theta: the mapping's own parameter of each row, likewise: λ, α or p.
-        gamma_value: γ of all rows, where ``gamma`` is None.
-        theta_value: the parameter of all rows, where ``theta`` is None.
+        theta: the mapping's own parameter of each row (λ, α or p), with a shape like ``gamma``.
+        gamma_value: γ of all rows if ``gamma`` is None.
+        theta_value: the mapping's own parameter for all rows if ``theta`` is None.
 
     Returns:
-        Weights like ``scores``, contiguous: exactly 0 where masked, all 0 in a row with nothing to
-        attend, all NaN in a row with NaN or +inf at a valid position.
+        Contiguous weights like ``scores``, exactly 0 where masked. A row without valid positions is
+        all 0. A row with NaN or +inf at an unmasked position is all NaN.
     """
     from seq2seq.mappings.gpu import launch
 
@@ -63,17 +63,17 @@ def jacobian_product(
     gamma_value: float = 1.0,
     theta_value: float = 0.0,
 ) -> Tensor:
-    """J·v, J = ∂Π/∂x with its factor 1/γ, from the ``weights`` Π(x) alone; J is symmetric.
+    """Return J·v with J = ∂Π/∂x, including the factor 1/γ, from the ``weights`` Π(x).
 
-    Fusedmax and oscarmax find their groups as equal weights, which half precision would merge:
-    give them the weights in the type that they were computed in.
+    J is symmetric. Fusedmax and oscarmax find their groups by comparing weights, and half precision
+    would merge groups. So pass the weights in the type in which they were computed.
 
     Args:
-        name: of the mapping.
+        name: the name of the mapping.
         weights: ``[..., length]``, the result of :func:`argmax`.
-        vectors: v, like ``weights``; what stands outside the support is not read.
-        scores: for fusedmax, to tell positions of −inf, which are taken out of the row as masked
-            ones are: both sides of such a hole are neighbors.
+        vectors: v, like ``weights``; values outside the support are not read.
+        scores: only for fusedmax. Positions of −inf are removed from the row, as masked ones are,
+            and the positions on both sides become neighbors.
         mask: as for :func:`argmax`; only fusedmax reads it.
         gamma: as for :func:`argmax`.
         theta: as for :func:`argmax`.

@@ -1,4 +1,4 @@
-"""Sparse attention of long sequences: sparsemax and entmax without a matrix of scores."""
+"""Sparse attention for long sequences: sparsemax and entmax without a matrix of scores."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ from seq2seq.mappings.gpu import attention_kernels
 
 TYPES = (torch.float16, torch.bfloat16, torch.float32)
 WIDEST = 256
-KINDS = {1.5: 1, 2.0: 2}  # α with weights that need no logarithm
+KINDS = {1.5: 1, 2.0: 2}  # the α whose weights need no logarithm
 
 
 def sparse_attention(
@@ -26,33 +26,37 @@ def sparse_attention(
     causal: bool = False,
     scale: float | None = None,
 ) -> Tensor:
-    """Entmax(scale · q kᵀ; α, γ)·v, as ``scaled_dot_product_attention`` but sparse.
+    """Return entmax(scale · q kᵀ; α, γ)·v, a sparse ``scaled_dot_product_attention``.
 
-    A weight is y = (1 + (α − 1)(x − c))_+^{1/(α − 1)} with one number, c, that all positions of a
-    query share. So the keys are read in blocks, a few times over: first for the maximum of a
-    query's scores, then in Newton's method for c, where a block adds to two sums, last for Σ y·v.
-    The backward pass computes blocks anew, from the maximum and c. Memory grows with the lengths,
-    not their product.
+    A weight is y = (1 + (α − 1)(x − c))_+^{1/(α − 1)}, with one number c for all positions of a
+    query. So the kernel reads the keys in blocks, a few times:
 
-    Fusedmax and oscarmax have no such form. Their prox couples positions: what is averaged with a
-    score, and with how many others, depends on scores any distance away, along the row or in rank.
-    No block can be finished, or summed up in a number, before the others are seen. Their rows must
-    be whole, see :func:`seq2seq.mappings.gpu.argmax`.
+    - once for the maximum of a query's scores;
+    - a few times in Newton's method for c, where each block contributes to two sums;
+    - once for Σ y·v.
+
+    The backward pass recomputes the blocks from the maximum and c. Memory is proportional to the
+    lengths, not to their product.
+
+    Fusedmax and oscarmax cannot be computed in blocks. Their prox averages a score with others that
+    may be any distance away, along the row or in rank. A block cannot be finished, or summarised in
+    one number, before all others are read. These mappings need whole rows; see
+    :func:`seq2seq.mappings.gpu.argmax`.
 
     Args:
         query: ``[batch, heads, target, size]``, float16, bfloat16 or float32, of any strides; size
             and value_size up to 256.
         key: ``[batch, heads, source, size]``.
         value: ``[batch, heads, source, value_size]``.
-        mask: bool ``[batch, 1, 1, source]`` or None, True = may be attended; what is masked is not
-            read.
+        mask: bool ``[batch, 1, 1, source]`` or None, True = may be attended; masked positions are
+            not read.
         alpha: α > 1; 2 is sparsemax.
-        gamma: the strength γ > 0; larger is denser.
-        causal: query i attends to keys 0 to i only.
+        gamma: the strength γ > 0; larger values give denser weights.
+        causal: whether query i attends only to keys 0 to i.
         scale: positive factor of the scores; 1/√size by default.
 
     Returns:
-        ``[batch, heads, target, value_size]``; 0 for a query with nothing to attend, NaN for one
+        ``[batch, heads, target, value_size]``; 0 for a query without valid keys, NaN for a query
         with a score of NaN or +inf.
     """
     _check(query, key, value, mask, alpha, gamma, scale)
@@ -115,7 +119,7 @@ class _SparseAttention(torch.autograd.Function):
 
 
 class _Shapes:
-    """What the three kernels are told alike: sizes, constants and the tile."""
+    """The arguments that all three kernels share: sizes, constants and the tile."""
 
     def __init__(
         self,
@@ -134,7 +138,7 @@ class _Shapes:
         self.mask_strides = (0, 0) if mask is None else (mask.stride(0), mask.stride(3))
         self.sizes = (heads, target, key.shape[2], width, value.shape[-1], factor, alpha - 1)
         widths = [max(16, triton.next_power_of_2(x.shape[-1])) for x in (query, value)]
-        # Tiles that fit the registers of four warps, and 99 KiB of shared memory.
+        # Choose tiles that fit into the registers of four warps and into 99 KiB of shared memory.
         largest = 32 if query.dtype == torch.float32 else 64
         self.block = min(largest, 2**14 // (max(widths) * query.element_size()))
         self.constants = {
@@ -173,17 +177,20 @@ def _check(
 ) -> None:
     if query.dtype not in TYPES or not query.dtype == key.dtype == value.dtype:
         raise TypeError(
-            "query, key and value must share one type, float16, bfloat16 or float32, not "
-            f"{query.dtype}, {key.dtype}, {value.dtype}"
+            "query, key and value must have the same type, float16, bfloat16 or float32, not "
+            f"{query.dtype}, {key.dtype}, {value.dtype}; convert them"
         )
     batch, heads, _, size = query.shape
     if key.shape != (batch, heads, key.shape[2], size) or value.shape[:3] != key.shape[:3]:
         raise ValueError(
-            "query, key and value must be [batch, heads, length, size] of one batch, heads and "
-            f"size, not {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}"
+            "query, key and value must be [batch, heads, length, size] with the same batch, heads "
+            f"and size, not {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}"
         )
     if max(size, value.shape[3]) > WIDEST:
-        raise ValueError(f"a head must be at most {WIDEST} wide, not {max(size, value.shape[3])}")
+        raise ValueError(
+            f"the size of a head must be at most {WIDEST}, not {max(size, value.shape[3])}; "
+            "use more heads"
+        )
     if mask is not None and (
         mask.dtype != torch.bool or mask.dim() != 4 or mask.shape[1:3] != (1, 1)
     ):
@@ -192,5 +199,6 @@ def _check(
         )
     if not (1 < alpha < math.inf and gamma > 0 and (scale is None or scale > 0)):
         raise ValueError(
-            f"alpha must be greater than 1, gamma and scale than 0, not {alpha}, {gamma}, {scale}"
+            "alpha must be finite and greater than 1, and gamma and scale greater than 0, not "
+            f"alpha={alpha}, gamma={gamma}, scale={scale}"
         )

@@ -1,7 +1,7 @@
 """Blockwise attention: the kernels of the forward and the backward pass.
 
-Scores are computed anew in every pass over the keys and never leave the chip. Between the passes a
-query keeps the maximum of its scores and its threshold c.
+Every pass over the keys recomputes the scores, which never leave the chip. Between the passes, the
+kernels store the maximum of each query's scores and its threshold c.
 """
 
 import triton
@@ -19,7 +19,7 @@ def forward(
     KIND: tl.constexpr, CAUSAL: tl.constexpr, HAS_MASK: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, WIDTH: tl.constexpr, VALUE_WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """Π(q kᵀ)·v of ROWS queries: their maxima, their thresholds, then the weighted values."""
+    """Compute Π(q kᵀ)·v for ROWS queries: their maxima, thresholds, then weighted values."""
     block, sentence, head = place(tl.cdiv(target, ROWS), heads)
     row, column = block * ROWS + tl.arange(0, ROWS), tl.arange(0, COLUMNS)
     asks = row < target
@@ -39,13 +39,14 @@ def forward(
         there = attended(mask, start + column, source, m3, HAS_MASK)
         k = load(key, start + column, there, feature, width, k2, k3)
         s = scores(q, k, row, start + column, asks, there, CAUSAL)
-        odd = (s < float("inf")) == 0  # NaN as well
+        odd = (s < float("inf")) == 0  # True for +inf and for NaN
         maximum = tl.maximum(maximum, tl.max(tl.where(odd, float("-inf"), s), axis=1))
         count += tl.sum((s > float("-inf")).to(tl.float32), axis=1)
         poison = tl.maximum(poison, tl.max(odd.to(tl.int32), axis=1))
     maximum = tl.where(maximum > float("-inf"), maximum, 0.0)
 
-    # Newton's method on ((Σy)^a − 1)/a in −c, between 0 and where the largest y is 1/count.
+    # Newton's method on ((Σy)^a − 1)/a in −c, between 0 and the point where the largest y is
+    # 1/count.
     least = tl.exp(-a * tl.log(tl.maximum(count, 1.0)))
     high = tl.zeros([ROWS], tl.float32)
     low, t, previous = 1.001 * (least - 1.0) / a, high, high + float("inf")
@@ -95,7 +96,10 @@ def backward_query(
     KIND: tl.constexpr, CAUSAL: tl.constexpr, HAS_MASK: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, WIDTH: tl.constexpr, VALUE_WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """The gradient dq = dx·k, where dx = s∘(dy − mean), mean = Σ s·dy / Σ s, of ROWS queries."""
+    """Compute the gradient dq = dx·k of ROWS queries.
+
+    Here dx = s∘(dy − mean), with mean = Σ s·dy / Σ s.
+    """
     block, sentence, head = place(tl.cdiv(target, ROWS), heads)
     row, column = block * ROWS + tl.arange(0, ROWS), tl.arange(0, COLUMNS)
     asks = row < target
@@ -152,7 +156,7 @@ def backward_key(
     KIND: tl.constexpr, CAUSAL: tl.constexpr, HAS_MASK: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, WIDTH: tl.constexpr, VALUE_WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """The gradients dk = dxᵀ·q and dv = yᵀ·g of COLUMNS keys, from all queries."""
+    """Compute the gradients dk = dxᵀ·q and dv = yᵀ·g of COLUMNS keys, over all queries."""
     block, sentence, head = place(tl.cdiv(source, COLUMNS), heads)
     column, offset = block * COLUMNS + tl.arange(0, COLUMNS), tl.arange(0, ROWS)
     feature, value_feature = tl.arange(0, WIDTH), tl.arange(0, VALUE_WIDTH)

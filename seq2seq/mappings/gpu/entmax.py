@@ -9,10 +9,11 @@ from seq2seq.mappings.gpu.rows import any_of
 
 @triton.jit
 def entmax15(x, valid, unused):
-    """(u − τ)_+² with u = x/2, α = 1.5.
+    """Return (u − τ)_+² with u = x/2, for α = 1.5.
 
-    Newton's method on ‖(u − τ)_+‖ = 1, convex in τ, from −1, where it is at least 1: τ only grows.
-    On the support it ends at, the τ of Σ(u − τ)² = 1 has a closed form.
+    This is Newton's method on ‖(u − τ)_+‖ = 1, which is convex in τ. It starts at −1, where the
+    norm is at least 1, so τ only grows. On the final support, a closed form gives the exact τ of
+    Σ(u − τ)² = 1.
     """
     u = tl.where(valid, 0.5 * x, float("-inf"))
     tau = tl.full([x.shape[0], 1], -1.0, x.dtype)
@@ -26,7 +27,7 @@ def entmax15(x, valid, unused):
     e = tl.maximum(u - tau, 0.0)
     count = tl.sum((e > 0).to(x.dtype), axis=1, keep_dims=True)
     first, second = tl.sum(e, axis=1, keep_dims=True), tl.sum(e * e, axis=1, keep_dims=True)
-    # The smaller root of count·t² − 2·first·t + second − 1, in the form that does not cancel.
+    # The smaller root of count·t² − 2·first·t + second − 1, in a form without cancellation.
     root = tl.sqrt(tl.maximum(first * first - count * (second - 1.0), 0.0))
     step = (second - 1.0) / tl.where(first + root > 0, first + root, 1.0)
     e = tl.maximum((u - tau) - step, 0.0)
@@ -35,10 +36,10 @@ def entmax15(x, valid, unused):
 
 @triton.jit
 def _power(d, inverse, a, steep):
-    """The power y = v^{1/a}, and v: v = a·d for steep rows, α ≥ 2, and 1 + a·d for the others.
+    """Return y = v^{1/a}, and v: a·d for steep rows (α ≥ 2), and 1 + a·d for the others.
 
-    Measured from the threshold, d is exact near v = 0, where steep powers are; measured from c, it
-    is exact near v = 1, where the powers of a small a are.
+    Steep powers need v to be exact near 0, so d is measured from the threshold. Powers of a small a
+    need v to be exact near 1, so d is measured from c.
     """
     z = a * d
     v = tl.where(steep, z, 1.0 + z)
@@ -49,9 +50,10 @@ def _power(d, inverse, a, steep):
 
 @triton.jit
 def _root(x, valid, a, steep, base, start, low, high, tolerance, attempts):
-    """The t in [low, high] with Σy = 1 at d = (x + base) + t, by Newton on ((Σy)^a − 1)/a.
+    """Return the t in [low, high] with Σy = 1 at d = (x + base) + t.
 
-    For α ≤ 2 this is convex in t and nearly straight.
+    This is Newton's method on ((Σy)^a − 1)/a. For α ≤ 2 that function is convex in t and nearly
+    linear.
     """
     inverse = 1.0 / a
     t, previous = start, tl.zeros_like(start) + float("inf")
@@ -74,12 +76,16 @@ def _root(x, valid, a, steep, base, start, low, high, tolerance, attempts):
 
 @triton.jit
 def entmax(x, valid, alpha):
-    """Any α > 1, one for each row: the offset t of x, then what rounding left of it."""
+    """Return the weights for any α > 1, one for each row.
+
+    The first search finds the offset t of x. The second finds the part of the offset that t lost to
+    rounding.
+    """
     a = alpha - 1.0
     inverse = 1.0 / a
     steep = a >= 1.0
     count = tl.maximum(tl.sum(valid.to(x.dtype), axis=1, keep_dims=True), 1.0)
-    # The largest y lies between 1/count and 1, and the bracket a little beyond.
+    # The largest y lies between 1/count and 1. The bracket is a little wider.
     least = tl.exp(-a * tl.log(count))
     high = tl.where(steep, inverse, 0.0)
     low = high - 1.001 * (1.0 - least) * inverse
@@ -90,7 +96,7 @@ def entmax(x, valid, alpha):
     attempts = 16 * any_of(steep)
     rest = _root(x, valid, a, steep, t, zero, -reach, reach, 4 * rounding(x), attempts)
     y, v = _power(tl.where(valid, (x + t) + rest, float("-inf")), inverse, a, steep)
-    # What t and the rest still leave is made up along dy/dt.
+    # Correct the remaining error of the sum along dy/dt.
     s = y / tl.where(v > 0, v, 1.0)
     slope = tl.sum(s, axis=1, keep_dims=True)
     excess = (tl.sum(y, axis=1, keep_dims=True) - 1.0) / tl.where(slope > 0, slope, 1.0)
@@ -99,7 +105,7 @@ def entmax(x, valid, alpha):
 
 @triton.jit
 def _centered(y, v, s):
-    """(diag(s) − s sᵀ/Σs)·v."""
+    """Return (diag(s) − s sᵀ/Σs)·v."""
     total = tl.sum(s, axis=1, keep_dims=True)
     mean = tl.sum(s * v, axis=1, keep_dims=True) / tl.where(total > 0, total, 1.0)
     return s * (v - mean)
@@ -107,12 +113,12 @@ def _centered(y, v, s):
 
 @triton.jit
 def entmax15_product(y, v, valid, unused):
-    """J·v with s = √y."""
+    """Return J·v with s = √y."""
     return _centered(y, v, tl.sqrt(tl.maximum(y, 0.0)))
 
 
 @triton.jit
 def entmax_product(y, v, valid, alpha):
-    """J·v with s = y^{2 − α} on the support, cut at 1/ε: above α = 2 it is unbounded."""
+    """Return J·v with s = y^{2 − α} on the support; for α > 2, s is limited to 1/ε."""
     s = tl.exp((2.0 - alpha) * tl.log(tl.where(y > 0, y, 1.0)))
     return _centered(y, v, tl.where(y > 0, tl.minimum(s, 1.0 / rounding(y)), 0.0))

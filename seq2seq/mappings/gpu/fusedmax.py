@@ -1,9 +1,9 @@
 """Fusedmax on a tile of rows: the total-variation prox by splitting segments at their means.
 
-The prox is larger than a segment's mean b at the positions S that minimize Σ_{i∈S} (b − x_i) +
-λ·(number of ends of S inside the segment). That is a chain of binary choices, solved by one scan;
-where the choice changes, the prox jumps, so the segment splits there, and its new ends move by ±λ.
-All segments split at once until none does.
+Let b be the mean of a segment. The prox is larger than b at the positions S that minimize Σ_{i∈S}
+(b − x_i) + λ·(number of ends of S inside the segment). That is a chain of binary choices, which one
+scan solves. Where the choice changes, the prox jumps. The segment splits there, and its new ends
+move by ±λ. All segments split at once, until none does.
 """
 
 import triton
@@ -23,7 +23,7 @@ from seq2seq.mappings.gpu.sparsemax import centered, simplex_threshold
 
 @triton.jit
 def _compose(shift1, low1, high1, shift2, low2, high2):
-    """f₂∘f₁ for f(m) = min(max(m + shift, low), high)."""
+    """Return f₂∘f₁ for functions f(m) = min(max(m + shift, low), high)."""
     low = tl.minimum(tl.maximum(low1 + shift2, low2), high2)
     high = tl.minimum(tl.maximum(high1 + shift2, low2), high2)
     return shift1 + shift2, low, high
@@ -31,11 +31,12 @@ def _compose(shift1, low1, high1, shift2, low2, high2):
 
 @triton.jit
 def _jumps(residual, near, starts, ends, lam, tolerance, column):
-    """Where the prox crosses the mean of its segment: 1 where it is above, and where it jumps next.
+    """Return 1 where the prox lies above the mean of its segment, and whether it jumps after here.
 
-    D_k, the cost of 1 less that of 0 at k given the best choice before it, is D_k = clip(D_{k−1},
-    −λ, λ) − r_k with r the residual x − b. From a segment's end backwards, D_k says the choice
-    where it is outside [−λ, λ], and otherwise it is that of the next position.
+    D_k is the cost of choice 1 at k less the cost of choice 0, given the best choices before k. It
+    is D_k = clip(D_{k−1}, −λ, λ) − r_k, with r the residual x − b. The choices follow from the
+    segment's end backwards: D_k determines the choice at k if D_k is outside [−λ, λ]. Otherwise the
+    choice is that of the next position.
     """
     lam = lam + tl.zeros_like(residual)
     shift = tl.where(near & (starts == 0), -residual, 0.0)
@@ -49,11 +50,14 @@ def _jumps(residual, near, starts, ends, lam, tolerance, column):
 
 @triton.jit
 def _total_variation_prox(x, near, valid, lam):
-    """argmin_t ½‖t − x‖² + λΣ|t_{i+1} − t_i| over valid neighbors, where ``near``; −inf elsewhere.
+    """Return argmin_t ½‖t − x‖² + λΣ|t_{i+1} − t_i| over valid neighbors, at ``near`` positions.
 
-    ``near`` are the positions that can be in the support. Stretches of them decouple: towards a
-    lower neighbor outside, an end of a stretch is drawn down by λ. Float32 needs small numbers:
-    ``level`` holds the means, and ``residual`` what is left of x.
+    The result is −inf elsewhere. ``near`` marks the positions that can be in the support. Its
+    stretches do not depend on each other: next to a lower neighbor outside of it, the end of a
+    stretch decreases by λ.
+
+    float32 needs small numbers, so ``level`` holds the means, and ``residual`` holds x less the
+    means.
     """
     column = columns(x)
     before = flag_before(near, valid, column)
@@ -62,11 +66,11 @@ def _total_variation_prox(x, near, valid, lam):
     residual = tl.where(near, x - lam * drawn, 0.0)
     starts, ends = near & ((before != 1) | (lam == 0)), near & ((after != 1) | (lam == 0))
     level = tl.zeros_like(x)
-    tolerance = 4 * rounding(x) * (1 + lam)  # a jump below it is none, so that runs are equal
+    tolerance = 4 * rounding(x) * (1 + lam)  # ignore smaller jumps, so that runs are equal
     moving = tl.full(x.shape, 1, tl.int1)
     going = 1
     while going > 0:
-        for _again in tl.static_range(2):  # what the first mean left makes up for its rounding
+        for _repetition in tl.static_range(2):  # the second mean corrects the rounding of the first
             mean = segment_means(residual, near, starts, ends, column)
             mean = tl.where(moving & near, mean, 0.0)
             level += mean
@@ -76,7 +80,7 @@ def _total_variation_prox(x, near, valid, lam):
         move = cut_right.to(x.dtype) + cut_left.to(x.dtype)
         residual += tl.where(above == 1, -lam, lam) * move
         ends, starts = ends | cut_right, starts | cut_left
-        # A row at rest stays as it is, whatever the other rows of the tile do.
+        # A finished row must not change while other rows of the tile go on.
         moving = moving & (tl.max(cut_right.to(tl.int32), axis=1, keep_dims=True) != 0)
         going = any_of(cut_right)
     return tl.where(near, level, float("-inf"))
@@ -84,7 +88,7 @@ def _total_variation_prox(x, near, valid, lam):
 
 @triton.jit
 def fusedmax(x, valid, lam):
-    """P_Δ(prox_{λTV}(x)): the two steps compose exactly.
+    """Return P_Δ(prox_{λTV}(x)); the two steps compose exactly.
 
     The prox moves no value by more than 2λ, so values below −1 − 4λ cannot be in the support.
     """
@@ -97,7 +101,10 @@ def fusedmax(x, valid, lam):
 
 @triton.jit
 def fusedmax_product(y, v, valid, lam):
-    """J·v: the mean of v over each run of equal weights less that over the support, on it."""
+    """Return J·v: the mean of v over each run of equal weights, less its mean over the support.
+
+    The kernel then sets values outside the support to 0.
+    """
     column = columns(y)
     starts = valid & ((y != value_before(y, valid, -1.0)) | (lam == 0))
     _, after = flag_here_and_after(starts, valid, column)

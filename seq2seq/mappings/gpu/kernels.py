@@ -1,4 +1,4 @@
-"""The Triton kernels as ``implementations`` calls them."""
+"""The Triton kernels with the interface that ``implementations`` calls."""
 
 from torch import Tensor
 
@@ -25,7 +25,7 @@ def jacobian_product(
 
 
 def _parameters(rows: Tensor, call: Call) -> tuple[Tensor | None, Tensor | None, float, float]:
-    """γ and θ of each row, or of all."""
+    """Return γ and θ of each row, or None, and their numbers for all rows."""
     shape = (*rows.shape[:-1], 1)
     gammas = None if call.gammas is None else call.gammas.reshape(shape)
     thetas = None if call.thetas is None else call.thetas.reshape(shape)

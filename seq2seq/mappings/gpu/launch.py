@@ -1,4 +1,4 @@
-"""From names to kernels: which device functions a mapping is, and how its rows are laid out."""
+"""Launch the kernels: choose a mapping's device functions by name, and lay out its rows."""
 
 from ctypes import c_float
 from typing import Any, NamedTuple
@@ -23,8 +23,8 @@ class Kernel(NamedTuple):
     Attributes:
         argmax: ``(x, valid, theta) → y``.
         product: ``(y, v, valid, theta) → J·v``.
-        neighbors: whether the product must know which positions are valid.
-        sorts: whether both see rows in decreasing order, of x and of y.
+        neighbors: whether the product needs to know which positions are valid.
+        sorts: whether both functions expect rows in decreasing order, of x and of y.
     """
 
     argmax: Any
@@ -41,7 +41,7 @@ KERNELS = {
     "fusedmax": Kernel(fusedmax, fusedmax_product, neighbors=True),
     "oscarmax": Kernel(oscarmax, oscarmax_product, sorts=True),
 }
-# Parameters, the same for all rows, that have a kernel of their own.
+# Values of θ with a kernel of their own, for use if θ is the same for all rows.
 SPECIAL = {
     ("entmax", 1.5): Kernel(entmax15, entmax15_product),
     ("entmax", 2.0): KERNELS["sparsemax"],
@@ -133,13 +133,13 @@ def _launch(
     values: tuple[float, float],
     **constants: Any,
 ) -> None:
-    """Run ``kernel`` over all rows on the device of the tensors, which may not be the current."""
+    """Run ``kernel`` over all rows, on the device of the tensors, which need not be the current."""
     scores, mask, gamma, theta = layout.strides
     rows, warps = _tile(length)
     with torch.cuda.device_of(tensors[0]):
         kernel[(triton.cdiv(layout.rows, rows),)](
             *tensors,
-            *map(float, values),  # an integer would be compiled for
+            *map(float, values),  # because Triton compiles another kernel for some integers
             layout.rows,
             length,
             *layout.sizes[1:],
@@ -160,9 +160,10 @@ def _kernel(name: str, theta: Tensor | None, theta_value: float) -> Kernel:
 
 
 def _rows(x: Tensor, parameter: Tensor | None, value: float) -> Tensor | None:
-    """The parameter of the rows of ``x``, ``[..., 1]``, or None where the number will do.
+    """Return the parameter of the rows of ``x``, ``[..., 1]``, or None if the number suffices.
 
-    A kernel gets numbers in float32, so float64 rows read what float32 cannot hold from memory.
+    A kernel receives numbers in float32. For float64 rows, a number that float32 cannot represent
+    is therefore passed as a tensor.
     """
     if parameter is None and x.dtype == torch.float64 and c_float(value).value != value:
         parameter = torch.full((1,), value, dtype=torch.float64, device=x.device)
@@ -178,10 +179,11 @@ def _padded(length: int) -> int:
 
 
 def _tile(length: int) -> tuple[int, int]:
-    """Rows and warps of a program.
+    """Return the number of rows and of warps of a program, by the padded length of a row.
 
-    Up to 128 positions, four warps of whole rows, so that sums stay within a warp; up to 512, one
-    warp and one row; beyond, 16 positions a thread.
+    - Up to 128 positions: four warps of whole rows, so that sums stay within a warp.
+    - Up to 512 positions: one warp and one row.
+    - More: one row, with 16 positions for each thread.
     """
     padded = _padded(length)
     if padded <= 128:

@@ -1,10 +1,10 @@
-"""Where the rows of tensors of any strides lie, in at most three leading dimensions."""
+"""Strides of the rows of tensors, expressed in at most three leading dimensions."""
 
 import math
 
 from torch import Tensor
 
-LEADING = 3  # [batch, head, query] is the most that attention needs
+LEADING = 3  # attention needs at most [batch, head, query]
 
 
 class Layout:
@@ -16,8 +16,8 @@ class Layout:
 
     Attributes:
         sizes: the three sizes, outermost first.
-        strides: of each tensor its three strides, then that along the row; 0 where it is None.
-        tensors: the tensors to read. One that three dimensions cannot reach is copied.
+        strides: for each tensor, its three strides and the stride along the row; 0 if it is None.
+        tensors: the tensors to read. If three dimensions do not suffice, these are copies.
     """
 
     def __init__(self, lead: tuple[int, ...], tensors: list[Tensor | None]) -> None:
@@ -36,7 +36,7 @@ class Layout:
 
     @property
     def rows(self) -> int:
-        """The number of rows."""
+        """Return the number of rows."""
         return math.prod(self.sizes)
 
 
@@ -45,7 +45,7 @@ def _strides(x: Tensor | None, dimensions: int) -> list[int]:
 
 
 def _merge(lead: tuple[int, ...], strides: list[list[int]]) -> tuple[list[int], list[list[int]]]:
-    """Drop dimensions of size 1 and merge neighbors that lie one after the other in all tensors."""
+    """Drop dimensions of size 1, and merge neighbors that are contiguous in all tensors."""
     sizes: list[int] = []
     steps: list[list[int]] = [[] for _ in strides]
     for dimension, size in enumerate(lead):

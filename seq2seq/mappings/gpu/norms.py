@@ -9,10 +9,10 @@ from seq2seq.mappings.gpu.rows import any_of
 
 @triton.jit
 def _power(x, m, rest, r, steep):
-    """The base v and z = v^r at m + rest, where the rest is far below m.
+    """Return the base v and z = v^r at m + rest, where the rest is much smaller than m.
 
-    For steep powers, r < 1, from x + m, which is exact near v = 0; for the others from x/m, which
-    is exact near v = 1.
+    For steep powers, r < 1, compute v from x + m, which is exact near v = 0. For the others,
+    compute it from x/m, which is exact near v = 1.
     """
     excess = (x + m) + rest
     v = tl.maximum(tl.where(steep, excess / (m + rest), 1.0 + x / m), 0.0)
@@ -23,7 +23,7 @@ def _power(x, m, rest, r, steep):
 
 @triton.jit
 def _sums(v, z):
-    """Σz and Σzv, at least a little in an empty row."""
+    """Return Σz and Σzv, at least 1e-30, so that an empty row causes no division by 0."""
     first, second = tl.sum(z, axis=1, keep_dims=True), tl.sum(z * v, axis=1, keep_dims=True)
     return tl.maximum(first, 1e-30), tl.maximum(second, 1e-30)
 
@@ -36,9 +36,9 @@ def _normalized(z):
 
 @triton.jit
 def sqpnormmax(x, valid, p):
-    """Ω = ½‖y‖_p², 1 < p ≤ 2: Σ(x − τ)_+^r = ‖(x − τ)_+^r‖_p^{2−p}.
+    """Return the weights for Ω = ½‖y‖_p², 1 < p ≤ 2, where Σ(x − τ)_+^r = ‖(x − τ)_+^r‖_p^{2−p}.
 
-    That is log m + log Σv^r − (2 − p)/p · log Σv^{r+1} = 0, with a root between
+    That is log m + log Σv^r − (2 − p)/p · log Σv^{r+1} = 0. The root lies between
     d^{(2−p)(1−p)/p − (p−1)} and 1.
     """
     r, share = 1.0 / (p - 1.0), (2.0 - p) / p
@@ -65,7 +65,10 @@ def sqpnormmax(x, valid, p):
 
 @triton.jit
 def _norm_root(x, p, base, start, low, high, tolerance, attempts):
-    """The t in [low, high] with ‖(x + m)_+‖_q = 1 at m = base + t: convex and increasing in t."""
+    """Return the t in [low, high] with ‖(x + m)_+‖_q = 1 at m = base + t.
+
+    The norm is convex and increasing in t.
+    """
     r, q, steep = 1.0 / (p - 1.0), p / (p - 1.0), p > 2.0
     t, previous = start, tl.zeros_like(start) + float("inf")
     going = attempts
@@ -83,9 +86,10 @@ def _norm_root(x, p, base, start, low, high, tolerance, attempts):
 
 @triton.jit
 def normmax(x, valid, p):
-    """Ω = ‖y‖_p, p > 1: ‖(x − τ)_+‖_q = 1 with 1/p + 1/q = 1, so m lies in [d^{−1/q}, 1].
+    """Return the weights for Ω = ‖y‖_p, p > 1, where ‖(x − τ)_+‖_q = 1 with 1/p + 1/q = 1.
 
-    For steep powers, p > 2, a second search finds what rounding left of m.
+    So m lies in [d^{−1/q}, 1]. For steep powers, p > 2, a second search finds the part of m that
+    was lost to rounding.
     """
     r, steep = 1.0 / (p - 1.0), p > 2.0
     count = tl.maximum(tl.sum(valid.to(x.dtype), axis=1, keep_dims=True), 1.0)
@@ -102,7 +106,7 @@ def normmax(x, valid, p):
 
 @triton.jit
 def _inverse(y, v, s, power, p):
-    """H⁻¹v on the support, H the Hessian of ½‖y‖_p²; see the reference."""
+    """Return H⁻¹v on the support, with H the Hessian of ½‖y‖_p²; see the reference."""
     inner = tl.sum(y * v, axis=1, keep_dims=True)
     product = s * v - (2.0 - p) / power * y * inner
     return product / ((p - 1.0) * tl.exp(tl.log(power) * (2.0 - p) / p))
@@ -110,7 +114,7 @@ def _inverse(y, v, s, power, p):
 
 @triton.jit
 def _powers(y, p):
-    """y^{2−p} on the support, cut at 1/ε, and Σy^p, 1 for an empty row."""
+    """Return y^{2−p} on the support, at most 1/ε, and Σy^p, which is 1 for an empty row."""
     logarithm = tl.log(tl.where(y > 0, y, 1.0))
     s = tl.where(y > 0, tl.minimum(tl.exp((2.0 - p) * logarithm), 1.0 / rounding(y)), 0.0)
     power = tl.sum(tl.where(y > 0, tl.exp(p * logarithm), 0.0), axis=1, keep_dims=True)
@@ -119,7 +123,7 @@ def _powers(y, p):
 
 @triton.jit
 def sqpnormmax_product(y, v, valid, p):
-    """J·v = H⁻¹v − H⁻¹1·⟨1, H⁻¹v⟩/⟨1, H⁻¹1⟩ on the support."""
+    """Return J·v = H⁻¹v − H⁻¹1·⟨1, H⁻¹v⟩/⟨1, H⁻¹1⟩ on the support."""
     s, power = _powers(y, p)
     ones, result = _inverse(y, (y > 0).to(y.dtype), s, power, p), _inverse(y, v, s, power, p)
     total = tl.sum(ones, axis=1, keep_dims=True)
@@ -129,10 +133,10 @@ def sqpnormmax_product(y, v, valid, p):
 
 @triton.jit
 def normmax_product(y, v, valid, p):
-    """J·v = u − y·Σu with u = n^{p−1}·y^{2−p}·(v − ⟨y, v⟩)/(p − 1) and n = ‖y‖_p.
+    """Return J·v = u − y·Σu with u = n^{p−1}·y^{2−p}·(v − ⟨y, v⟩)/(p − 1) and n = ‖y‖_p.
 
-    With D the diagonal part of the Hessian of n, optimality gives dτ = ⟨y, dx⟩ and dy = D⁻¹(dx −
-    dτ) less the multiple of y that keeps Σy = 1.
+    Let D be the diagonal part of the Hessian of n. At the optimum dτ = ⟨y, dx⟩, and dy is
+    D⁻¹(dx − dτ) less the multiple of y that keeps Σy = 1.
     """
     s, power = _powers(y, p)
     scale = tl.exp(tl.log(power) * (p - 1.0) / p) / (p - 1.0)

@@ -18,10 +18,10 @@ from seq2seq.mappings.gpu.sparsemax import centered, simplex_threshold
 
 @triton.jit
 def _nonincreasing_regression(x, real, last, tolerance, column):
-    """The non-increasing sequence nearest to ``x`` where ``real``, from the left to ``last``.
+    """Return the non-increasing sequence nearest to ``x`` at ``real`` positions, 0 to ``last``.
 
-    A segment splits where the partial sums of x − mean are largest, if that is above 0: left of it
-    the regression is above the mean, right of it below.
+    A segment splits where the partial sums of x − mean are largest, if that maximum is above 0. The
+    regression is above the mean to the left of the split, and below it to the right.
     """
     starts, ends = real & (column == 0), real & (column == last)
     result = tl.zeros_like(x)
@@ -39,11 +39,11 @@ def _nonincreasing_regression(x, real, last, tolerance, column):
 
 @triton.jit
 def oscarmax(x, valid, lam):
-    """P_Δ of the non-increasing isotonic regression of x_(k) − λ(d − k), of decreasing rows.
+    """Return P_Δ of the non-increasing isotonic regression of x_(k) − λ(d − k).
 
-    A constant changes nothing, so λk stands for −λ(d − k). With m candidates, values below
-    −1 − λ(m − 1) cannot be in the support. λk reaches hundreds where weights are 1/d: the
-    regression is in float64.
+    Rows must be in decreasing order. A constant changes no weight, so the code uses λk in place of
+    −λ(d − k). With m candidates, values below −1 − λ(m − 1) cannot be in the support. λk can be in
+    the hundreds while weights are near 1/d, so the regression uses float64.
     """
     column = columns(x)
     count = tl.sum(valid.to(tl.int32), axis=1, keep_dims=True)
@@ -65,9 +65,10 @@ def oscarmax(x, valid, lam):
 
 @triton.jit
 def oscarmax_product(y, v, valid, lam):
-    """J·v: the mean of v over each group of equal weights less that over the support, on it.
+    """Return J·v: the mean of v over each group of equal weights, less its mean over the support.
 
-    Rows decrease in y, so that groups are segments.
+    Rows decrease in y, so groups are segments. The kernel then sets values outside the support to
+    0.
     """
     column = columns(y)
     some = y > 0

@@ -6,7 +6,7 @@ import triton.language as tl
 
 @triton.jit
 def log1p(z):
-    """log(1 + z) for z ≥ −1, exact for small z: what rounding took from 1 + z is put back."""
+    """Return log(1 + z) for z ≥ −1, exact for small z: correct for the rounding of 1 + z."""
     u = 1.0 + z
     small = (u == 1.0) | (u <= 0.0)
     quotient = tl.log(tl.where(small, 1.0, u)) * (z / tl.where(small, 1.0, u - 1.0))
@@ -15,11 +15,11 @@ def log1p(z):
 
 @triton.jit
 def advance(x, value, step, low, high, previous, epsilon, tolerance):
-    """One step of Newton's method inside a bracket, all ``[ROWS, 1]``.
+    """Make one step of Newton's method inside a bracket; all arguments are ``[ROWS, 1]``.
 
-    A step that leaves the bracket, or that follows one which did not halve the value, is a
-    bisection instead. A settled row stays where it is; a row whose value is all but 0 is settled
-    as well when its step is below the resolution of x, for there the value is rounding.
+    If a step leaves the bracket, or if the step before it did not halve the value, a bisection
+    replaces it. A settled row does not move. A row is also settled if its value is close to 0 and
+    its step is below the resolution of x, because its value is then only rounding error.
 
     Returns:
         x, low, high, |value|, and whether x is settled.
@@ -38,5 +38,5 @@ def advance(x, value, step, low, high, previous, epsilon, tolerance):
 
 @triton.jit
 def rounding(like):
-    """The ε of a tile's type."""
+    """Return the machine epsilon of a tile's type."""
     return 1.2e-7 if like.dtype == tl.float32 else 2.3e-16

@@ -12,13 +12,13 @@ from seq2seq.mappings.gpu.sort import sort_descending
 
 @triton.jit
 def any_of(flags):
-    """1 if any flag of a tile is set, else 0: what a loop goes on by."""
+    """Return 1 if any flag of a tile is set, else 0: the condition of a loop."""
     return tl.max(tl.max(flags.to(tl.int32), axis=1), axis=0)
 
 
 @triton.jit
 def _start(row, size1, size2, step0, step1, step2):
-    """Where a row starts, in elements: its number, taken apart into three leading indices."""
+    """Return the offset of a row in elements, from its number as three leading indices."""
     upper = row // size2
     return (upper // size1) * step0 + (upper % size1) * step1 + (row % size2) * step2
 
@@ -59,7 +59,7 @@ def forward_kernel(
     ROWS: tl.constexpr,
     LENGTH: tl.constexpr,
 ):
-    """Weights of ROWS rows: MAP of (x − max x)/γ, the valid ones of them, and the parameter."""
+    """Write the weights of ROWS rows: MAP of (x − max x)/γ, the valid positions, and θ."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     column = tl.arange(0, LENGTH)[None, :].to(tl.int64)
     real = row < rows
@@ -136,7 +136,7 @@ def backward_kernel(
     ROWS: tl.constexpr,
     LENGTH: tl.constexpr,
 ):
-    """J·v/γ of ROWS rows: MAP of the weights, v on the support, the valid and the parameter."""
+    """Write J·v/γ of ROWS rows: MAP of the weights, v, the valid positions, and θ."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     column = tl.arange(0, LENGTH)[None, :].to(tl.int64)
     real = row < rows

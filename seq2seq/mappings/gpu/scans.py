@@ -1,7 +1,8 @@
-"""Scans along rows: sums, means and maxima of segments, and what stands before and after.
+"""Scans along rows: sums, means and maxima of segments, and values before and after a position.
 
-There is no gather: along a row that spans warps or many registers it costs far more than a scan.
-Forward scans are of associative functions; reversed ones also commute.
+They use no gather. Along a row that spans several warps or many registers, a gather costs much more
+than a scan. The functions of forward scans are associative; those of reversed scans are also
+commutative.
 """
 
 import triton
@@ -24,20 +25,20 @@ def _two_largest(first1, second1, first2, second2):
 
 @triton.jit
 def _of_smallest(column1, value1, column2, value2):
-    """The value of the smaller column; of the same one, values are the same."""
+    """Return the smaller column and its value; equal columns have the same value."""
     return tl.minimum(column1, column2), tl.where(column1 <= column2, value1, value2)
 
 
 @triton.jit
 def _latest_two(latest1, before1, count1, latest2, before2, count2):
-    """The last value so far, the one before it, and how many there are, up to 2."""
+    """Return the last value so far, the one before it, and their number, at most 2."""
     before = tl.where(count2 > 1, before2, tl.where(count2 == 1, latest1, before1))
     return tl.where(count2 > 0, latest2, latest1), before, tl.minimum(count1 + count2, 2)
 
 
 @triton.jit
 def _sum_from_start(sum1, count1, start1, sum2, count2, start2):
-    """A segment that starts forgets what was before."""
+    """Add sums and counts; if the second part contains a start, ignore the first part."""
     return (
         tl.where(start2 != 0, sum2, sum1 + sum2),
         tl.where(start2 != 0, count2, count1 + count2),
@@ -52,15 +53,15 @@ def _maximum_from_start(value1, start1, value2, start2):
 
 @triton.jit
 def columns(like):
-    """0, 1, … of each position, int32 in the shape of ``like``."""
+    """Return 0, 1, … for each position, int32 in the shape of ``like``."""
     return tl.zeros_like(like).to(tl.int32) + tl.arange(0, like.shape[1])[None, :]
 
 
 @triton.jit
 def flag_before(flags, there, column):
-    """The flag of the last position before that is ``there``: 1 or 0, or −1 if none is.
+    """Return the flag, 0 or 1, of the last earlier position that is ``there``, or −1 without one.
 
-    For positions that are themselves there.
+    Only the results at positions that are ``there`` are meaningful.
     """
     key = tl.where(there, 2 * column + flags.to(tl.int32), -1)
     _, second = tl.associative_scan((key, tl.zeros_like(key) - 1), 1, _two_largest)
@@ -69,7 +70,7 @@ def flag_before(flags, there, column):
 
 @triton.jit
 def flag_here_and_after(flags, there, column):
-    """The flag of the first position from here on that is ``there``, and of the second; or −1."""
+    """Return the flags of the first two positions from here on that are ``there``, or −1."""
     none: tl.constexpr = 2 * NONE
     key = tl.where(there, 2 * column + flags.to(tl.int32), none)
     first, second = tl.associative_scan(
@@ -80,7 +81,10 @@ def flag_here_and_after(flags, there, column):
 
 @triton.jit
 def value_before(values, there, none):
-    """The value of the last position before that is ``there``, for positions that are too."""
+    """Return the value of the last earlier position that is ``there``, or ``none``.
+
+    Only the results at positions that are ``there`` are meaningful.
+    """
     count = there.to(tl.int32)
     _, before, count = tl.associative_scan((values, values, count), 1, _latest_two)
     return tl.where(count > 1, before, none)
@@ -88,7 +92,7 @@ def value_before(values, there, none):
 
 @triton.jit
 def from_end(values, ends, column):
-    """What the end of each position's segment holds."""
+    """Return the value at the end of each position's segment."""
     _, values = tl.associative_scan(
         (tl.where(ends, column, NONE), values), 1, _of_smallest, reverse=True
     )
@@ -97,7 +101,7 @@ def from_end(values, ends, column):
 
 @triton.jit
 def segment_sums(values, counted, starts):
-    """Sums and counts from each segment's start up to here; what is not counted adds nothing."""
+    """Return sums and counts of ``counted`` positions, from each segment's start to here."""
     values = tl.where(counted, values, 0.0)
     start = (starts & counted).to(tl.int32)
     sums, counts, _ = tl.associative_scan(
@@ -108,13 +112,13 @@ def segment_sums(values, counted, starts):
 
 @triton.jit
 def segment_means(values, counted, starts, ends, column):
-    """The mean of each segment at its positions."""
+    """Return the mean of each segment at its positions."""
     sums, counts = segment_sums(values, counted, starts)
     return from_end(sums / tl.maximum(counts, 1.0), ends, column)
 
 
 @triton.jit
 def segment_maxima(values, starts, ends, column):
-    """The maximum of each segment at its positions."""
+    """Return the maximum of each segment at its positions."""
     maxima, _ = tl.associative_scan((values, starts.to(tl.int32)), 1, _maximum_from_start)
     return from_end(maxima, ends, column)

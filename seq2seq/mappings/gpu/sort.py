@@ -1,4 +1,4 @@
-"""A bitonic sort of rows that tells where each value came from."""
+"""A bitonic sort of rows that also returns the original column of each value."""
 
 import triton
 import triton.language as tl
@@ -6,10 +6,11 @@ import triton.language as tl
 
 @triton.jit
 def _exchange(values, column, order, distance: tl.constexpr, BITS: tl.constexpr):
-    """Put pairs of positions ``distance`` apart in order, the larger value where ``order`` is 0.
+    """Put positions ``distance`` apart in order: the larger value first where ``order`` is 0.
 
-    Seen as ``[pairs, 2, distance]``, a pair lies along the middle: what the other holds is their
-    sum, as integers, which wrap around, less one's own.
+    As ``[pairs, 2, distance]``, a pair lies along the middle dimension. The value of the other
+    position is the sum of the pair less the own value, computed on the bits as integers, which wrap
+    around.
     """
     shape: tl.constexpr = values.shape
     pairs: tl.constexpr = shape[0] * shape[1] // (2 * distance)
@@ -27,17 +28,17 @@ def _exchange(values, column, order, distance: tl.constexpr, BITS: tl.constexpr)
 
 @triton.jit
 def sort_descending(values, column):
-    """Rows ``[ROWS, LENGTH]`` in decreasing order, and the column that each value had.
+    """Return rows ``[ROWS, LENGTH]`` in decreasing order, and the original column of each value.
 
-    Sorted stretches, alternately decreasing and increasing, are merged in pairs until the row is
-    one stretch. No NaN among the values.
+    The sort merges pairs of sorted stretches, one decreasing and one increasing, until the row is
+    one stretch. The values must not contain NaN.
     """
     bits: tl.constexpr = tl.int32 if values.dtype == tl.float32 else tl.int64
     length: tl.constexpr = values.shape[1]
     position = column
     for stage in tl.static_range(1, 13):
         if (1 << stage) <= length:
-            # In the last stage this bit is beyond the row, 0: the whole row decreases.
+            # In the last stage this bit is 0 for the whole row, so the row decreases.
             increasing = (position >> stage) & 1
             for step in tl.static_range(0, stage):
                 second = (position >> (stage - 1 - step)) & 1

@@ -8,10 +8,10 @@ from seq2seq.mappings.gpu.rows import any_of
 
 @triton.jit
 def simplex_threshold(x):
-    """The τ with Σ(x − τ)_+ = 1, ``[ROWS, 1]``, of rows whose largest is 0; −inf is not there.
+    """Return the τ with Σ(x − τ)_+ = 1, ``[ROWS, 1]``, for rows whose maximum is 0; ignore −inf.
 
-    The sum is convex in τ: from −1 on, τ only grows, the active set only shrinks, and when it does
-    not, τ is exact.
+    The sum is convex in τ: from −1 on, τ only grows, and the active set only shrinks. When it stops
+    shrinking, τ is exact.
     """
     tau = tl.full([x.shape[0], 1], -1.0, x.dtype)
     going = 1
@@ -27,13 +27,13 @@ def simplex_threshold(x):
 
 @triton.jit
 def sparsemax(x, valid, unused):
-    """(x − τ)_+ with the sum 1."""
+    """Return (x − τ)_+, with τ such that the sum is 1."""
     return tl.maximum(x - simplex_threshold(x), 0.0)
 
 
 @triton.jit
 def centered(y, v):
-    """The deviation of v from its mean over the support of y."""
+    """Return v less its mean over the support of y."""
     support = y > 0
     count = tl.maximum(tl.sum(support.to(v.dtype), axis=1, keep_dims=True), 1.0)
     return v - tl.sum(tl.where(support, v, 0.0), axis=1, keep_dims=True) / count
@@ -41,5 +41,5 @@ def centered(y, v):
 
 @triton.jit
 def sparsemax_product(y, v, valid, unused):
-    """J·v = v − mean v on the support."""
+    """Return J·v = v − mean v on the support."""
     return centered(y, v)
