@@ -54,7 +54,7 @@ class TsallisNegentropy(Regularizer):
             return simplex.project(values)
         near = simplex.candidates(values, margin=1 / self._excess).double()
         y = self._power(values.double() - self._threshold(near))
-        # For α > 2, y is so steep in c that rounding c leaves the sum off 1: correct along dy/dc.
+        # For α > 2, y is steep in c, so rounding c changes the sum: correct it along dy/dc.
         s = self._slope(y)
         excess = (y.sum(-1, keepdim=True) - 1) / s.sum(-1, keepdim=True).clamp(min=0.5)
         return (y - s * excess).clamp(min=0.0).to(values.dtype)
