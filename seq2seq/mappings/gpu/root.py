@@ -22,7 +22,7 @@ def advance(x, value, step, low, high, previous, epsilon, tolerance):
     its step is below the resolution of x, because its value is then only rounding error.
 
     Returns:
-        x, low, high, |value|, and whether x is settled.
+        x, low, high, the absolute value, and whether x is settled.
     """
     positive = value > 0
     low, high = tl.where(positive, low, x), tl.where(positive, x, high)
