@@ -116,8 +116,8 @@ def test_a_model_of_another_task_is_refused(folder):
 
 
 def test_settings_of_another_model_are_refused_before_any_text_is_read(folder):
-    given = ("experiment=multi30k_recurrent", "model=transformer", "data.root=nowhere")
+    given = ("experiment=reuters_recurrent", "model=transformer", "data.root=nowhere")
     found = forked("train", *given, cwd=folder)
     assert found.returncode == 1
-    assert "Transformer has no model.input_feeding" in found.stderr
-    assert "~model.input_feeding" in found.stderr
+    assert "Transformer has no model.cell" in found.stderr
+    assert "~model.cell" in found.stderr

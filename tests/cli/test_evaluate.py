@@ -107,7 +107,7 @@ def test_scores_of_other_data_do_not_become_the_checkpoints_own(run: Path) -> No
     result = forked("evaluate", *given, cwd=run.parent)
     assert result.returncode == 0, result.stderr
     assert (best / "metrics.json").read_bytes() == own
-    assert sorted(path.name for path in best.glob("hypotheses*")) == []
+    assert sorted(path.name for path in best.glob("hypotheses.test*")) == []
     (place,) = (run / "evaluations" / "best").iterdir()
     assert place.name.startswith("text-test-")
     found = json.loads((place / "metrics.json").read_text())["test"]
