@@ -1,1 +1,1 @@
-"""Training: the Lightning module, its callbacks, optimizer schedules, the run folder."""
+"""Training: the Lightning module, its callbacks, learning-rate schedules, the run folder."""

@@ -1,8 +1,8 @@
-r"""Annealing of γ: the attention mappings begin smooth and grow sparse, or the other way.
+r"""Annealing of γ: attention mappings start smooth and become sparse, or the other way round.
 
 With :math:`t` updates done and :math:`s = \min(1, t/T)`, :math:`T` = ``steps``, γ goes from
-:math:`a` = ``start`` to :math:`b` = ``end`` as stated at each class, and stays there. It is a
-function of the step alone, so that a resumed run goes on with the same numbers.
+:math:`a` = ``start`` to :math:`b` = ``end`` by the formula of each class, and then stays at
+:math:`b`. It depends on the step only, so a resumed run continues with the same values.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ class Annealing(ABC):
 
     Args:
         start: γ before the first update.
-        end: γ after ``steps`` updates, and from there on.
+        end: γ after ``steps`` updates and later.
         steps: updates between the two.
-        attentions: whose mappings: ``cross``, ``encoder``, ``decoder``.
+        attentions: kinds of attention whose mappings are set: ``cross``, ``encoder``, ``decoder``.
 
     Raises:
-        ValueError: if γ would not be above 0, or there is no step.
+        ValueError: if ``start`` or ``end`` is not above 0 and finite, ``steps`` is below 1 or
+            ``attentions`` is not a list.
     """
 
     def __init__(
@@ -37,29 +38,27 @@ class Annealing(ABC):
     ) -> None:
         for name, value in (("start", start), ("end", end)):
             if not 0 < value < math.inf:
-                raise ValueError(f"annealing.{name}={value:g}: gamma has to be above 0 and finite")
+                raise ValueError(f"annealing.{name}={value:g}: gamma must be above 0 and finite")
         if steps < 1:
             raise ValueError(f"annealing.steps must be at least 1, got {steps}")
         if isinstance(attentions, str) or not attentions:
-            raise ValueError(
-                f"annealing.attentions={attentions!r} has to be a list such as [cross]"
-            )
+            raise ValueError(f"annealing.attentions={attentions!r} must be a list such as [cross]")
         self.start, self.end, self.steps = start, end, steps
         self.attentions = attentions
 
     def __call__(self, updates_done: int) -> float:
-        """The γ of the update that comes next, and of a checkpoint that is written here."""
+        """Return γ for the next update, and for a checkpoint saved at this step."""
         return self.at(updates_done / self.steps) if updates_done < self.steps else self.end
 
     @abstractmethod
     def at(self, share: float) -> float:
-        """The γ at a share s in [0, 1) of the way."""
+        """Return γ at the fraction s in [0, 1) of the steps."""
 
     def mappings(self, model: AttendingModel) -> list[Mapping]:
-        """The mappings of a model whose γ this is.
+        """Return the mappings of a model whose γ is annealed.
 
         Raises:
-            ValueError: if the model has no such attention.
+            ValueError: if the model lacks one of the kinds of attention.
         """
         held = model.attention_mappings()
         for kind in self.attentions:
@@ -72,41 +71,42 @@ class Annealing(ABC):
 
 
 class Linear(Annealing):
-    r""":math:`a + (b - a)\,s`."""
+    r"""Linear annealing, :math:`a + (b - a)\,s`."""
 
     def at(self, share: float) -> float:
-        """See the class."""
+        """See the base class."""
         return self.start + (self.end - self.start) * share
 
 
 class Cosine(Annealing):
-    r""":math:`b + (a - b)\,\tfrac12(1 + \cos \pi s)`: slow at both ends."""
+    r"""Cosine annealing, :math:`b + (a - b)\,\tfrac12(1 + \cos \pi s)`: slow at both ends."""
 
     def at(self, share: float) -> float:
-        """See the class."""
+        """See the base class."""
         return self.end + (self.start - self.end) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 class Exponential(Annealing):
-    r""":math:`a\,(b/a)^s`: by the same factor at every update."""
+    r"""Exponential annealing, :math:`a\,(b/a)^s`: the same factor at every update."""
 
     def at(self, share: float) -> float:
-        """See the class."""
+        """See the base class."""
         return self.start * (self.end / self.start) ** share
 
 
 class Annealer(lightning.Callback):
-    """Sets γ before every update; logged as ``train/gamma``, and by layer at validations.
+    """Callback that sets γ before every update.
 
-    To be named before callbacks that evaluate or save: what they see at step t has γ(t). γ is saved
-    with the weights, so that the checkpoint computes what was evaluated.
+    It logs γ as ``train/gamma``; validations log it by layer. List this callback before those that
+    evaluate or save, so that they see γ(t) at step t. γ is saved with the weights, so a checkpoint
+    computes the same values as its evaluation.
 
     Args:
         annealing: γ as a function of the updates done.
-        model: whose mappings it is set in.
+        model: the model whose mappings get this γ.
 
     Raises:
-        ValueError: if a mapping learns its γ, or the model has no such attention.
+        ValueError: if a mapping learns its γ, or the model lacks one of the kinds of attention.
     """
 
     def __init__(self, annealing: Annealing, model: AttendingModel) -> None:
@@ -115,14 +115,14 @@ class Annealer(lightning.Callback):
         self.set(0)
 
     def set(self, updates_done: int) -> float:
-        """Set γ in the mappings."""
+        """Set γ in the mappings and return it."""
         gamma = self.annealing(updates_done)
         for mapping in self.mappings:
             mapping.set_gamma(gamma)
         return gamma
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Begin, or go on, with the γ of the step."""
+        """Set the γ of the first step, or of the step that is resumed."""
         self.set(trainer.global_step)
 
     def on_train_batch_end(

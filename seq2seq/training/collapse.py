@@ -1,4 +1,4 @@
-"""Warn when attention has become one-hot early in training, where it passes no gradient."""
+"""Warn when attention becomes one-hot early in training, where it passes no gradient."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-#: Validations in which a run is warned. A trained model may well look at single words later on.
+#: Number of first validations that are checked. Later, one-hot attention is often correct.
 FIRST_VALIDATIONS = 3
-#: Share of the attention distributions with one word in the support from which training may stall.
-#: Sparsemax at γ = 1 on scores of its own has 0.6 to 0.9, at relative strength 0.1 to 0.3.
+#: Share of attention distributions with a single word in their support that triggers the warning.
+#: Sparsemax at γ = 1 has 0.6 to 0.9 with absolute strength, and 0.1 to 0.3 with relative strength.
 LARGEST_SHARE = 0.5
 
 
 class CollapseWarning:
-    """One warning when, in the first validations, most attention is on a single word.
+    """Warning, given once, if attention is mostly on single words in the first validations.
 
-    Where all of the weight of a sparse mapping is on one word, its Jacobian is zero: the scores
+    If a sparse mapping puts all its weight on one word, its Jacobian is zero. The scores then
     receive no gradient, and the model cannot learn to look elsewhere.
 
     Args:
-        config: of the run, for what it says of the strength.
+        config: configuration of the run; the warning quotes its γ and its strength.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -31,12 +31,12 @@ class CollapseWarning:
         self.warned = False
 
     def __call__(self, metrics: Mapping[str, Any], step: int, validations: int) -> None:
-        """Look at the attention of a validation.
+        """Log the warning if the attention of a validation is mostly one-hot.
 
         Args:
-            metrics: of the validation, with summaries of attention statistics.
-            step: updates so far.
-            validations: how many there have been, this one included.
+            metrics: metrics of the validation, with summaries of attention statistics.
+            step: number of updates so far.
+            validations: number of validations so far, including this one.
         """
         if self.warned or validations > FIRST_VALIDATIONS:
             return
@@ -46,14 +46,14 @@ class CollapseWarning:
                 self.warned = True
                 log.warning(
                     "step %d: %s looks at a single word in %.0f %% of all cases, and %.0f %% of "
-                    "the scores receive no gradient: training may stall. %s.",
+                    "the scores receive no gradient, so training may stall. %s.",
                     *(step, name.replace("_", " "), 100 * overall["one_word_share"]),
                     *(100 * overall["no_gradient_share"], self._advice()),
                 )
                 return
 
     def _advice(self) -> str:
-        """Return which key to change, and its value now."""
+        """Return the key to change, with its current value."""
         larger = f"raise attention.gamma (now {self.gamma:g})"
         if self.strength == "relative":
             return larger.capitalize()

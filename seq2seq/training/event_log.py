@@ -1,4 +1,4 @@
-"""The run's event files for TensorBoard, in which every scalar stands once, whatever happened."""
+"""Event files for TensorBoard, without duplicate points after a resume."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from seq2seq.training.interval import logging_interval
 
 
 class EventLog(TensorBoardLogger):
-    """Lightning's logger, numbered by the updates done, which a resumed run goes on without a seam.
+    """TensorBoard logger that counts by updates and continues without gaps or duplicates.
 
-    A run that is killed has written events that come after the state it goes on from: they are
-    taken back. And it would lack those of the state's own update, which Lightning writes after the
-    state is saved: :meth:`settle` writes them before.
+    A killed run may have written events after its last saved state; on resume, these are purged.
+    Lightning writes the events of an update only after the state is saved, so a resumed run would
+    lack them. :meth:`settle` writes them before the save.
 
     Args:
         folder: the run folder.
-        updates: done by the run that is resumed; None: it is new.
+        updates: number of updates of the state that is resumed; None for a new run.
     """
 
     def __init__(self, folder: Path, updates: int | None = None) -> None:
@@ -32,14 +32,14 @@ class EventLog(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Write what is not yet written of an update; Lightning's ``step`` counts from 0."""
+        """Write the metrics of an update that are not yet written; ``step`` counts from 0."""
         updates = (step or 0) + 1
         fresh = {n: value for n, value in metrics.items() if self._written.get(n) != updates}
         self._written.update(dict.fromkeys(fresh, updates))
         super().log_metrics(fresh, updates)
 
     def settle(self, trainer: lightning.Trainer) -> None:
-        """Put on the disk all that is known at this update; called before a state is saved."""
+        """Write all metrics of this update to the disk; call this before saving a state."""
         updates = trainer.global_step
         if updates and updates % logging_interval(trainer) == 0:
             logged = {**trainer.logged_metrics, "epoch": trainer.current_epoch}

@@ -1,4 +1,4 @@
-"""A training run from its parts to its last table."""
+"""The training run: train, validate, keep checkpoints, evaluate the best one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ValidationSettings:
-    """How a run validates and what it keeps; see ``configs/train.yaml``."""
+    """Settings of validation and of the kept checkpoints; see ``configs/train.yaml``."""
 
     every_n_steps: int
     search: Search | None = None
@@ -55,7 +55,7 @@ class ValidationSettings:
 
 @dataclass(frozen=True)
 class TestSettings:
-    """On which split the best checkpoint is evaluated at the end, and with which search."""
+    """Split and search with which the best checkpoint is evaluated after training."""
 
     search: Search | None = None
     split: str | None = "test"
@@ -76,29 +76,30 @@ def fit(
     again: str = "",
     group: Group = ALONE,
 ) -> Evaluation | None:
-    """Train, validating on the way; then evaluate the best checkpoint on the test split.
+    """Train with regular validation, then evaluate the best checkpoint on the test split.
 
     Args:
         module: model, loss, optimizer and schedule.
         data: the corpus with its subwords.
-        train_loader: batches of the training side.
-        trainer: builds the ``lightning.Trainer``, given callbacks and logger.
+        train_loader: batches of the training split.
+        trainer: builds the ``lightning.Trainer`` from callbacks, logger and other keyword
+            arguments.
         folder: the run folder.
-        config: resolved; kept in every checkpoint.
-        validation: how to validate.
-        test: how to test.
-        annealing: of the γ of attention mappings.
-        resume: go on from the state of training in ``folder``.
-        again: the command that goes on from there, for messages.
-        group: of processes that train together; the first of them writes.
+        config: the resolved configuration, saved in every checkpoint.
+        validation: settings of validation.
+        test: settings of the final evaluation.
+        annealing: schedule of the γ of attention mappings; None: γ stays constant.
+        resume: continue from the training state in ``folder``.
+        again: the command that resumes the run, for messages.
+        group: the processes that train together. Only the first one writes files.
 
     Returns:
         The evaluation of the best checkpoint; None without a test split.
 
     Raises:
-        InterruptedRunError: if a signal asked to stop; the state is saved.
+        InterruptedRunError: if a signal stopped training; the state is saved.
         FileNotFoundError: if there is no state to resume from.
-        OSError: if the disk is full or the folder cannot be written to.
+        OSError: if the disk is full or the folder is not writable.
     """
     states = StateFile(folder)
     state, updates = states.newest() if resume else (None, None)
@@ -129,14 +130,14 @@ def fit(
         check_fits(state, module)
     if updates is not None and built.max_steps is not None and 0 <= built.max_steps <= updates:
         log.warning(
-            "%d updates are made, of trainer.max_steps=%d: nothing is left to train; for more give "
-            "trainer.max_steps",
+            "This run has already made %d updates of trainer.max_steps=%d, so no training is left. "
+            "To train longer, set a larger trainer.max_steps",
             *(updates, built.max_steps),
         )
     with telling_what_is_saved(folder, again), _explaining_memory(group, config):
         built.fit(module, train_loader, ckpt_path=state, weights_only=True)
     model = module.whole_model().to(built.strategy.root_device)
-    group.wait()  # until everything is written that the others read now
+    group.wait()  # the other processes read what the first one has written
     if validation.average:
         _average(model, validator)
         group.wait()
@@ -152,7 +153,10 @@ def fit(
 
 @contextlib.contextmanager
 def _explaining_memory(group: Group, config: dict[str, Any]) -> Iterator[None]:
-    """Say what to set where memory runs out among several processes, which halve no batch."""
+    """Add which key to lower to an out-of-memory error of several processes.
+
+    They cannot retry a batch in halves.
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -162,7 +166,7 @@ def _explaining_memory(group: Group, config: dict[str, Any]) -> Iterator[None]:
 
 
 def clean(folder: Path) -> None:
-    """Put right what a run that was killed left half written in its folder."""
+    """Repair or remove the half-written files that a killed run left in its folder."""
     remove_leftovers(folder)
     mend(folder / "checkpoints")
 
@@ -170,10 +174,10 @@ def clean(folder: Path) -> None:
 def _check(
     module: Seq2SeqModule, data: ParallelData, validation: ValidationSettings, test: TestSettings
 ) -> None:
-    """Find before training what would otherwise fail after it.
+    """Raise `ValueError` before training for settings that would fail only after it.
 
     Raises:
-        ValueError: naming the split or the setting.
+        ValueError: if a split is missing or the monitored score is not measured.
     """
     task = module.task
     task.check_split(module.model, data, "validation", validation.sentences)
@@ -181,7 +185,7 @@ def _check(
         task.check_split(module.model, data, test.split)
     if validation.monitor not in (None, *task.measured):
         raise ValueError(
-            f"validation.monitor={validation.monitor} is not measured; choose "
+            f"validation.monitor={validation.monitor} is not measured; choose one of "
             f"{', '.join(task.measured)}"
         )
 
@@ -234,16 +238,16 @@ def _validator(
 
 def _average(model: AttendingModel, validator: Validation) -> None:
     def score(averaged: AttendingModel) -> Scored:
-        found = validator.evaluate(averaged)
-        return monitored(found.metrics, validator.monitor), found.metrics, found.outputs
+        result = validator.evaluate(averaged)
+        return monitored(result.metrics, validator.monitor), result.metrics, result.outputs
 
-    kept = validator.keeper.average(model, score)
-    if kept is not None:
+    result = validator.keeper.average(model, score)
+    if result is not None:
         log.info(
-            "average of the kept checkpoints: %s %.2f on validation, %s",
+            "average of the kept checkpoints: %s %.2f on validation; %s",
             validator.monitor,
-            kept[0],
-            "taken as the best" if kept[1] else "not better than the best",
+            result[0],
+            "it is the new best" if result[1] else "it is not better than the best",
         )
 
 

@@ -1,4 +1,4 @@
-"""The optimizer, in the kind that fits the device."""
+"""Build the optimizer, fused on a GPU."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import Any
 
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-#: Arguments by which a user chooses the kind.
+#: Arguments of an optimizer that choose its implementation.
 KINDS = {"fused", "foreach", "capturable", "differentiable"}
 
 
 def build_optimizer(build: Callable[..., Optimizer], groups: list[Any], scaled: bool) -> Optimizer:
-    """The optimizer of some parameters: fused on a GPU, unless the user chose another kind.
+    """Return the optimizer: fused on a GPU, unless the user chose another implementation.
 
-    A fused one is the fastest, and can pass over an update without waiting for the GPU.
+    A fused optimizer is the fastest and can skip an update without synchronising with the GPU.
 
     Args:
-        build: makes it, given parameters or groups of them.
-        groups: what it is given.
+        build: builds the optimizer from parameters or parameter groups.
+        groups: the parameters or parameter groups.
         scaled: whether the loss is scaled, as with ``16-mixed``.
 
     Raises:
-        ValueError: if it is fused and the loss is scaled: it would clip scaled gradients.
+        ValueError: if the optimizer is fused and the loss is scaled, because training would then
+            clip scaled gradients.
     """
     optimizer = build(groups)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -31,14 +32,15 @@ def build_optimizer(build: Callable[..., Optimizer], groups: list[Any], scaled: 
         return build(groups, fused=True)
     if scaled and any(group.get("fused") for group in optimizer.param_groups):
         raise ValueError(
-            "optimizer.fused=true would clip the scaled gradients of trainer.precision=16-mixed; "
-            "take it away, or use bf16-mixed"
+            "optimizer.fused=true does not work with trainer.precision=16-mixed, because training "
+            "would clip the scaled gradients. Remove optimizer.fused or use "
+            "trainer.precision=bf16-mixed"
         )
     return optimizer
 
 
 def _may_be_fused(build: Callable[..., Optimizer]) -> bool:
-    """Whether there is the choice on a GPU, and the user has not made it."""
+    """Return True if the optimizer has a fused version and the user chose no implementation."""
     if not isinstance(build, functools.partial) or build.func not in (Adam, AdamW, SGD):
         return False
     return not KINDS & {*build.keywords}

@@ -1,4 +1,4 @@
-"""From gradients of a sum to those of a mean, clipped: each number is touched once."""
+"""Scale and clip gradients in one pass over memory."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from torch.distributed.tensor import DTensor
 def scale_and_clip(
     parameters: Iterable[nn.Parameter], factor: Tensor, limit: float = math.inf
 ) -> Tensor:
-    r""":math:`g \leftarrow c f g` with :math:`c = \min(1, l / \lVert f g \rVert)`, in place.
+    r"""Set :math:`g \leftarrow c f g` in place, with :math:`c = \min(1, l / \lVert f g \rVert)`.
 
-    Of parameters that are sharded, each process has a part of every gradient; the norm is that of
-    the whole.
+    With sharded parameters, each process has a part of every gradient. The norm is over all parts.
 
     Args:
-        parameters: with their gradients g.
-        factor: f, a scalar on their device.
-        limit: l; infinite for no clipping.
+        parameters: parameters with gradients g; those without are ignored.
+        factor: f, a scalar tensor.
+        limit: l; infinity disables clipping.
 
     Returns:
         The norm of f·g over all parameters, before clipping.

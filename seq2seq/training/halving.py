@@ -1,4 +1,4 @@
-"""A batch too big for memory is halved, and its halves where need be; nothing else changes."""
+"""Retry an out-of-memory batch in halves, with the same gradient."""
 
 from __future__ import annotations
 
@@ -20,34 +20,37 @@ log = logging.getLogger(__name__)
 
 Gradients = Sequence[Tensor | None]
 
-#: Words by which a RuntimeError tells that memory is out: torch's allocators, C++, cuBLAS.
+#: Words in the out-of-memory errors of torch's allocators, C++ and cuBLAS.
 _SIGNS = ("out of memory", "DefaultCPUAllocator", "bad_alloc", "bad allocation", "ALLOC_FAILED")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether there was too little memory, of the GPU or of the machine."""
+    """Return True if the error means that the GPU or the machine ran out of memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
 class Halving:
-    """The sums of the loss over a batch, which may be too big for memory, forward or backward.
+    """Summed loss of a batch, retried in halves when memory runs out.
 
-    Such a batch is halved by sentences, as often as it takes. The loss is a sum over sentences, and
-    so is its gradient: the parts give what the whole would have given (with dropout, by other
-    draws), and the caller divides by all tokens. A part goes forward and backward before the next.
+    If the forward or backward pass runs out of memory, the batch is split by sentences, repeatedly
+    if necessary. Each part runs forward and backward before the next one. The loss and its gradient
+    are sums over sentences, so the parts add up to the result of the whole batch. Only dropout
+    differs, because it draws other random numbers. The caller divides by the number of tokens.
 
-    The loss that is returned holds no graph of the model, so that one that failed can be let go: it
-    computes the gradients of the parameters when it is asked for its own. What accumulated before
-    is not touched, as these are added only when all are there.
+    The returned loss does not hold the model's autograd graph, so the memory of a failed graph can
+    be freed. Its backward pass computes the gradients of all parameters first and adds them
+    together at the end. A failed attempt therefore leaves accumulated gradients unchanged.
 
-    In several processes, which exchange gradients as they come, no batch is halved.
+    With several processes no batch is halved, because they exchange gradients during the backward
+    pass.
 
     Args:
-        loss: sums over a batch, of tensors with a graph.
-        parameters: all that are trained.
-        context: in which the loss is computed, such as that of mixed precision.
+        loss: returns the sums over a batch, attached to an autograd graph.
+        parameters: all model parameters; frozen ones are ignored.
+        context: returns the context manager in which the loss of a part is computed, such as that
+            of mixed precision.
     """
 
     def __init__(
@@ -59,24 +62,25 @@ class Halving:
         self.loss = loss
         self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
         self.context = context
-        #: Batches that were halved.
+        #: Number of halved batches.
         self.halved = 0
-        self._told: set[int] = set()
+        self._warned_sizes: set[int] = set()
 
     def __call__(self, batch: Batch) -> SequenceLossOutput:
-        """Sums over the batch.
+        """Return the sums over the batch.
 
         Raises:
-            ValueError: if a single sentence pair is too big, or a batch of several processes.
+            ValueError: if a single sentence pair does not fit into memory, or, with several
+                processes, if a batch does not.
         """
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             return self._alone(batch)
-        found = self._forward(batch)
-        if found is not None:
-            loss = _Whole.apply(self, batch, found, *self.parameters)
-            return found._replace(loss_sum=loss)
-        found, gradients = self._parts(batch)
-        return found._replace(loss_sum=_Known.apply(found.loss_sum, gradients, *self.parameters))
+        sums = self._forward(batch)
+        if sums is not None:
+            loss = _Whole.apply(self, batch, sums, *self.parameters)
+            return sums._replace(loss_sum=loss)
+        sums, gradients = self._parts(batch)
+        return sums._replace(loss_sum=_Known.apply(sums.loss_sum, gradients, *self.parameters))
 
     def _alone(self, batch: Batch) -> SequenceLossOutput:
         try:
@@ -84,10 +88,10 @@ class Halving:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise not_halved(_described(batch), batch.slots) from error
+            raise not_halved(_describe(batch), batch.slots) from error
 
     def _forward(self, batch: Batch) -> SequenceLossOutput | None:
-        """The loss with its graph; None where memory is out."""
+        """Return the loss with its graph; None when out of memory."""
         try:
             return self.loss(batch)
         except (RuntimeError, MemoryError) as error:
@@ -96,7 +100,7 @@ class Halving:
         return None
 
     def backward(self, loss: Tensor, upstream: Tensor | None = None) -> Gradients | None:
-        """The gradients of the parameters; None where memory is out."""
+        """Return the gradients of the parameters; None when out of memory."""
         try:
             return torch.autograd.grad(loss, self.parameters, upstream, allow_unused=True)
         except (RuntimeError, MemoryError) as error:
@@ -105,7 +109,7 @@ class Halving:
         return None
 
     def _parts(self, batch: Batch) -> tuple[SequenceLossOutput, Gradients]:
-        """Sums over the halves of a batch, and their gradients."""
+        """Count a halved batch; return the sums over its halves and their gradients."""
         self.halved += 1
         return self._halves(batch)
 
@@ -115,11 +119,11 @@ class Halving:
             source, target = (int(n) for n in (batch.source_lengths, batch.target_lengths))
             raise ValueError(
                 f"a single pair of sentences, of {source} and {target} subwords (number "
-                f"{int(batch.indices)} of the split), does not fit into memory: set "
-                "data.limits.max_source_length and max_target_length below that, or take a smaller "
-                "model or trainer.precision=bf16-mixed"
+                f"{int(batch.indices)} of the split), does not fit into memory. Set "
+                "data.limits.max_source_length and max_target_length to smaller values, or use a "
+                "smaller model or trainer.precision=bf16-mixed"
             )
-        self._tell(batch)
+        self._warn_once(batch)
         middle = len(batch) // 2
         first, gradients = self._part(batch.part(slice(middle)))
         second, others = self._part(batch.part(slice(middle, None)))
@@ -127,42 +131,42 @@ class Halving:
         return sums, [_sum(a, b) for a, b in zip(gradients, others, strict=True)]
 
     def _part(self, batch: Batch) -> tuple[SequenceLossOutput, Gradients]:
-        """Sums over a part, whole or halved again, and their gradients."""
+        """Return the sums over a part and their gradients; halve it if it is still too large."""
         with torch.enable_grad(), self.context():
-            found = self._forward(batch)
-        if found is not None:
-            gradients = self.backward(found.loss_sum)
-            found = SequenceLossOutput(*(number.detach() for number in found))
+            sums = self._forward(batch)
+        if sums is not None:
+            gradients = self.backward(sums.loss_sum)
+            sums = SequenceLossOutput(*(number.detach() for number in sums))
             if gradients is not None:
-                return found, gradients
+                return sums, gradients
         return self._halves(batch)
 
     def again(self, batch: Batch, upstream: Tensor) -> Gradients:
-        """The gradients of a batch that went forward, but not backward."""
+        """Compute the gradients of a batch whose backward pass ran out of memory."""
         _, gradients = self._parts(batch)
         return [None if g is None else g * upstream for g in gradients]
 
-    def _tell(self, batch: Batch) -> None:
-        """Once for each size, to the next power of 2."""
-        if batch.slots.bit_length() not in self._told:
-            self._told.add(batch.slots.bit_length())
+    def _warn_once(self, batch: Batch) -> None:
+        """Log a warning once for each power of 2 of the batch size."""
+        if batch.slots.bit_length() not in self._warned_sizes:
+            self._warned_sizes.add(batch.slots.bit_length())
             log.warning(
-                "%s does not fit into memory: it is taken in halves, which is slower; "
-                "data.batch.tokens=%d would not need that",
-                _described(batch),
+                "%s does not fit into memory. It is processed in halves, which is slower; "
+                "to avoid this, set data.batch.tokens=%d",
+                _describe(batch),
                 batch.slots // 2,
             )
 
 
 def not_halved(batch: str, slots: int) -> ValueError:
-    """What to set where a batch of several processes is too big: they halve none."""
+    """Return the error for a batch that does not fit and is not halved (several processes)."""
     return ValueError(
-        f"{batch} does not fit into memory, and in several processes it is not halved; set "
-        f"data.batch.tokens={slots // 2}"
+        f"{batch} does not fit into memory, and training with several processes cannot halve it. "
+        f"Set data.batch.tokens={slots // 2}"
     )
 
 
-def _described(batch: Batch) -> str:
+def _describe(batch: Batch) -> str:
     return f"a batch of {len(batch)} sentence pairs, {batch.slots:,} slots,"
 
 
@@ -173,28 +177,30 @@ def _sum(first: Tensor | None, second: Tensor | None) -> Tensor | None:
 
 
 def _release(batch: Batch) -> None:
-    """Give back what a failed attempt held."""
+    """Free the memory of a failed attempt."""
     gc.collect()
     if batch.source.is_cuda:
         torch.cuda.empty_cache()
 
 
 class _Whole(torch.autograd.Function):
-    """A loss whose own graph is held apart; it goes backward when this does."""
+    """Loss of a whole batch, whose graph is kept outside the graph of the returned tensor."""
 
     @staticmethod
     def forward(
-        ctx: Any, halving: Halving, batch: Batch, found: SequenceLossOutput, *parameters: Tensor
+        ctx: Any, halving: Halving, batch: Batch, sums: SequenceLossOutput, *parameters: Tensor
     ) -> Tensor:
-        # As a tensor of its own, the loss would tie its graph to this one.
-        ctx.halving, ctx.batch, ctx.loss = halving, batch, found.loss_sum
-        return found.loss_sum.detach().clone()
+        # The loss is not an argument itself: autograd would link its graph to the returned one.
+        ctx.halving, ctx.batch, ctx.loss = halving, batch, sums.loss_sum
+        return sums.loss_sum.detach().clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
         if ctx.loss is None:
-            raise RuntimeError("the loss went backward a second time; compute it anew instead")
+            raise RuntimeError(
+                "backward() was called a second time on the same loss; compute the loss again first"
+            )
         loss, ctx.loss = ctx.loss, None
         gradients = ctx.halving.backward(loss, upstream)
         del loss
@@ -204,7 +210,7 @@ class _Whole(torch.autograd.Function):
 
 
 class _Known(torch.autograd.Function):
-    """A loss whose gradients are known already."""
+    """Loss whose gradients are already computed."""
 
     @staticmethod
     def forward(ctx: Any, loss: Tensor, gradients: Gradients, *parameters: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How often training logs."""
+"""Interval between two logged updates."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import lightning
 
 
 def logging_interval(trainer: lightning.Trainer) -> int:
-    """``trainer.log_every_n_steps``, which Lightning sets without declaring; at least 1."""
+    """Return ``trainer.log_every_n_steps``, but at least 1; Lightning does not declare it."""
     return max(1, int(trainer.log_every_n_steps))  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The checkpoint directories of a run: the last, the best few, their average."""
+"""Checkpoint directories of a run: the last, the best few, their average."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from seq2seq.models.attending import AttendingModel
 log = logging.getLogger(__name__)
 
 Scored = tuple[float, dict[str, Any], Mapping[str, Sequence[str]]]
-#: Outputs that ``seq2seq-compare`` tests differences with.
+#: Prefixes of the outputs that the significance tests of ``seq2seq-compare`` need.
 TESTED = ("hypotheses", "references", "example_scores")
 
 
 class Kept(NamedTuple):
-    """A kept checkpoint: its monitored score, its step and its loss on validation."""
+    """A kept checkpoint: its monitored score, its step and its validation loss."""
 
     score: float
     step: int
@@ -38,15 +38,18 @@ class Kept(NamedTuple):
 
 
 class CheckpointKeeper:
-    """Writes ``last`` at every validation, ``step-…`` for the best few of them, and ``best``.
+    """Writer of the checkpoints ``last``, ``best`` and ``step-…``.
+
+    At every validation it writes ``last``. It keeps the best few checkpoints as ``step-…`` and
+    copies the best of all to ``best``.
 
     Args:
-        folder: the run folder's ``checkpoints``.
-        subwords: saved in every checkpoint.
-        config: saved in every checkpoint.
-        keep: how many of the best to keep.
-        higher_is_better: the sense of the score.
-        writes: whether this is the process that writes; others only know what is kept.
+        folder: the folder ``checkpoints`` of the run folder.
+        subwords: vocabularies, saved in every checkpoint.
+        config: configuration, saved in every checkpoint.
+        keep: number of best checkpoints to keep.
+        higher_is_better: whether a higher score is better.
+        writes: whether this process writes the files; the others only track which are kept.
     """
 
     def __init__(
@@ -68,17 +71,17 @@ class CheckpointKeeper:
         self.writes = writes
         #: The kept checkpoints, best first.
         self.kept: list[Kept] = []
-        #: Score and loss of ``best``, which may be an average's.
+        #: Score and loss of ``best``, which may be the average checkpoint.
         self.best_score: float | None = None
         self.best_loss = math.inf
 
     def _rank(self, score: float, loss: float) -> tuple[float, float]:
-        """Return what is smaller for a better checkpoint; NaN is worst."""
+        """Return a sort key that is smaller for a better checkpoint; NaN ranks last."""
         cost = -score if self.higher_is_better else score
         return _or_inf(cost), _or_inf(loss)
 
     def _is_best(self, score: float, loss: float) -> bool:
-        """Return True, and remember them, if these are better than those of ``best``."""
+        """Return True if these values are better than those of ``best``; then store them."""
         best = self.best_score
         if best is not None and self._rank(score, loss) >= self._rank(best, self.best_loss):
             return False
@@ -86,7 +89,7 @@ class CheckpointKeeper:
         return True
 
     def path(self, step: int) -> Path:
-        """The checkpoint directory of a step."""
+        """Return the checkpoint directory of a step."""
         return self.folder / f"step-{step:06d}"
 
     def offer(
@@ -100,7 +103,7 @@ class CheckpointKeeper:
         """Keep the model if it is among the best; return True if it is the best of all.
 
         At equal scores the smaller loss ranks first, and at equal losses the earlier checkpoint.
-        The outputs that tests of significance need are written beside ``metrics.json``.
+        The outputs for significance tests are written beside ``metrics.json``.
         """
         last = self.folder / "last"
         self._save(last, model, metrics, outputs)
@@ -120,7 +123,7 @@ class CheckpointKeeper:
         return is_best
 
     def _copy(self, checkpoint: Path, folder: Path) -> None:
-        """Put a copy of ``checkpoint`` in the place of ``folder``: hard links where they work."""
+        """Replace ``folder`` by a copy of ``checkpoint``, with hard links if possible."""
         if not self.writes:
             return
         with replacing_folder(folder) as new:
@@ -130,14 +133,15 @@ class CheckpointKeeper:
     def average(
         self, model: AttendingModel, evaluate: Callable[[AttendingModel], Scored]
     ) -> tuple[float, bool] | None:
-        """Try the mean of the kept checkpoints' weights; make it ``best`` where it scores better.
+        """Average the weights of the kept checkpoints; make the average ``best`` if it is better.
 
         Args:
             model: receives the averaged weights.
-            evaluate: score, metrics and outputs of a model.
+            evaluate: returns score, metrics and outputs of a model.
 
         Returns:
-            The average's score and whether it became the best; None with fewer than two kept.
+            The score of the average and whether it became the best; None if fewer than two
+            checkpoints are kept.
         """
         kept = [path for one in self.kept if self._whole(path := self.path(one.step))]
         if len(kept) < 2:
@@ -152,7 +156,10 @@ class CheckpointKeeper:
                 averaged[name] = first
         missing, unexpected = model.load_state_dict(averaged, strict=False)
         if unexpected:
-            raise ValueError(f"checkpoints hold weights unknown to the model: {unexpected}")
+            raise ValueError(
+                f"the checkpoints in {self.folder} have weights that the model does not have: "
+                f"{unexpected}"
+            )
         del missing  # tied weights are stored once
         score, metrics, outputs = evaluate(model)
         better = self._is_best(score, metrics["loss"])
@@ -181,7 +188,7 @@ class CheckpointKeeper:
         write_outputs(folder, "validation", tested)
 
     def state_dict(self) -> dict[str, Any]:
-        """For resuming."""
+        """Return the kept checkpoints and the values of ``best`` for resuming."""
         return {
             "kept": [list(entry) for entry in self.kept],
             "best_score": self.best_score,
@@ -189,18 +196,21 @@ class CheckpointKeeper:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the kept checkpoints of ``state``; see :meth:`restore`."""
-        # States of earlier versions have no losses: a tie then goes to the checkpoint that has one.
+        """Take over the kept checkpoints of ``state``; :meth:`restore` then adapts the folder."""
+        # States of earlier versions have no losses. The default, infinity, loses every tie.
         self.kept = [Kept(float(entry[0]), int(entry[1]), *entry[2:]) for entry in state["kept"]]
         self.best_score = state["best_score"]
         self.best_loss = state.get("best_loss", math.inf)
 
     def restore(self) -> None:
-        """Make the folder what it was at the state that was loaded, as far as it can be.
+        """Restore the folder to the loaded state, as far as possible.
 
-        A run that was killed may have gone further: it wrote later checkpoints, which are removed,
-        since training makes them again; made one of them ``best``, which becomes again what it was;
-        and removed some for them, which are kept no longer, since the same ones will push them out.
+        A killed run may have continued after the state was saved. Therefore:
+
+        - later ``step-…`` checkpoints are removed, because training writes them again;
+        - ``best`` becomes the best kept checkpoint again, if it was that one;
+        - kept checkpoints that the run has removed are no longer kept, because the same better
+          ones will replace them again.
         """
         self.kept = [entry for entry in self.kept if self._whole(self.path(entry.step))]
         known = {entry.step for entry in self.kept}
@@ -212,7 +222,10 @@ class CheckpointKeeper:
             self._copy(self.path(self.kept[0].step), self.folder / "best")
 
     def _whole(self, folder: Path) -> bool:
-        """Whether a checkpoint is there, undamaged; one half removed has no checksum."""
+        """Return True if a checkpoint exists and is undamaged.
+
+        A half-removed one has no checksum file.
+        """
         if not checksum_file(folder / WEIGHTS).is_file():
             return False
         try:

@@ -25,14 +25,15 @@ from seq2seq.training.schedules import Plateau
 from seq2seq.training.sharding import Sharded
 from seq2seq.training.soundness import Soundness
 
-#: Summed losses are divided by so much, to stay within half precision; exact, as a power of two.
+#: Divisor of summed losses, which keeps them in the range of half precision. It is a power of two,
+#: so the division is exact.
 SCALE = 1024.0
 
 
 def parameter_groups(model: nn.Module) -> list[Any]:
-    """What an optimizer takes: the trainable parameters, those of mappings in a group of their own.
+    """Return the trainable parameters for an optimizer, with those of mappings in their own group.
 
-    Weight decay would draw γ, λ, α and p to nothing of meaning; their group has none.
+    That group has no weight decay, which would pull γ, λ, α and p towards values without meaning.
     """
     mappings = (part for part in model.modules() if isinstance(part, Mapping))
     own = {id(p): p for mapping in mappings for p in mapping.parameters() if p.requires_grad}
@@ -43,25 +44,30 @@ def parameter_groups(model: nn.Module) -> list[Any]:
 
 
 class Seq2SeqModule(lightning.LightningModule):
-    """Trains a model by maximum likelihood, or by its output mapping's Fenchel–Young loss.
+    """LightningModule that trains by maximum likelihood or a mapping's Fenchel–Young loss.
 
-    The loss of an update is the mean over its target tokens (or classes), of all batches that are
-    accumulated and all processes: what goes backward is each batch's sum, and the gradients are
-    divided by the number of all tokens where they are clipped. Logged every
-    ``log_every_n_steps``: ``train/loss`` and ``train/perplexity``, means since the last time (of
-    updates whose loss is finite); ``train/gradient_norm`` (before clipping) and
-    ``train/learning_rate`` of that update; ``train/skipped_updates`` of the run (``Soundness``) and
-    ``train/halved_batches`` of this process (``Halving``).
+    The loss of an update is the mean over its target tokens (or classes), over all accumulated
+    batches and all processes. Each batch backpropagates its sum. The gradients are divided by the
+    total number of tokens just before they are clipped.
+
+    Logged every ``log_every_n_steps`` updates:
+
+    - ``train/loss`` and ``train/perplexity``: means since they were last logged, over the updates
+      whose loss is finite;
+    - ``train/gradient_norm`` (before clipping) and ``train/learning_rate`` of this update;
+    - ``train/skipped_updates`` of the run (see ``Soundness``);
+    - ``train/halved_batches`` of this process (see ``Halving``).
 
     Args:
-        task: how the model reads a batch.
-        model: what is trained.
-        loss: summed loss and number of tokens, of logits and targets.
+        task: computes the loss of the model on a batch.
+        model: the model to train.
+        loss: returns the summed loss and the number of tokens, from logits and targets.
         optimizer: builds the optimizer from the parameters.
         schedule: builds the schedule from the optimizer.
-        soundness: passes over updates that are not finite; None: of the default kind.
-        compile: makes of the model what a training step calls, such as `torch.compile`; None: the
-            model itself. Everything else, validation among it, uses the model.
+        soundness: skips non-finite updates; None: ``Soundness()``.
+        compile: returns the callable that training steps use in place of the model, such as
+            `torch.compile`; None: training steps call the model itself. Everything else, including
+            validation, calls the model.
     """
 
     def __init__(
@@ -77,7 +83,7 @@ class Seq2SeqModule(lightning.LightningModule):
         super().__init__()
         self.task = task
         self.model = model
-        # In a tuple, or PyTorch would take it for a second module with weights of its own.
+        # The tuple hides it from PyTorch, which would register it as a second module with weights.
         self._trained = (model if compile is None else compile(model),)
         self.loss = loss
         self.optimizer = optimizer
@@ -88,30 +94,33 @@ class Seq2SeqModule(lightning.LightningModule):
             [*model.parameters()],
             lambda: self.trainer.precision_plugin.forward_context(),
         )
-        #: The plateau schedule, if that is the one in use: validation steps it.
+        #: The plateau schedule, which validation steps; None with any other schedule.
         self.plateau: Plateau | None = None
-        #: Its state in a resumed run, until it exists.
+        #: In a resumed run, the plateau schedule's state, kept until that schedule is built.
         self._plateau_state: dict[str, Any] | None = None
-        #: Of the batches since the last logged update, in a resumed run, until training starts.
+        #: In a resumed run, the saved value of `_totals`, kept until training starts.
         self._restored_totals: list[Tensor] = []
-        #: Loss, negative log-likelihood and tokens of the batches since the last logged update.
+        #: Summed loss, negative log-likelihood and tokens of each update since the last logged one.
         self._totals: list[Tensor] = []
-        #: The same of each batch of the update that is being made, of this process.
+        #: The same three sums of each batch of the current update, in this process.
         self._batches: list[Tensor] = []
-        #: The model in shards, if a strategy gives a mesh of devices to shard it over.
+        #: The sharded model; None if the strategy has no device mesh.
         self.sharded: Sharded | None = None
 
     def configure_model(self) -> None:
-        """Shard the model, where the strategy asks for it."""
+        """Shard the model if the strategy has a device mesh."""
         if self._device_mesh is not None and self.sharded is None:
             self.sharded = Sharded(self.model, self._device_mesh["data_parallel"])
 
     def whole_model(self) -> AttendingModel:
-        """The model with all its weights on this device; all processes have to ask together."""
+        """Return the model with all its weights on this device.
+
+        All processes must call this at the same time.
+        """
         return self.model if self.sharded is None else self.sharded.whole()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Summed loss of the target tokens, up to a constant."""
+        """Return the summed loss of the target tokens, divided by ``SCALE``."""
         result = self.halving(batch)
         if self.plateau is not None:
             self.plateau.warm_up(self.trainer.global_step)
@@ -119,7 +128,7 @@ class Seq2SeqModule(lightning.LightningModule):
         return self.soundness.guard(result.loss_sum, result.tokens) / SCALE
 
     def configure_callbacks(self) -> list[lightning.Callback]:
-        """What goes with the module, whoever trains it."""
+        """Return the callbacks that any trainer of this module needs."""
         return [self.soundness]
 
     def configure_gradient_clipping(
@@ -128,10 +137,10 @@ class Seq2SeqModule(lightning.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """From sums to means, clip, and log the update that is about to be made: one norm serves.
+        """Turn gradients of sums into gradients of means, clip them, and log the coming update.
 
-        Processes (which have the mean of their gradients) and accumulated batches count by their
-        tokens.
+        The gradient norm is computed once and used for all three. Each process and each accumulated
+        batch counts by its number of tokens; Lightning alone would weight them equally.
         """
         sums = torch.stack(self._batches).double().sum(0)
         self._batches.clear()
@@ -158,7 +167,7 @@ class Seq2SeqModule(lightning.LightningModule):
             self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
 
     def configure_optimizers(self) -> Any:
-        """One optimizer over the trainable parameters; its schedule steps with every update."""
+        """Return one optimizer of the trainable parameters, and a schedule stepped every update."""
         try:
             scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
             optimizer = build_optimizer(self.optimizer, parameter_groups(self.model), scaled)
@@ -174,7 +183,7 @@ class Seq2SeqModule(lightning.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what Lightning does not see: the plateau schedule, the losses not logged yet."""
+        """Save what Lightning does not: the plateau schedule and the losses not logged yet."""
         checkpoint["totals"] = [*self._totals]
         if self.plateau is not None:
             checkpoint["plateau"] = self.plateau.state_dict()
@@ -185,10 +194,10 @@ class Seq2SeqModule(lightning.LightningModule):
         self._restored_totals = checkpoint.get("totals", [])
 
     def on_train_start(self) -> None:
-        """Finish the restoring of a resumed run's schedule.
+        """Restore the schedule of a resumed run.
 
-        The plateau schedule gets its state, now that it exists. The rate of the others is computed
-        anew: it may follow a limit that was changed.
+        The plateau schedule loads its state here, because it did not exist earlier. The learning
+        rate of the others is recomputed, because the user may have changed a limit it depends on.
         """
         self._totals = [totals.to(self.device) for totals in self._restored_totals]
         for config in self.trainer.lr_scheduler_configs:

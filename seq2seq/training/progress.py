@@ -1,4 +1,4 @@
-"""Speed and progress: tokens a second, the bar of a terminal, the lines of a log."""
+"""Speed and progress: tokens per second, a progress bar on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ log = logging.getLogger(__name__)
 
 
 class Throughput(lightning.Callback):
-    """Logs ``train/tokens_per_second``, and a line every ``log_every_n_steps`` without a bar.
+    """Callback that logs ``train/tokens_per_second`` every ``log_every_n_steps`` updates.
 
-    Tokens are the source's and the target's of all processes, without padding. Validation time does
-    not count.
+    Source and target tokens of all processes count, without padding. Validation time does not
+    count.
 
     Args:
-        lines: whether to log a line (a terminal has the progress bar instead).
-        pauses: the seconds spent so far on other things than training.
+        lines: whether to log a line of text too; a terminal has the progress bar instead.
+        pauses: returns the seconds spent so far on anything but training.
     """
 
     def __init__(self, lines: bool, pauses: Callable[[], float]) -> None:
         self.lines = lines
         self.pauses = pauses
-        #: Of the batches since the last time; summed only then, so that no step waits for a GPU.
+        #: Token counts of the batches since the last log. They are summed only when logged, because
+        #: reading them synchronises with the GPU.
         self._tokens: list[Tensor] = []
         self._since: float | None = None
         self._logged_at = 0
@@ -48,10 +49,10 @@ class Throughput(lightning.Callback):
         batch: Batch,
         batch_index: int,
     ) -> None:
-        """Count the batch; the clock runs from the first on."""
+        """Count the tokens of the batch; start the clock at the first batch."""
         if self._since is None:
             self._since = self._clock()
-            self._logged_at = trainer.global_step  # of a resumed run, whose update was logged
+            self._logged_at = trainer.global_step  # a resumed run has already logged this update
         self._tokens.append(batch.source_lengths.sum() + (batch.target_lengths - 1).sum())
 
     def on_train_batch_end(
@@ -62,7 +63,7 @@ class Throughput(lightning.Callback):
         batch: Batch,
         batch_index: int,
     ) -> None:
-        """Log once in ``log_every_n_steps`` updates, over the time since the last."""
+        """Log the speed since the last log, every ``log_every_n_steps`` updates."""
         assert self._since is not None
         step = trainer.global_step
         if step == self._logged_at or step % logging_interval(trainer):
@@ -79,7 +80,7 @@ class Throughput(lightning.Callback):
                 step,
                 trainer.max_steps if trainer.max_steps > 0 else "?",
                 metrics.get("train/loss", float("nan")),
-                # Perplexity is without smoothing: e to the power of another loss.
+                # The perplexity is computed without smoothing, so it is not exp of this loss.
                 " (smoothed)" if module.loss.label_smoothing > 0 else "",  # type: ignore[operator, union-attr]
                 metrics.get("train/perplexity", float("nan")),
                 f"{rate:,.0f}",
@@ -89,12 +90,12 @@ class Throughput(lightning.Callback):
 
 
 class StepBar(RichProgressBar):
-    """Lightning's rich progress bar with loss, perplexity and tokens a second."""
+    """Rich progress bar with loss, perplexity and tokens per second."""
 
     def get_metrics(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
     ) -> dict[str, Any]:
-        """What stands at the right of the bar."""
+        """Return the values shown at the right of the bar."""
         shown = {}
         for name, key in (
             ("loss", "train/loss"),
@@ -108,12 +109,12 @@ class StepBar(RichProgressBar):
 
 
 def on_terminal() -> bool:
-    """Whether a person watches: bars are drawn on a terminal and become lines elsewhere."""
+    """Return True if standard error is a terminal, where a progress bar can be drawn."""
     return sys.stderr.isatty()
 
 
 def progress_callbacks(enabled: bool, pauses: Callable[[], float]) -> list[lightning.Callback]:
-    """Throughput, and a bar on a terminal or lines elsewhere."""
+    """Return the callbacks for speed and progress: a bar on a terminal, log lines elsewhere."""
     bar = enabled and on_terminal()
     callbacks: list[lightning.Callback] = [Throughput(enabled and not bar, pauses)]
     return [*callbacks, StepBar(leave=True)] if bar else callbacks

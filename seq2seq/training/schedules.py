@@ -1,8 +1,8 @@
-r"""Learning-rate schedules, as factors of the optimizer's own rate.
+r"""Learning-rate schedules, as factors of the optimizer's learning rate.
 
-Each function takes an optimizer and returns PyTorch's scheduler, stepped once an update. With
-:math:`t` the number of the update, counted from 1, and :math:`w` ``warmup_steps``, the rate is
-``optimizer.lr`` times the factor stated at each.
+Each function takes an optimizer and returns a PyTorch scheduler, which is stepped once per update.
+Let :math:`t` be the number of the update, counted from 1, and :math:`w` be ``warmup_steps``. The
+learning rate is ``optimizer.lr`` times the factor that each function states.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _check(name: str, value: float, least: float) -> None:
 
 
 def constant(optimizer: Optimizer, warmup_steps: int = 0) -> LambdaLR:
-    r""":math:`\min(1, t/w)`: constant after a linear warm-up.
+    r"""Return the schedule :math:`\min(1, t/w)`: constant after a linear warm-up.
 
     Raises:
         ValueError: if ``warmup_steps`` is negative.
@@ -35,7 +35,7 @@ def constant(optimizer: Optimizer, warmup_steps: int = 0) -> LambdaLR:
 
 
 def inverse_square_root(optimizer: Optimizer, warmup_steps: int = 4000) -> LambdaLR:
-    r""":math:`\min(t/w, \sqrt{w/t})`: ``optimizer.lr`` is the peak, reached at step :math:`w`.
+    r"""Return the schedule :math:`\min(t/w, \sqrt{w/t})`, whose peak is at step :math:`w`.
 
     Raises:
         ValueError: if ``warmup_steps`` is below 1.
@@ -45,7 +45,9 @@ def inverse_square_root(optimizer: Optimizer, warmup_steps: int = 4000) -> Lambd
 
 
 def noam(optimizer: Optimizer, size: int, warmup_steps: int = 4000) -> LambdaLR:
-    r""":math:`d^{-1/2} \min(t^{-1/2}, t\,w^{-3/2})`, :math:`d` = ``size`` (Vaswani et al. 2017).
+    r"""Return the schedule :math:`d^{-1/2} \min(t^{-1/2}, t\,w^{-3/2})` of Vaswani et al. (2017).
+
+    :math:`d` is ``size``.
 
     Raises:
         ValueError: if ``size`` or ``warmup_steps`` is below 1.
@@ -58,11 +60,12 @@ def noam(optimizer: Optimizer, size: int, warmup_steps: int = 4000) -> LambdaLR:
 def cosine(
     optimizer: Optimizer, total_steps: int, warmup_steps: int = 0, final: float = 0.0
 ) -> LambdaLR:
-    r"""Linear warm-up to 1, then half a cosine wave down to ``final`` at ``total_steps``.
+    r"""Return a linear warm-up to 1, then half a cosine wave down to ``final``.
 
     .. math:: f + (1 - f)\,\tfrac12\bigl(1 + \cos(\pi\,\tfrac{t - w}{T - w})\bigr)
 
-    In a run shorter than :math:`2w`, half of it is warm-up.
+    :math:`f` is ``final`` and :math:`T` is ``total_steps``. The warm-up takes at most half of the
+    run.
 
     Raises:
         ValueError: if ``total_steps`` is below 1.
@@ -70,8 +73,9 @@ def cosine(
     _check("warmup_steps", warmup_steps, 0)
     if total_steps < 1:
         raise ValueError(
-            f"schedule=cosine ends at trainer.max_steps, which is {total_steps}: set it, or choose "
-            "schedule=inverse_square_root, which has no end"
+            f"schedule=cosine ends at trainer.max_steps, which is {total_steps}. Set "
+            "trainer.max_steps to at least 1, or choose schedule=inverse_square_root, which has no "
+            "end"
         )
     warmup_steps = min(warmup_steps, total_steps // 2)
 
@@ -85,10 +89,10 @@ def cosine(
 
 
 def stepwise(optimizer: Optimizer, start: int, every_n_steps: int, factor: float = 0.5) -> LambdaLR:
-    r""":math:`f^{\lceil (t - s)/n \rceil}` after update :math:`s` = ``start``, until then 1.
+    r"""Return the schedule :math:`f^{\lceil (t - s)/n \rceil}`, which is 1 until update :math:`s`.
 
-    :math:`n` is ``every_n_steps`` and :math:`f` ``factor``: with :math:`n` an epoch, this is
-    OpenNMT's decay of SGD (``start_decay_at``, ``learning_rate_decay``).
+    :math:`s` is ``start``, :math:`n` is ``every_n_steps`` and :math:`f` is ``factor``. If :math:`n`
+    is one epoch, this is OpenNMT's decay for SGD (``start_decay_at``, ``learning_rate_decay``).
 
     Raises:
         ValueError: if ``start`` is negative or ``every_n_steps`` below 1.
@@ -99,16 +103,17 @@ def stepwise(optimizer: Optimizer, start: int, every_n_steps: int, factor: float
 
 
 class Plateau(ReduceLROnPlateau):
-    r"""Linear warm-up, then a reduction whenever the validation loss no longer falls.
+    r"""Schedule with a linear warm-up, then reductions when the validation loss stops falling.
 
-    For :math:`t \le w` the factor is :math:`t/w`. After that, :meth:`step`, called with the loss of
-    every validation, multiplies the rate by ``factor`` after ``patience`` validations without a
-    lower one; losses during the warm-up do not count.
+    For :math:`t \le w` the factor is :math:`t/w`. After that, :meth:`step` is called with the loss
+    of every validation. It multiplies the learning rate by ``factor`` if the loss has not fallen
+    for more than ``patience`` validations. Losses during the warm-up do not count.
 
     Args:
-        optimizer: whose rate is the peak.
-        warmup_steps: updates of the warm-up.
-        options: of PyTorch's ``ReduceLROnPlateau``: ``factor``, ``patience``, ``min_lr``, ….
+        optimizer: the optimizer; its learning rate is the peak.
+        warmup_steps: number of warm-up updates.
+        options: arguments of PyTorch's ``ReduceLROnPlateau``: ``factor``, ``patience``,
+            ``min_lr``, ….
 
     Raises:
         ValueError: if ``warmup_steps`` is negative.
@@ -122,13 +127,13 @@ class Plateau(ReduceLROnPlateau):
         self.warming = False
 
     def warm_up(self, updates_done: int) -> None:
-        """Set the rate of the next update, if it belongs to the warm-up."""
+        """Set the learning rate of the next update if it belongs to the warm-up."""
         self.warming = updates_done < self.warmup_steps
         if self.warming:
             for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
                 group["lr"] = peak * (updates_done + 1) / self.warmup_steps
 
     def step(self, *losses: Any, **epoch: Any) -> None:
-        """Take the loss of a validation into account, once the warm-up is over."""
+        """Process the loss of a validation; does nothing during the warm-up."""
         if not self.warming:
             super().step(*losses, **epoch)

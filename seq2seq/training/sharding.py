@@ -1,4 +1,4 @@
-"""A model in shards over several devices (FSDP), and whole again where it has to be."""
+"""Shard a model over several devices (FSDP), and gather its full weights when needed."""
 
 from __future__ import annotations
 
@@ -19,53 +19,54 @@ from seq2seq.models.attending import AttendingModel
 
 
 class FullySharded(ModelParallelStrategy):
-    """Lightning's FSDP2 over all processes; the state of training is one file, as on one device.
+    """FSDP2 strategy over all processes; the training state is a single file, as on one device.
 
     Args:
-        options: of the base class: ``timeout``, ``process_group_backend``.
+        options: arguments of the base class: ``timeout``, ``process_group_backend``.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(tensor_parallel_size=1, save_distributed_checkpoint=False, **options)
 
     def setup_environment(self) -> None:
-        """Shard over all processes, now that their number is known."""
+        """Set the number of shards to the number of processes, which is known only here."""
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
 
-    # Lightning finds parameters by the names of attributes, and a mapping's are not their values.
+    # The methods below replace Lightning's, which look parameters up by attribute name. In a
+    # mapping the attribute of that name is not the parameter.
 
     @property
     def lightning_restore_optimizer(self) -> bool:
-        """Lightning asks for the optimizer's state to be restored."""
+        """Return True, so that Lightning restores the optimizer's state."""
         return True
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
-        """The module's whole weights; all processes take part."""
+        """Return the full weights of the module; all processes must call this."""
         assert self.lightning_module is not None
         return _gathered(self.lightning_module.state_dict())
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """The optimizer's whole state; all processes take part."""
+        """Return the full state of the optimizer; all processes must call this."""
         return _gathered(optimizer.state_dict())
 
     def load_checkpoint(
         self, checkpoint_path: Any, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read the state of training, whole, on every process."""
+        """Read the full training state on every process."""
         return self.checkpoint_io.load_checkpoint(checkpoint_path, weights_only=weights_only)
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
-        """Take this process's shards of the weights."""
+        """Load this process's shards of the weights."""
         module = self.lightning_module
         assert module is not None
-        held = module.state_dict()
-        given = checkpoint["state_dict"].items()
-        own = {name: _shard(value, held[name]) for name, value in given}
+        shards = module.state_dict()
+        weights = checkpoint["state_dict"].items()
+        own = {name: _shard(value, shards[name]) for name, value in weights}
         module.load_state_dict(own, strict=strict)
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        """Take this process's shards of the optimizer's state."""
+        """Load this process's shards of the optimizer's state."""
         for optimizer, whole in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             own = {
@@ -76,14 +77,14 @@ class FullySharded(ModelParallelStrategy):
 
 
 def _gathered(node: Any) -> Any:
-    """The same with whole tensors, on the CPU, in the place of shards."""
+    """Return a nested dict with each shard replaced by its full tensor on the CPU."""
     if isinstance(node, dict):
         return {key: _gathered(value) for key, value in node.items()}
     return node.full_tensor().cpu() if isinstance(node, DTensor) else node
 
 
 def _shard(value: Any, like: Tensor) -> Any:
-    """A whole tensor cut as ``like`` is, if it is cut and they are of the same shape."""
+    """Shard a full tensor like ``like``; return it unchanged if that is no shard of its shape."""
     if not isinstance(like, DTensor) or not isinstance(value, Tensor) or value.shape != like.shape:
         return value
     return distribute_tensor(
@@ -92,13 +93,13 @@ def _shard(value: Any, like: Tensor) -> Any:
 
 
 class Sharded:
-    """Shards a model in place: each layer of a stack is gathered by itself, then all the rest.
+    """A model sharded in place: each layer of a stack is one unit, and the rest is another.
 
-    Scalars, such as a learned γ, cannot be cut: every process keeps them.
+    Scalars, such as a learned γ, cannot be sharded. Every process keeps a copy of them.
 
     Args:
-        model: of the same weights on all processes.
-        mesh: of the processes, of one dimension.
+        model: the model, with the same weights on all processes.
+        mesh: one-dimensional mesh of the processes.
     """
 
     def __init__(self, model: AttendingModel, mesh: DeviceMesh) -> None:
@@ -106,18 +107,18 @@ class Sharded:
         self._whole = copy.deepcopy(model)
         self.kept = [parameter for parameter in model.parameters() if parameter.dim() == 0]
         for layer in _stacked(model):
-            # What a decoder's layer makes of the source is asked for before the layer is called:
-            # its weights are gathered then, and stay until the way back.
-            asked = hasattr(layer, "keys_values")
+            # A decoder layer computes the source's keys and values before its own forward pass.
+            # That call gathers the layer's weights, which then stay until the backward pass.
+            early = hasattr(layer, "keys_values")
             fully_shard(
-                layer, mesh=mesh, reshard_after_forward=not asked, ignored_params={*self.kept}
+                layer, mesh=mesh, reshard_after_forward=not early, ignored_params={*self.kept}
             )
-            if asked:
+            if early:
                 register_fsdp_forward_method(layer, "keys_values")
         fully_shard(model, mesh=mesh, ignored_params={*self.kept})
 
     def average_kept_gradients(self) -> None:
-        """The mean over all processes of the gradients of what is not sharded."""
+        """Average the gradients of the parameters that are not sharded over all processes."""
         for parameter in self.kept:
             if parameter.grad is not None:
                 torch.distributed.all_reduce(parameter.grad)
@@ -125,7 +126,7 @@ class Sharded:
 
     @torch.no_grad()
     def whole(self) -> AttendingModel:
-        """A plain model with all weights as they are now; all processes have to take part."""
+        """Return an unsharded model with the current weights; all processes must call this."""
         state = self.model.state_dict()
         device = next(iter(state.values())).device
         for name, kept in self._whole.to(device).state_dict().items():
@@ -135,5 +136,5 @@ class Sharded:
 
 
 def _stacked(model: nn.Module) -> Iterator[nn.Module]:
-    """The layers of the model's stacks."""
+    """Return the layers of the model's stacks."""
     return (layer for part in model.children() if isinstance(part, nn.ModuleList) for layer in part)

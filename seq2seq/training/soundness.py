@@ -1,4 +1,4 @@
-"""Bad numbers: an update whose loss or gradient is not finite is not made, and is told."""
+"""Skip and log updates whose loss or gradient is not finite."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from seq2seq.training.interval import logging_interval
 
 log = logging.getLogger(__name__)
 
-#: Files of bad batches that a run writes at most.
+#: Maximum number of files with non-finite batches that a run writes.
 MOST_FILES = 5
 
 
 @dataclass
 class _Update:
-    """What is known of an update before anybody looks: nothing here waits for a GPU."""
+    """Norm, batches and losses of an update; the tensors stay on their device until read."""
 
     step: int
     norm: Tensor
@@ -37,27 +37,29 @@ class _Update:
 
 
 class Soundness(lightning.Callback):
-    """Skips updates that are not finite: weights and the optimizer's state stay as they were.
+    """Callback that skips non-finite updates; weights and optimizer state stay unchanged.
 
-    A loss that is not finite makes all gradients NaN (``guard``), so that the norm of the gradient
-    tells of both, and is the same on all devices once gradients are exchanged. What is skipped
-    still counts as a step of the schedule.
+    ``guard`` turns a non-finite loss into NaN gradients. The gradient norm therefore shows both a
+    bad loss and a bad gradient, and it is the same on all devices after the gradients are
+    exchanged. A skipped update still counts as a step of the schedule.
 
-    A fused optimizer skips by itself, told by its ``found_inf``: no step waits for a GPU, and on
-    one this looks once in ``log_every_n_steps`` updates. Of any other optimizer, and at the first
-    update of any, the norm is read (on a GPU the step waits for that) and the gradients are
-    dropped, which every optimizer passes over.
-    In half precision with a scaled loss (``16-mixed``), gradients that overflow tell the scaler to
-    take a smaller scale; they are counted here only when the loss is not finite or the scale is
-    down to 1.
+    - A fused optimizer skips the update itself when its ``found_inf`` is set. This needs no
+      synchronisation with the GPU. The callback reads the norms once per ``log_every_n_steps``
+      updates there.
+    - For any other optimizer, and for the first update of any optimizer, the callback reads the
+      norm at once, which synchronises with the GPU. If the norm is not finite, it sets the
+      gradients to None, and every optimizer skips parameters without gradients.
+    - In half precision with a scaled loss (``16-mixed``), the scaler lowers its scale when
+      gradients overflow. Such an update is counted here only if the loss is not finite or the scale
+      is at most 1.
 
-    Logged: ``train/skipped_updates``, their number so far. The first few bad batches are written
-    to ``folder`` as JSON, with texts and ids.
+    The callback logs ``train/skipped_updates``, the number of skipped updates so far. It writes the
+    first few bad batches to ``folder`` as JSON, with texts and ids.
 
     Args:
-        folder: where bad batches are written; None: nowhere.
-        subwords: to write them with.
-        max_bad_updates: after so many in a row training stops; None: never.
+        folder: folder for bad batches; None: they are not written.
+        subwords: turns the ids of bad batches into text; None: they are not written.
+        max_bad_updates: stop training after this many consecutive skipped updates; None: never.
     """
 
     def __init__(
@@ -68,7 +70,8 @@ class Soundness(lightning.Callback):
     ) -> None:
         if max_bad_updates is not None and max_bad_updates < 1:
             raise ValueError(
-                f"survival.max_bad_updates={max_bad_updates} has to be at least 1, or null"
+                f"survival.max_bad_updates={max_bad_updates} must be at least 1; to set no limit, "
+                "use null"
             )
         self.folder = folder
         self.subwords = subwords
@@ -80,10 +83,11 @@ class Soundness(lightning.Callback):
         self._batches: list[Batch] = []
         self._losses: list[Tensor] = []
         self._updates: list[_Update] = []
-        self._made = self._counted = False  # since the end of the last batch
+        # Both flags refer to the time since the end of the last batch.
+        self._made = self._counted = False
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Know the scaler of half precision, if there is one, and which process this is."""
+        """Store the scaler of half precision (None without one) and the rank of this process."""
         self._scaler = getattr(trainer.precision_plugin, "scaler", None)
         self._rank = f".rank-{trainer.global_rank}" if trainer.world_size > 1 else ""
 
@@ -94,25 +98,26 @@ class Soundness(lightning.Callback):
         batch: Batch,
         batch_index: int,
     ) -> None:
-        """Keep the batches of the update."""
+        """Store the batch, one of those of the next update."""
         self._batches.append(batch)
 
     def guard(self, loss_sum: Tensor, tokens: Tensor) -> Tensor:
-        """The summed loss of a batch; where it is not finite, its gradient is NaN."""
-        found = loss_sum.detach()
-        self._losses.append(found / tokens.clamp(min=1))
-        return loss_sum * torch.where(found.isfinite(), 1.0, math.nan)
+        """Return the summed loss of a batch, with NaN as its gradient if it is not finite."""
+        value = loss_sum.detach()
+        self._losses.append(value / tokens.clamp(min=1))
+        return loss_sum * torch.where(value.isfinite(), 1.0, math.nan)
 
     def judge(self, optimizer: Optimizer, norm: Tensor, step: int) -> None:
-        """Let the optimizer pass over the update it is about to make, if that is not finite.
+        """Make the optimizer skip its next step if the gradient norm is not finite.
 
         Args:
-            optimizer: whose gradients are final.
-            norm: of these gradients.
-            step: the number of the update, from 1.
+            optimizer: the optimizer, whose parameters have their final gradients.
+            norm: norm of these gradients.
+            step: number of the update, counted from 1.
         """
         norm = norm.detach()
-        # A fused optimizer begins its momenta with whatever lay in memory if it skips at once.
+        # A fused optimizer that skips its very first step leaves its momenta uninitialised, so
+        # `found_inf` is used only from the second step on.
         if optimizer.state and all(group.get("fused") for group in optimizer.param_groups):
             optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
         else:
@@ -127,7 +132,7 @@ class Soundness(lightning.Callback):
         self._batches, self._losses = [], []
 
     def _overflowed(self, norm: Tensor) -> bool:
-        """Whether the scaler of half precision has only to find a smaller scale."""
+        """Return True if the losses are finite, so that a smaller scale may avoid the overflow."""
         if self._scaler is None or norm.isfinite():
             return False
         return self._scaler.get_scale() > 1 and all(loss.isfinite() for loss in self._losses)
@@ -140,33 +145,33 @@ class Soundness(lightning.Callback):
         batch: Any,
         batch_index: int,
     ) -> None:
-        """Look, where it costs nothing or is time to; stop after too many in a row.
+        """Count skipped updates, if due; stop after too many consecutive ones.
 
         Raises:
-            FloatingPointError: saying what to try.
+            FloatingPointError: after ``max_bad_updates``; the message says what to try.
         """
         if not self._made:
             return
         time_to_log = trainer.global_step % logging_interval(trainer) == 0
-        waits_for_nothing = self._updates and self._updates[-1].norm.device.type == "cpu"
-        if time_to_log or waits_for_nothing:
-            self._look()
+        norm_is_on_cpu = self._updates and self._updates[-1].norm.device.type == "cpu"
+        if time_to_log or norm_is_on_cpu:
+            self._count_skipped()
         if time_to_log:
             module.log("train/skipped_updates", float(self.skipped))
-        # A resumed run begins with a count that is no reason to stop: its next update may be good.
+        # A resumed run may start at the limit. It stops only if its own update is bad too.
         stops = self._counted and self.in_row >= (self.max_bad_updates or math.inf)
         self._made = self._counted = False
         if stops:
-            seen = f"; their batches are in {self.folder}" if self.folder else ""
+            place = f"; their batches are in {self.folder}" if self.folder else ""
             raise FloatingPointError(
                 f"{self.in_row} updates in a row had a loss or gradient that is not finite, up to "
-                f"step {trainer.global_step}: training stopped, and none of them was made{seen}. "
+                f"step {trainer.global_step}: training stopped. All of them were skipped{place}. "
                 "Lower optimizer.lr or trainer.gradient_clip_val, lengthen schedule.warmup_steps, "
                 "or use trainer.precision=32-true; survival.max_bad_updates sets the limit"
             )
 
-    def _look(self) -> None:
-        """Count what was skipped since the last look."""
+    def _count_skipped(self) -> None:
+        """Count and report the updates that were skipped since the last call."""
         updates, self._updates = self._updates, []
         if not updates:
             return
@@ -179,16 +184,16 @@ class Soundness(lightning.Callback):
                 self._report(update)
 
     def _report(self, update: _Update) -> None:
-        """Log the first few, with their batches, then now and then."""
+        """Log the first few skipped updates with their batches, then every hundredth one."""
         if self.skipped > MOST_FILES and self.skipped % 100:
             return
         losses = ", ".join(f"{loss:.4g}" for loss in torch.stack(update.losses).tolist())
-        told = f"update {update.step} skipped: loss {losses}, gradient norm {float(update.norm):g}"
+        text = f"update {update.step} skipped: loss {losses}, gradient norm {float(update.norm):g}"
         place = self._write(update) if self.skipped <= MOST_FILES else None
-        log.warning("%s%s", told, f"; its sentences are in {place}" if place else "")
+        log.warning("%s%s", text, f"; its sentences are in {place}" if place else "")
 
     def _write(self, update: _Update) -> Path | None:
-        """Write the batches of an update; training goes on where that fails."""
+        """Write the batches of an update; return None if that fails, so that training continues."""
         if self.folder is None or self.subwords is None:
             return None
         path = self.folder / f"step-{update.step:06d}{self._rank}.json"
@@ -203,22 +208,22 @@ class Soundness(lightning.Callback):
         try:
             write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1).encode())
         except OSError as error:
-            log.warning("a bad batch could not be written: %s", error)
+            log.warning("could not write the batch of a skipped update: %s", error)
             return None
         return path
 
     def state_dict(self) -> dict[str, Any]:
-        """For resuming."""
-        self._look()
+        """Return the counts for resuming."""
+        self._count_skipped()
         return {"skipped": self.skipped, "in_row": self.in_row}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on counting."""
+        """Restore the counts."""
         self.skipped, self.in_row = state["skipped"], state["in_row"]
 
 
 def sentences(batch: Batch, subwords: VocabularyPair) -> list[dict[str, Any]]:
-    """The sentence pairs of a batch, for people: texts, ids and places in the split."""
+    """Return the sentence pairs of a batch in readable form: texts, ids, indices in the split."""
     batch = batch.to("cpu")
     rows = []
     for row, index in enumerate(batch.indices.tolist()):
@@ -238,5 +243,5 @@ def sentences(batch: Batch, subwords: VocabularyPair) -> list[dict[str, Any]]:
 
 
 def _text(ids: list[int], vocabulary: Vocabulary) -> str:
-    """The text of some ids; words that could be copied are unknown here."""
+    """Decode ids to text; copied words, whose ids exceed the vocabulary, become unknown words."""
     return vocabulary.decode([i if i < vocabulary.size else UNK_ID for i in ids])

@@ -1,4 +1,4 @@
-"""The state of training on the disk: two generations, written whole, checked when they are read."""
+"""The training state on disk: two generations, written atomically and checked on reading."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from seq2seq.data.cache import replacing
 
 log = logging.getLogger(__name__)
 
-#: The state of training, in the run folder: everything that resuming needs.
+#: File of the training state in the run folder; it holds everything that resuming needs.
 RESUME = "resume.ckpt"
-#: The state that was saved before it.
+#: File of the state saved before that one.
 PREVIOUS = "resume.previous.ckpt"
 
-#: What a disk or a folder can be at fault for.
+#: Errors that a disk or a folder causes, not the program.
 _FAULTS = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EIO", "ESTALE")
 _ERRORS = {getattr(errno, name) for name in _FAULTS if hasattr(errno, name)}
 
 
 class StateFile(TorchCheckpointIO):
-    """How Lightning writes the state of training; how the newest state that is whole is found.
+    """Writer of the training state for Lightning, and finder of the newest undamaged state.
 
-    The new state is written under a temporary name and synced; then it takes its place, and only
-    then the state before, under a second name until now, that of ``resume.previous.ckpt``: there
-    are two whole ones on the disk at every moment.
+    The new state is written to a temporary file and synced to disk. Then it replaces
+    ``resume.ckpt``. Until then the old state has a second name, and only after that it replaces
+    ``resume.previous.ckpt``. So two complete states are on the disk at every moment.
 
-    What torch writes is a zip archive with a CRC-32 of each record; both it and the archive's own
-    structure are checked before a state is used.
+    torch writes a zip archive with a CRC-32 of each record. The archive's structure and the
+    checksums are verified before a state is used.
 
     Args:
         folder: the run folder.
@@ -52,10 +52,10 @@ class StateFile(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
-        """Write a state; on a full disk and the like, what was there stays as it was.
+        """Write a state; if that fails, the previous states stay unchanged.
 
         Raises:
-            OSError: if it cannot be written.
+            OSError: if the state cannot be written, for example because the disk is full.
         """
         path = Path(path)
         keeps = path == self.path and path.is_file() and self._current_is_whole
@@ -72,11 +72,11 @@ class StateFile(TorchCheckpointIO):
         self._current_is_whole = True
 
     def newest(self) -> tuple[Path, int]:
-        """The newest state that is whole, and the updates that had been made.
+        """Return the path of the newest undamaged state and its number of updates.
 
         Raises:
             FileNotFoundError: if there is no state.
-            ValueError: if none is whole.
+            ValueError: if all states are damaged.
         """
         damaged = []
         for path in (self.path, self.previous):
@@ -84,30 +84,32 @@ class StateFile(TorchCheckpointIO):
                 continue
             try:
                 updates = _check(path)
-            except Exception as error:  # whatever a reader makes of a damaged file
+            except Exception as error:  # a damaged file can raise any error
                 reason = str(error).partition("\n")[0] or type(error).__name__
                 damaged.append(f"{path} is damaged ({reason})")
                 self._current_is_whole = False
                 continue
-            for told in damaged:
-                log.warning("%s: going on from the state before it, step %d", told, updates)
+            for message in damaged:
+                log.warning(
+                    "%s; training continues from the state before it, step %d", message, updates
+                )
             return path, updates
         if damaged:
             raise ValueError(
-                f"resume={self.path.parent}: {'; '.join(damaged)}. No state is left to go on from; "
-                "the weights in its checkpoints can still be used"
+                f"resume={self.path.parent}: {'; '.join(damaged)}. No state is left to resume "
+                "from. The checkpoints in this folder can still be used"
             )
         raise FileNotFoundError(
-            f"resume={self.path.parent}: there is no {RESUME} in that folder: the run ended before "
-            "its first state was saved. Start it anew"
+            f"resume={self.path.parent}: this folder has no {RESUME}, because the run ended before "
+            "it saved a state. Start the run again without resume"
         )
 
 
 def check_fits(path: Path, module: nn.Module) -> None:
-    """Compare the shapes of a state's weights with those of the model that is to take them.
+    """Raise `ValueError` if the shapes of a state's weights differ from those of the model.
 
     Raises:
-        ValueError: naming the first that differs.
+        ValueError: for the first weight that differs.
     """
     saved = torch.load(path, map_location="cpu", mmap=True, weights_only=True)["state_dict"]
     own = module.state_dict()
@@ -116,8 +118,8 @@ def check_fits(path: Path, module: nn.Module) -> None:
         if shapes[0] != shapes[1]:
             raise ValueError(
                 f"resume={path.parent}: the state in {path.name} does not fit the model that "
-                f".hydra/config.yaml describes: {name} is {shapes[0]} in the one and {shapes[1]} "
-                "in the other. Change the file back to what the run began with"
+                f".hydra/config.yaml describes: {name} is {shapes[0]} in the state and {shapes[1]} "
+                "in the model. Change .hydra/config.yaml back to the values the run started with"
             )
 
 
@@ -125,7 +127,7 @@ def _write(checkpoint: dict[str, Any], path: Path) -> None:
     with path.open("wb") as file:
         try:
             torch.save(checkpoint, file)
-        except RuntimeError as error:  # torch's writer hides what the disk said behind its own
+        except RuntimeError as error:  # torch's writer hides the disk's error behind its own
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from error
             raise
@@ -141,26 +143,32 @@ def _second_name(path: Path, name: Path) -> None:
 
 
 def _check(path: Path) -> int:
-    """The updates made at a state that is whole; any error otherwise."""
+    """Return the number of updates of a state; raise any error if it is damaged."""
     with zipfile.ZipFile(path) as archive:
         if (record := archive.testzip()) is not None:
-            raise ValueError(f"the checksum of its record {record} is another")
+            raise ValueError(f"the checksum of its record {record} does not match")
     state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     return int(state["global_step"])
 
 
 @contextlib.contextmanager
 def telling_what_is_saved(folder: Path, again: str) -> Iterator[None]:
-    """Add to an error of the disk that nothing is lost, and how to go on."""
+    """Add to an error of the disk what is saved and how to resume.
+
+    Args:
+        folder: the run folder.
+        again: the command that resumes the run.
+    """
     try:
         yield
     except OSError as error:
         if error.errno not in _ERRORS:
             raise
         saved = (
-            f"what was saved before is whole. Mend that, then go on with: {again}"
+            f"the states and checkpoints saved before are complete. Fix the cause, then resume "
+            f"with: {again}"
             if (folder / RESUME).is_file()
-            else "nothing was saved yet. Mend that, then start anew"
+            else "no state was saved yet. Fix the cause, then start the run again"
         )
         raise OSError(
             f"{error.filename or folder} could not be written: {error.strerror}. "

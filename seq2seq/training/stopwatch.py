@@ -1,4 +1,4 @@
-"""What training took: ``training.json`` in the run folder."""
+"""Duration of training, written to ``training.json`` in the run folder."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from seq2seq.evaluation.report import write_metrics
 
 
 class Stopwatch(lightning.Callback):
-    """Times training without its validations, across interruptions, and writes it down at the end.
+    """Callback that times training without validations, across interruptions.
 
-    The first batch of a process, in which kernels are compiled, is not timed. ``training.json`` has
+    It writes the result when training ends. The first batch of a process, which compiles kernels,
+    is not timed. ``training.json`` has these entries:
 
-        parameters          numbers in the model
-        updates, epochs     that were timed: updates of the weights; passes over the training split
-        seconds             wall clock of these, reading batches and saving included
-        seconds_per_update  and seconds_per_epoch; null where nothing was timed
-        device              on which the model was
-        devices             how many of them trained together
+        parameters          number of parameters of the model
+        updates, epochs     timed updates of the weights; timed passes over the training split
+        seconds             wall-clock time of these, including reading batches and saving
+        seconds_per_update  null if no update was timed
+        seconds_per_epoch   null if no batch was timed
+        device              name of the device
+        devices             number of devices that trained together
 
     Args:
-        path: where to write.
-        pauses: the seconds spent so far on other things than training.
+        path: the file to write.
+        pauses: returns the seconds spent so far on anything but training.
     """
 
     def __init__(self, path: Path, pauses: Callable[[], float]) -> None:
@@ -50,7 +52,7 @@ class Stopwatch(lightning.Callback):
         batch: Any,
         batch_index: int,
     ) -> None:
-        """Count; the clock runs from the end of the first batch on."""
+        """Count batches and updates; start the clock at the end of the first batch."""
         if self._since is None:
             self._since = self._clock()
         else:
@@ -59,7 +61,7 @@ class Stopwatch(lightning.Callback):
         self._step = trainer.global_step
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Stop, when the device has done all it was asked to, and write."""
+        """Synchronise with the device, stop the clock and write the file."""
         name = "cpu"
         if module.device.type == "cuda":
             torch.cuda.synchronize(module.device)
@@ -86,11 +88,11 @@ class Stopwatch(lightning.Callback):
             self._since = now
 
     def state_dict(self) -> dict[str, Any]:
-        """For resuming."""
+        """Return the counts for resuming."""
         self._stop()
         return {"seconds": self.seconds, "updates": self.updates, "batches": self.batches}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on counting."""
+        """Restore the counts."""
         self.seconds, self.updates = state["seconds"], state["updates"]
         self.batches = state["batches"]

@@ -1,4 +1,4 @@
-"""Clean ends and exact resumption: signals, random states, the file to go on from."""
+"""Save the training state for an exact resume, and stop cleanly on signals."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class InterruptedRunError(Exception):
-    """Training was asked to stop; its state is saved.
+    """Error raised after a signal stopped training and the state was saved.
 
     Attributes:
-        signal_number: the signal that asked.
+        signal_number: the signal that stopped training.
     """
 
     def __init__(self, signal_number: int) -> None:
@@ -33,7 +33,11 @@ class InterruptedRunError(Exception):
 
 
 def heeded_signals() -> list[int]:
-    """Ctrl-C, SIGTERM, and the end of the terminal unless that is ignored (``nohup``)."""
+    """Return the signals that stop training.
+
+    They are SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal closes). SIGHUP is left out if the
+    process ignores it, as under ``nohup``.
+    """
     numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
@@ -41,18 +45,18 @@ def heeded_signals() -> list[int]:
 
 
 class Survival(lightning.Callback):
-    """Saves all that is needed to go on exactly, and ends cleanly on Ctrl-C, SIGTERM and SIGHUP.
+    """Callback that saves the training state for an exact resume, and stops cleanly on signals.
 
-    The state of training (weights, optimizer, schedule, position in the data, random states,
-    counters) is written when training begins, after every ``every_n_steps`` updates, when training
-    ends, and when a signal asks to stop: the update in progress is finished first. A second signal
-    ends the process at once.
+    The state holds weights, optimizer, schedule, position in the data, random states and counters.
+    It is saved when training begins, every ``every_n_steps`` updates, when training ends, and after
+    SIGINT (Ctrl-C), SIGTERM or SIGHUP. After a signal, training first finishes the current update.
+    A second signal ends the process at once.
 
     Args:
-        path: where the state is written, by the trainer's ``StateFile``.
+        path: file that the trainer's ``StateFile`` writes the state to.
         every_n_steps: updates between saves.
-        group: of processes that train together. They save together, the first of them writes, and
-            a signal to one stops all after the same update.
+        group: the processes that train together. They save together, and the first one writes. A
+            signal to one process stops all of them after the same update.
     """
 
     def __init__(self, path: Path, every_n_steps: int, group: Group = ALONE) -> None:
@@ -67,24 +71,26 @@ class Survival(lightning.Callback):
         self._resumed = False
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Listen to signals; restore the random states of a resumed run last of all."""
+        """Install the signal handlers, then restore the random states of a resumed run."""
         self._seen = trainer.global_step
         for number in heeded_signals():
             self._previous[number] = signal.signal(number, self._ask)
         if self._random_states is not None:
             restore_random_states(self._random_states)
-        elif self.group.rank > 0:  # or all would drop out the same
+        elif self.group.rank > 0:  # otherwise dropout would be the same in all processes
             seeds = numpy.random.SeedSequence([torch.initial_seed(), self.group.rank])
             torch.manual_seed(int(seeds.generate_state(1)[0]))
         if not self._resumed:
-            self.save(trainer)  # a folder that cannot be written to is found now, not hours later
+            self.save(trainer)  # an unwritable folder then fails now, not hours later
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked is not None:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self.asked = number
-        log.warning("%s: finishing this step, then saving", signal.Signals(number).name)
+        log.warning(
+            "%s: training finishes this step, then saves and stops", signal.Signals(number).name
+        )
 
     def on_train_batch_end(
         self,
@@ -94,10 +100,11 @@ class Survival(lightning.Callback):
         batch: Any,
         batch_index: int,
     ) -> None:
-        """Save when it is time; stop when asked to.
+        """Save the state if it is due; stop if a signal has arrived.
 
-        Only between updates: gradients that are being accumulated are not saved. And not after the
-        last one: a state from which nothing is left to train has to hold the end of training too.
+        Both happen only between updates, because accumulated gradients are not saved. Neither
+        happens after the last update: ``on_train_end`` saves then, so that the final state includes
+        what happens at the end of training.
         """
         step = trainer.global_step
         if step == self._seen or step == trainer.max_steps or _stops(trainer):
@@ -110,7 +117,7 @@ class Survival(lightning.Callback):
             raise InterruptedRunError(asked)
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Save the final state, so that a finished run can be trained on; stop if asked to."""
+        """Save the final state, for training longer later; stop if a signal has arrived."""
         self.save(trainer)
         asked = max(self._agreement.exchange(self.asked or 0), self._agreement.finish())
         if asked:
@@ -119,38 +126,38 @@ class Survival(lightning.Callback):
     def teardown(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
     ) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         self._agreement.finish()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()
 
     def save(self, trainer: lightning.Trainer) -> None:
-        """Write the state of training, after the events that come before it."""
+        """Write the events of this update, then the training state."""
         for logger in trainer.loggers:
             if isinstance(logger, EventLog):
                 logger.settle(trainer)
         trainer.save_checkpoint(self.path)
 
     def state_dict(self) -> dict[str, Any]:
-        """The random states of Python, NumPy and torch, of each process."""
+        """Return the random states of Python, NumPy and torch of each process."""
         return {"random_states": self.group.gathered(random_states())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Keep the random states until training starts."""
+        """Store the random states; ``on_train_start`` restores them."""
         states = state["random_states"]
         self._random_states = dict(enumerate(states)).get(self.group.rank)
         self._resumed = True
 
 
 def _stops(trainer: lightning.Trainer) -> bool:
-    """Whether training ends with this batch: something asked for it, and no minimum is unmet."""
+    """Return True if training ends with this batch: a stop is requested and all minima are met."""
     enough = trainer.global_step >= (trainer.min_steps or 0)
     return trainer.should_stop and enough and trainer.current_epoch >= (trainer.min_epochs or 0)
 
 
 def random_states() -> dict[str, Any]:
-    """States of the generators of Python, NumPy and torch, as plain data and tensors."""
+    """Return the generator states of Python, NumPy and torch, as plain data and tensors."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = numpy.random.get_state()  # noqa: NPY002
     generator = torch.from_numpy(numpy.asarray(keys, dtype="int64"))
@@ -160,12 +167,12 @@ def random_states() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
     }
     if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()  # of the device of this process
+        states["cuda"] = torch.cuda.get_rng_state()  # the device of this process
     return states
 
 
 def restore_random_states(states: dict[str, Any]) -> None:
-    """The inverse of :func:`random_states`."""
+    """Restore the generator states that :func:`random_states` returned."""
     version, words, gauss = states["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = states["numpy"]

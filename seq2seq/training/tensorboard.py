@@ -1,4 +1,4 @@
-"""A validation in TensorBoard: scores, attention and its parameters, heat maps, examples."""
+"""Write validations to TensorBoard: scores, attention statistics, heat maps, examples."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ _FINAL = ".final"
 def report(
     writer: SummaryWriter, evaluation: Evaluation, maps: Iterable[AttentionMap], step: int
 ) -> None:
-    """Write an evaluation: ``validation/…``, and each summary: ``attention/…``, ``mapping/…``, ….
+    """Write an evaluation under ``validation/…``, and its summaries under ``attention/…`` etc.
 
-    Heat maps and texts are those of the first examples.
+    Heat maps and texts show the first examples.
     """
-    from seq2seq.evaluation.figures import attention_heat_map  # matplotlib: not before it draws
+    # Importing matplotlib is slow, so it happens only when a figure is drawn.
+    from seq2seq.evaluation.figures import attention_heat_map
 
-    changing = {k: v for k, v in evaluation.metrics.items() if k != "tokens"}  # of the references
+    # The number of reference tokens is the same at every validation.
+    changing = {k: v for k, v in evaluation.metrics.items() if k != "tokens"}
     for name, value in _scalars(changing):
         writer.add_scalar(name, value, step)
     for name, draw in evaluation.figures.items():
@@ -42,9 +44,9 @@ def report(
 def report_hyperparameters(
     folder: Path, config: dict[str, Any], metrics: dict[str, Any], step: int
 ) -> None:
-    """Write the run's configuration with its final scores to the HPARAMS page.
+    """Write the run's configuration and its final scores for TensorBoard's HPARAMS page.
 
-    They have a file of their own, which replaces that of an earlier end of the same run.
+    They are in a separate file, which replaces the one from an earlier end of the same run.
     """
     scores = {
         f"final/{name}": monitored(metrics, name)

@@ -1,4 +1,4 @@
-"""Begin from a trained model: take over its weights, freeze parts of them."""
+"""Start training from a trained model: copy its weights, freeze parts of them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.mappings import Mapping
 from seq2seq.models.attending import AttendingModel
 
-MOST_SHOWN = 8  # tensors that a message names
+#: Maximum number of tensors that an error message names.
+MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a new model has of a trained one.
+    """Summary of the weights that a new model took from a trained one.
 
     Attributes:
-        parameters: numbers that were copied.
-        new_rows: for each side, or for "target" if both share one, pieces that the trained model
-            did not have.
-        grown: names of the tensors that have rows for them.
-        own: names of the learned parameters of mappings that start anew.
+        parameters: number of copied parameters.
+        new_rows: number of new vocabulary pieces by side; only "target" if both sides share a
+            vocabulary.
+        grown: names of the tensors that have rows for the new pieces.
+        own: names of the learned mapping parameters that were not copied.
     """
 
     parameters: int
@@ -34,7 +35,7 @@ class Taken:
     own: tuple[str, ...]
 
     def __str__(self) -> str:
-        """One line: what was taken, what is new."""
+        """Return one line that says what was copied and what is new."""
         new = [f"{n:,} {side} pieces" for side, n in self.new_rows.items() if n]
         if new:
             new = [f"{' and '.join(new)} (rows of {', '.join(self.grown)})"]
@@ -52,11 +53,12 @@ def take_weights(
     """Copy the weights of a trained model into a new one of the same architecture.
 
     Rows of the old pieces are copied. The row of a new piece starts at the mean of the rows of the
-    old pieces that wrote its text, so that it begins with what the model knows of them. Where none
-    could write it, the row keeps what the new model drew.
+    old pieces that encoded its text. If no old piece could encode it, the row keeps its random
+    initial values.
 
-    Parameters of a mapping are taken only if the new model has the same mapping at that place,
-    learning the same parameters from the same start; otherwise the mapping starts as configured.
+    Parameters of a mapping are copied only if the new model has the same mapping in that place,
+    which learns the same parameters from the same start values. Otherwise the mapping starts as
+    configured.
 
     Args:
         model: the new model; changed in place.
@@ -65,9 +67,9 @@ def take_weights(
         new: the vocabularies of the new model, which begin with the old ones.
 
     Raises:
-        ValueError: if the architecture is another, listing the shapes that differ.
+        ValueError: if the architectures differ; the message lists the differing shapes.
     """
-    given, state = trained.state_dict(), model.state_dict()
+    weights, state = trained.state_dict(), model.state_dict()
     of_mappings = _mapping_tensors(trained) | _mapping_tensors(model)
     kept = _kept_mappings(model, trained)
     sides = {
@@ -77,16 +79,16 @@ def take_weights(
     grown: dict[str, _Rows] = {}
     for name, tensor in state.items():
         rows = sides["source" if name.startswith("source_embedding") else "target"]
-        if name not in of_mappings and name in given and rows.fit(given[name], tensor):
+        if name not in of_mappings and name in weights and rows.fit(weights[name], tensor):
             grown[name] = rows
     shared = [name for name in state if name not in of_mappings or name in kept]
-    _check_shapes(_without(given, of_mappings - kept), _without(state, of_mappings - kept), grown)
+    _check_shapes(_without(weights, of_mappings - kept), _without(state, of_mappings - kept), grown)
     for name in shared:
         if name in grown:
-            grown[name].copy(given[name], state[name])
+            grown[name].copy(weights[name], state[name])
         else:
-            state[name].copy_(given[name])
-    _check_ties({name: given[name] for name in shared}, state)
+            state[name].copy_(weights[name])
+    _check_ties({name: weights[name] for name in shared}, state)
     return Taken(
         sum(parameter.numel() for parameter in _unique(trained, set(shared))),
         {s: len(r.written) for s, r in sides.items() if s == "target" or not new.joint},
@@ -96,31 +98,34 @@ def take_weights(
 
 
 def check_architecture(model: AttendingModel, trained: AttendingModel) -> None:
-    """Compare the shapes of a new model's weights, of the same vocabularies, with a trained one's.
+    """Raise `ValueError` if a new model's weights do not have the shapes of a trained model's.
+
+    Parameters of mappings may differ.
 
     Args:
-        model: the new model.
+        model: the new model, with the same vocabularies as the trained one.
         trained: the trained model.
 
     Raises:
-        ValueError: listing the tensors that differ.
+        ValueError: the message lists the tensors that differ.
     """
     own = _mapping_tensors(trained) | _mapping_tensors(model)
     _check_shapes(_without(trained.state_dict(), own), _without(model.state_dict(), own), {})
 
 
 def freeze(model: AttendingModel, names: Sequence[str]) -> int:
-    """Exclude parts of a model from training; return the number of parameters that are left.
+    """Freeze parts of a model; return the number of parameters that are still trained.
 
-    A frozen parameter receives no gradient, so neither updates nor weight decay. Dropout is as
-    before. What a mapping learns is not frozen: ``attention.learn`` decides that.
+    A frozen parameter receives no gradient, so no updates and no weight decay. Dropout still
+    applies. Parameters of mappings are not frozen: ``attention.learn`` decides whether they are
+    learned.
 
     Args:
-        model: changed in place.
+        model: the model; changed in place.
         names: keys of ``model.parts()``.
 
     Raises:
-        ValueError: for an unknown name, or if nothing is left to train.
+        ValueError: for an unknown name, or if all parameters would be frozen.
     """
     parts = model.parts()
     of_mappings = {id(p) for part in _mappings(model) for p in part.parameters()}
@@ -140,38 +145,43 @@ def freeze(model: AttendingModel, names: Sequence[str]) -> int:
 
 
 def check_new_rows_are_trained(model: AttendingModel, taken: Taken, names: Sequence[str]) -> None:
-    """Refuse to freeze rows that have not been trained yet.
+    """Raise `ValueError` if rows of new pieces would be frozen before they are trained.
 
     Raises:
-        ValueError: naming the parts.
+        ValueError: the message names the frozen parts.
     """
     parameters = dict(model.named_parameters(remove_duplicate=False))
     if any(not parameters[name].requires_grad for name in taken.grown):
         raise ValueError(
-            f"init.freeze=[{','.join(names)}] would freeze the rows of the new pieces too, before "
-            "any training (tied tables are one part: model.tie_embeddings); leave embeddings and "
-            "output out of init.freeze, or set init.extend_vocabulary=false"
+            f"init.freeze=[{','.join(names)}] would also freeze the rows of the new pieces, which "
+            "are not trained yet (tied tables count as one part: model.tie_embeddings). Leave "
+            "embeddings and output out of init.freeze, or set init.extend_vocabulary=false"
         )
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """How the tables of one side grow: old rows, and what wrote each new piece before."""
+    """Rows of the tables of one side.
+
+    Attributes:
+        old: number of old rows.
+        written: for each new piece, the ids of the old pieces that encoded its text.
+    """
 
     old: int
     written: list[list[int]]
 
-    def fit(self, given: Tensor, tensor: Tensor) -> bool:
-        """Return True if ``tensor`` is ``given`` with a row for each new piece."""
-        larger = (self.old + len(self.written), *given.shape[1:])
-        grows = bool(self.written) and given.dim() > 0 and len(given) == self.old
+    def fit(self, trained: Tensor, tensor: Tensor) -> bool:
+        """Return True if ``tensor`` has the shape of ``trained`` plus a row for each new piece."""
+        larger = (self.old + len(self.written), *trained.shape[1:])
+        grows = bool(self.written) and trained.dim() > 0 and len(trained) == self.old
         return grows and tensor.shape == larger
 
-    def copy(self, given: Tensor, tensor: Tensor) -> None:
-        tensor[: self.old] = given
+    def copy(self, trained: Tensor, tensor: Tensor) -> None:
+        tensor[: self.old] = trained
         for row, ids in enumerate(self.written, start=self.old):
             if ids:
-                tensor[row] = given[ids].mean(0)
+                tensor[row] = trained[ids].mean(0)
 
 
 def _mappings(model: nn.Module) -> Iterator[Mapping]:
@@ -179,7 +189,7 @@ def _mappings(model: nn.Module) -> Iterator[Mapping]:
 
 
 def _mapping_tensors(model: nn.Module) -> set[str]:
-    """The names of the tensors of all mappings."""
+    """Return the names of the tensors of all mappings."""
     return {
         f"{name}.{key}"
         for name, part in model.named_modules()
@@ -189,7 +199,7 @@ def _mapping_tensors(model: nn.Module) -> set[str]:
 
 
 def _kept_mappings(model: nn.Module, trained: nn.Module) -> set[str]:
-    """The names of the learned parameters whose mapping is the same in both models."""
+    """Return the names of the learned parameters whose mapping is the same in both models."""
     before = {name: part for name, part in trained.named_modules() if isinstance(part, Mapping)}
     return {
         f"{name}.{key}"
@@ -201,7 +211,7 @@ def _kept_mappings(model: nn.Module, trained: nn.Module) -> set[str]:
 
 
 def _alike(mapping: Mapping, other: Mapping) -> bool:
-    """Whether two mappings learn the same parameters, from the same start."""
+    """Return True if two mappings learn the same parameters from the same start values."""
     starts = [{n: learned.start for n, learned in m.learned().items()} for m in (mapping, other)]
     return (type(mapping), mapping.per) == (type(other), other.per) and starts[0] == starts[1]
 
@@ -211,12 +221,12 @@ def _without(tensors: dict[str, Tensor], names: set[str]) -> dict[str, Tensor]:
 
 
 def _check_shapes(
-    given: dict[str, Tensor], state: dict[str, Tensor], grown: Collection[str]
+    weights: dict[str, Tensor], state: dict[str, Tensor], grown: Collection[str]
 ) -> None:
     differing = [
-        f"{name} is {_shape(given, name)} in the checkpoint and {_shape(state, name)} here"
-        for name in dict.fromkeys([*given, *state])
-        if name not in grown and _shape(given, name) != _shape(state, name)
+        f"{name} is {_shape(weights, name)} in the checkpoint and {_shape(state, name)} here"
+        for name in dict.fromkeys([*weights, *state])
+        if name not in grown and _shape(weights, name) != _shape(state, name)
     ]
     if differing:
         more = len(differing) - MOST_SHOWN
@@ -229,21 +239,23 @@ def _shape(tensors: dict[str, Tensor], name: str) -> str:
     return str(tuple(tensors[name].shape)) if name in tensors else "missing"
 
 
-def _check_ties(given: dict[str, Tensor], state: dict[str, Tensor]) -> None:
-    """Refuse to tie tables that were trained apart: one has overwritten the other.
+def _check_ties(weights: dict[str, Tensor], state: dict[str, Tensor]) -> None:
+    """Raise `ValueError` if tables that were trained separately are now tied.
+
+    Copying would let one overwrite the other.
 
     Raises:
-        ValueError: naming the first.
+        ValueError: for the first such table.
     """
-    for name, tensor in given.items():
+    for name, tensor in weights.items():
         copied = state[name][: len(tensor)] if tensor.dim() else state[name]
         if not torch.equal(copied, tensor.to(copied)):
             raise ValueError(
-                f"init: {name} is a table of its own in the checkpoint, and tied to another one "
-                "here; leave model.tie_embeddings as it was"
+                f"init: {name} is a separate table in the checkpoint, but tied to another table "
+                "here; set model.tie_embeddings to its value in the checkpoint"
             )
 
 
 def _unique(model: nn.Module, names: set[str]) -> list[nn.Parameter]:
-    """The parameters with one of these names, each once."""
+    """Return the parameters with these names; a tied parameter occurs once."""
     return [p for name, p in model.named_parameters() if name in names]

@@ -1,4 +1,4 @@
-"""Validation every N updates: evaluate, report, keep the best, stop when it no longer improves."""
+"""Validation every N updates: evaluate, report, keep the best, stop early."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ log = logging.getLogger(__name__)
 
 
 class Validation(lightning.Callback):
-    """Evaluates the model as ``seq2seq-evaluate`` does, every ``every_n_steps`` updates.
+    """Callback that evaluates the model every ``every_n_steps`` updates.
 
-    Processes that train together share the work and all come to the same figures; the first of them
-    writes. It runs between two updates and draws no random number, so training goes on exactly as
-    it would have without it.
+    The results are those of ``seq2seq-evaluate``. Processes that train together share the work and
+    all get the same results; the first one writes them. Validation runs between two updates and
+    draws no random numbers, so it does not change training.
 
     Args:
         evaluate: evaluates a model on the validation split.
         report: writes an evaluation to TensorBoard: ``report(writer, model, evaluation, step)``.
         keeper: keeps the best checkpoints.
         every_n_steps: updates between validations.
-        monitor: a score of the evaluation, or ``loss``.
-        patience: stop after so many validations without a better one; None: never.
-        collapse: warns of attention that has become one-hot.
+        monitor: name of a score of the evaluation, or ``loss``.
+        patience: stop after this many consecutive validations without improvement; None: never.
+        collapse: warns when attention becomes one-hot; None: no warning.
     """
 
     def __init__(
@@ -58,17 +58,17 @@ class Validation(lightning.Callback):
         self.collapse = collapse
         self.last_step = 0
         self.without_better = 0
-        #: Loss of guessing, once there was a validation.
+        #: Loss of a uniform prediction; None before the first validation.
         self.guessing: float | None = None
-        #: Time spent on validation so far, not part of the training speed.
+        #: Seconds spent on validation so far; the training speed excludes them.
         self.seconds = 0.0
 
     def on_fit_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Go on from a state: the folder as it was; a run that patience had ended stays ended."""
+        """Restore the checkpoint folder of a resumed run; stop if patience has already run out."""
         if trainer.ckpt_path is None:
             return
         self.keeper.restore()
-        self._count(trainer)
+        self._stop_if_stale(trainer)
 
     def on_train_batch_end(
         self,
@@ -84,12 +84,12 @@ class Validation(lightning.Callback):
             self.run(trainer, module)
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Validate the weights with which training ends, if that was not just done."""
+        """Validate the final weights, unless the last update was already validated."""
         if trainer.global_step > self.last_step:
             self.run(trainer, module)
 
     def run(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Evaluate, report, offer to the keeper, count patience."""
+        """Evaluate, report, keep the checkpoint if it is good, and stop if patience runs out."""
         assert isinstance(module, Seq2SeqModule)
         started = time.perf_counter()
         step = trainer.global_step
@@ -103,8 +103,8 @@ class Validation(lightning.Callback):
         self.guessing = guessing_loss(mapping, choices, next(model.parameters()).device)
         if has_diverged(loss, self.guessing):
             log.warning(
-                "step %d: the loss of validation is %.4g, where guessing has %.4g: training has "
-                "diverged; %s",
+                "step %d: training has diverged: the validation loss is %.4g, but a uniform "
+                "prediction has only %.4g; %s",
                 *(step, loss, self.guessing, ADVICE),
             )
         is_best = self.keeper.offer(model, step, score, evaluation.metrics, evaluation.outputs)
@@ -117,30 +117,31 @@ class Validation(lightning.Callback):
         log.info("step %d: %s%s", step, describe(evaluation.metrics), " *" if is_best else "")
         if self.collapse is not None and trainer.is_global_zero:
             self.collapse(evaluation.metrics, step, -(-step // self.every_n_steps))
-        self._count(trainer)
+        self._stop_if_stale(trainer)
         self.seconds += time.perf_counter() - started
 
     def check_best(self) -> None:
-        """Refuse to go on with a best checkpoint that has diverged.
+        """Raise `FloatingPointError` if the best checkpoint has diverged.
 
         Raises:
-            FloatingPointError: saying what to try.
+            FloatingPointError: the message says what to try.
         """
         loss = self.keeper.best_loss
         if self.guessing is not None and has_diverged(loss, self.guessing):
             raise FloatingPointError(
                 f"training has diverged: the best checkpoint has a loss of {loss:.4g} on the "
-                f"validation split, where guessing has {self.guessing:.4g}; {ADVICE}"
+                f"validation split, but a uniform prediction has only {self.guessing:.4g}; "
+                f"{ADVICE}"
             )
 
-    def _count(self, trainer: lightning.Trainer) -> None:
-        """Stop when patience is at its end."""
+    def _stop_if_stale(self, trainer: lightning.Trainer) -> None:
+        """Stop training if patience has run out."""
         if self.patience is not None and self.without_better >= self.patience:
             log.info("stopping: no better %s in %d validations", self.monitor, self.patience)
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """For resuming."""
+        """Return the counters and kept checkpoints for resuming."""
         return {
             "monitor": self.monitor,
             "last_step": self.last_step,
@@ -149,12 +150,16 @@ class Validation(lightning.Callback):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore counters and kept checkpoints; of another score than now, which kept nothing."""
+        """Restore the counters and the kept checkpoints.
+
+        If ``monitor`` has changed, the kept checkpoints are forgotten, because their scores cannot
+        be compared with the new one.
+        """
         self.last_step = state["last_step"]
         if state.get("monitor", self.monitor) != self.monitor:
             log.warning(
-                "validation.monitor is %s now and was %s: the checkpoints kept so far are kept no "
-                "longer, and the next one is the best",
+                "validation.monitor is now %s and was %s. The checkpoints kept so far are no "
+                "longer kept, and the next checkpoint becomes the best",
                 *(self.monitor, state["monitor"]),
             )
             return
@@ -163,10 +168,10 @@ class Validation(lightning.Callback):
 
 
 def monitored(metrics: dict[str, Any], monitor: str) -> float:
-    """The score named ``monitor`` in the metrics of an evaluation.
+    """Return the score named ``monitor`` of an evaluation's metrics.
 
     Raises:
-        ValueError: if there is none, naming those there are.
+        ValueError: if it is not among the metrics; the message lists those that are.
     """
     value = metrics.get(monitor)
     if isinstance(value, dict):
@@ -177,12 +182,14 @@ def monitored(metrics: dict[str, Any], monitor: str) -> float:
             for name, entry in metrics.items()
             if isinstance(entry, int | float) or (isinstance(entry, dict) and "score" in entry)
         ]
-        raise ValueError(f"validation.monitor={monitor} is not measured; choose {', '.join(names)}")
+        raise ValueError(
+            f"validation.monitor={monitor} is not measured; choose one of {', '.join(names)}"
+        )
     return float(value)
 
 
 def describe(metrics: dict[str, Any]) -> str:
-    """One line: loss, perplexity, scores, support size, alignment error."""
+    """Return a line with loss, perplexity, scores, support size and alignment error rate."""
     parts = [f"loss {metrics['loss']:.3f}"]
     if "perplexity" in metrics:
         parts.append(f"perplexity {metrics['perplexity']:.2f}")

@@ -155,7 +155,7 @@ def test_however_often_a_run_is_killed_it_ends_as_if_it_had_not_been(work: Path)
     torn = resumed(work, "killed", At(SAVE, call=2))
     killed(torn)
     assert "resume.ckpt is damaged" in torn.stderr
-    assert "going on from the state before it, step 4" in torn.stderr
+    assert "training continues from the state before it, step 4" in torn.stderr
     # In what comes after training.
     killed(resumed(work, "killed", At(AVERAGE, late=True)))
     killed(resumed(work, "killed", At(TEST, late=True)))
@@ -182,7 +182,7 @@ def test_a_full_disk_ends_training_and_loses_nothing(work: Path, when: str) -> N
     result = started(work, name, At(when, fill_the_disk, call))
     assert result.returncode == 1, result.stdout + result.stderr
     assert "could not be written: File too large. Training stopped" in result.stderr
-    assert f"go on with: seq2seq-train resume={name}" in result.stderr
+    assert f"resume with: seq2seq-train resume={name}" in result.stderr
     written = [p.name for p in (work / name).rglob(".*") if p.name != ".hydra"]
     assert not written, "what was half written is gone, and its place on the disk is free"
     succeeded(resumed(work, name))
@@ -243,7 +243,7 @@ def test_a_run_that_saved_nothing_says_to_start_anew(work: Path) -> None:
     killed(started(work, "early", At(SAVE)))
     result = resumed(work, "early")
     assert result.returncode == 1
-    assert "ended before its first state was saved" in result.stderr
+    assert "ended before it saved a state" in result.stderr
 
 
 def test_a_configuration_changed_by_hand_is_refused(work: Path) -> None:

@@ -244,7 +244,7 @@ def test_resuming_nowhere_leaves_nothing_behind(work: Path) -> None:
         ("model.output_mapping.learn=[gamma]", "output_mapping.learn=['gamma']"),
         ("attention.learn=[gamma] annealing=cosine", "take gamma out of learn"),
         ("annealing=linear annealing.attentions=[encoder]", "no encoder attention, only cross"),
-        ("annealing=exponential annealing.end=0", "annealing.end=0: gamma has to be above 0"),
+        ("annealing=exponential annealing.end=0", "annealing.end=0: gamma must be above 0"),
     ],
 )
 def test_a_mistake_is_told_before_training(work: Path, override: str, message: str) -> None:

@@ -25,8 +25,8 @@ def test_the_warning_says_what_where_and_which_key(caplog: pytest.LogCaptureFixt
     assert record.levelno == logging.WARNING
     assert record.message == (
         "step 500: attention looks at a single word in 83 % of all cases, and 97 % of the scores "
-        "receive no gradient: training may stall. Set model.strength=relative (now absolute), or "
-        "raise attention.gamma (now 1)."
+        "receive no gradient, so training may stall. Set model.strength=relative (now absolute), "
+        "or raise attention.gamma (now 1)."
     )
 
 

@@ -129,8 +129,8 @@ def test_it_is_logged_once_for_a_size_and_counted(caplog: pytest.LogCaptureFixtu
     assert trainer.callback_metrics["train/halved_batches"] == 6
     (message,) = [r.message for r in caplog.records if "fit into memory" in r.message]
     assert message == (
-        "a batch of 2 sentence pairs, 22 slots, does not fit into memory: it is taken in halves, "
-        "which is slower; data.batch.tokens=11 would not need that"
+        "a batch of 2 sentence pairs, 22 slots, does not fit into memory. It is processed in "
+        "halves, which is slower; to avoid this, set data.batch.tokens=11"
     )
 
 

@@ -205,4 +205,4 @@ def test_scores_of_two_kinds_are_not_compared(
         resumed = validation(monitor)
         resumed.load_state_dict(state)
         assert resumed.keeper.best_score == best
-    assert "validation.monitor is bleu now and was chrf" in caplog.text
+    assert "validation.monitor is now bleu and was chrf" in caplog.text

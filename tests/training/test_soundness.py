@@ -224,7 +224,7 @@ def test_an_overflow_of_half_precision_is_left_to_the_scaler(scale: float, count
 
 def test_a_scaled_loss_and_a_fused_optimizer_are_refused() -> None:
     parameters = [torch.nn.Parameter(torch.ones(2))]
-    with pytest.raises(ValueError, match=r"optimizer\.fused=true would clip"):
+    with pytest.raises(ValueError, match=r"optimizer\.fused=true does not work"):
         build_optimizer(OPTIMIZERS["fused sgd"], parameters, scaled=True)
     with pytest.raises(ValueError, match=r"survival\.max_bad_updates=0"):
         Soundness(max_bad_updates=0)

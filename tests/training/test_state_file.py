@@ -43,7 +43,7 @@ def test_a_torn_state_gives_way_to_the_one_before_it_with_a_warning(
         with caplog.at_level(logging.WARNING):
             assert states.newest() == (states.previous, 2)
         assert "is damaged" in caplog.text
-        assert "going on from the state before it, step 2" in caplog.text
+        assert "training continues from the state before it, step 2" in caplog.text
 
 
 def test_a_damaged_state_does_not_become_the_previous_one(states: StateFile) -> None:
