@@ -1,4 +1,4 @@
-"""What a run learns and how it is scored: one file a task."""
+"""Tasks: what a run learns and how it is scored, with one file for each task."""
 
 from seq2seq.tasks.task import Task
 

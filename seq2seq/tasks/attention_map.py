@@ -1,4 +1,4 @@
-"""Where a model looked, named: from ids and weights to pieces and words."""
+"""Build attention maps, with pieces and words, from ids and weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def attention_map(
     weights: Tensor,
     target_text: str | None = None,
 ) -> AttentionMap:
-    """The map of one example.
+    """Return the attention map of one example.
 
     Args:
         subwords: the vocabularies of both sides.

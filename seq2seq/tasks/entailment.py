@@ -39,20 +39,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LABELS = ("entailment", "neutral", "contradiction")
-NO_CLASS = -1  # marks examples that do not count; none here
+#: Label that `SequenceLoss` ignores. Entailment never uses it, so all examples count.
+NO_CLASS = -1
 
 
 class Entailment(Task):
-    """p(label | premise, hypothesis), trained on labels and scored by accuracy.
+    """Textual entailment: p(label | premise, hypothesis), scored by accuracy.
 
-    Premise and hypothesis are the source and the target of the corpus, whose column `label` has
-    the names of the classes.
+    Premise and hypothesis are the source and the target of the corpus. Its column `label` has the
+    names of the classes.
 
     Args:
-        labels: names of the classes, in the order in which the model scores them; a checkpoint
-            keeps them.
-        embeddings: a text file of pretrained word vectors (GloVe, word2vec, fastText's .vec), with
-            which the embeddings of a new model begin; None: at random.
+        labels: names of the classes, in the order of the model's scores. Checkpoints store them.
+        embeddings: text file of pretrained word vectors (GloVe, word2vec, fastText's .vec) for the
+            embeddings of a new model; None: random embeddings.
     """
 
     model_type = PairClassifier
@@ -71,7 +71,7 @@ class Entailment(Task):
         self.embeddings = embeddings
 
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
-        """The size of the vocabulary, which both sentences share, and the classes."""
+        """Return the size of the vocabulary, which both sentences share, and the classes."""
         return {
             "source_vocabulary_size": subwords.source.size,
             "target_vocabulary_size": subwords.target.size,
@@ -81,30 +81,32 @@ class Entailment(Task):
     def initialize(
         self, model: PairClassifier, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> None:
-        """Put pretrained vectors into the embeddings; warn of random ones that are frozen.
+        """Load pretrained vectors into the embeddings; warn if random embeddings are frozen.
 
         Raises:
-            DataError: if the vocabulary is not of words, or the file does not suit.
-            ValueError: if the model's embeddings are of another size, or frozen at random.
+            DataError: if the vocabulary is not a word vocabulary, or the file does not fit.
+            ValueError: if the model's embeddings have another size, or stay random and frozen.
         """
         if self.embeddings is None:
             if not model.embedding.table.weight.requires_grad:
                 logger.warning(
                     "the word vectors are random and training does not change them "
-                    "(model.freeze_embeddings=true, task.embeddings=null): give pretrained ones "
+                    "(model.freeze_embeddings=true, task.embeddings=null). Load pretrained vectors "
                     "with task.embeddings=FILE, or train them with model.freeze_embeddings=false"
                 )
             return
         vocabulary = subwords.source
         if not isinstance(vocabulary, Words):
             raise DataError(
-                f"task.embeddings={self.embeddings} has vectors of words, and the vocabulary is of "
-                "pieces of words: set data.subwords.kind=word"
+                f"task.embeddings={self.embeddings} has vectors of words, but the vocabulary has "
+                "pieces of words; set data.subwords.kind=word"
             )
-        found = word_vectors(
+        loaded = word_vectors(
             self.embeddings, vocabulary.pieces(range(vocabulary.size)), cache_folder=cache
         )
-        model.embedding.load_vectors(torch.from_numpy(found.vectors), torch.from_numpy(found.known))
+        model.embedding.load_vectors(
+            torch.from_numpy(loaded.vectors), torch.from_numpy(loaded.known)
+        )
 
     def choices(self, subwords: VocabularyPair) -> int:
         """See the base class."""
@@ -113,13 +115,16 @@ class Entailment(Task):
     def loss(
         self, model: PairClassifier, batch: Batch, criterion: SequenceLoss
     ) -> SequenceLossOutput:
-        """Of the labels; every example is one term.
+        """See the base class; each example is one term.
 
         Raises:
-            ValueError: if the loss is to hold down coverage, which is of text that is written.
+            ValueError: if the loss has a coverage term, which only tasks that write text support.
         """
         if criterion.reads_attention:
-            raise ValueError("loss.coverage is for models that write text; set it to 0 here")
+            raise ValueError(
+                "loss.coverage is only for tasks that write text; set loss.coverage=0 for "
+                "task=entailment"
+            )
         classes = SequenceLoss(criterion.label_smoothing, ignore_index=NO_CLASS)
         return _loss(classes, model, read(model, batch), batch)
 
@@ -138,7 +143,7 @@ class Entailment(Task):
         progress: Progress = silent,
         group: Group = ALONE,
     ) -> Evaluation:
-        """See the base class; there is nothing to search, and all scores are always computed."""
+        """See the base class; ignores ``search`` and ``scores``, and computes all scores."""
         texts = data.split(split, sentences)
         probabilities = torch.zeros(len(texts), len(self.labels))
         statistics: dict[str, AttentionStatistics] = {}
@@ -147,17 +152,18 @@ class Entailment(Task):
         with evaluating(model):
             for batch in progress(loader):
                 batch = batch.to(device)
-                found = read(model, batch, return_attention=attention)
-                total += float(_loss(criterion, model, found, batch).loss_sum)
-                probabilities[batch.indices.cpu()] = class_probabilities(model, found).cpu()
-                _update(statistics, model, found, batch)
+                result = read(model, batch, return_attention=attention)
+                total += float(_loss(criterion, model, result, batch).loss_sum)
+                probabilities[batch.indices.cpu()] = class_probabilities(model, result).cpu()
+                _update(statistics, model, result, batch)
         if group.size > 1:
             parts = group.gathered((total, probabilities, statistics))
             total = sum(part[0] for part in parts)
-            probabilities = torch.stack([part[1] for part in parts]).sum(0)  # a row is of one
-            seen = [part[2] for part in parts]
-            names = dict.fromkeys(name for part in seen for name in part)
-            union = {name: merged(part.get(name) for part in seen) for name in names}
+            # Each row comes from one process and is 0 in the others, so the sum collects them.
+            probabilities = torch.stack([part[1] for part in parts]).sum(0)
+            collected = [part[2] for part in parts]
+            names = dict.fromkeys(name for part in collected for name in part)
+            union = {name: merged(part.get(name) for part in collected) for name in names}
             statistics = {name: whole for name, whole in union.items() if whole is not None}
         numbers = data.encoded(split).labels
         assert numbers is not None
@@ -168,7 +174,7 @@ class Entailment(Task):
             **classification_scores(
                 gold, predicted, self.labels, unlabeled=data.unlabeled.get(split, 0)
             ),
-            **{name: kept.summary() for name, kept in statistics.items()},
+            **{name: entry.summary() for name, entry in statistics.items()},
         }
         if parameters := mapping_parameters(model):
             metrics["mapping"] = parameters
@@ -182,13 +188,15 @@ class Entailment(Task):
             {
                 "predictions.tsv": self._table(examples, probabilities),
                 "example_scores.jsonl": value_lines({"accuracy": right}),
-                **{f"{k}.csv": statistics_lines(kept.records()) for k, kept in statistics.items()},
+                **{
+                    f"{k}.csv": statistics_lines(entry.records()) for k, entry in statistics.items()
+                },
             },
             {"confusion": lambda: _confusion(metrics["f1"])},
         )
 
     def _table(self, examples: Sequence[Mapping[str, str]], probabilities: Tensor) -> list[str]:
-        """A header, then for each pair predicted and gold label, probabilities and texts."""
+        """Return a header, then a line per pair: predicted and gold label, probabilities, texts."""
         lines = ["\t".join(["predicted", "label", *self.labels, "premise", "hypothesis"])]
         for example, row in zip(examples, probabilities.tolist(), strict=True):
             texts = [" ".join(example[side].split("\t")) for side in ("premise", "hypothesis")]
@@ -204,7 +212,7 @@ class Entailment(Task):
         number: int,
         device: torch.device | str = "cpu",
     ) -> Iterator[AttentionMap]:
-        """From the words of the hypothesis, or from all of it as one, to those of the premise."""
+        """See the base class; from the words of the hypothesis, or its whole, to the premise."""
         return pair_maps(model, data, split, number, device)
 
     def look(
@@ -219,9 +227,9 @@ class Entailment(Task):
         max_length: int = 512,
         device: torch.device | str = "cpu",
     ) -> list[Outcome]:
-        """See the base class; references are hypotheses, and answers labels."""
+        """See the base class; the references are hypotheses, and the answers are labels."""
         if references is None:
-            raise ValueError("an answer needs both sentences: give a hypothesis too")
+            raise ValueError("entailment needs two sentences: add a hypothesis to the premise")
         return look_at_pairs(
             model,
             subwords,
@@ -233,13 +241,14 @@ class Entailment(Task):
         )
 
     def right_answers(self, texts: Dataset) -> list[list[str]]:
-        """The labels, as the task writes them."""
-        from seq2seq.data.labels import label_ids  # loads pyarrow, which answers do without
+        """Return the labels as the task spells them."""
+        # This imports pyarrow, which answering a single question does not need.
+        from seq2seq.data.labels import label_ids
 
         return [[self.labels[i] for i in label_ids(texts, self.labels, "shown")]]
 
     def answer_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
-        """100 for a right answer, 0 for a wrong one."""
+        """Return 100 for each correct answer and 0 for each wrong one."""
         (labels,) = right
         return [100.0 * (a == b) for a, b in zip(answers, labels, strict=True)]
 
@@ -252,61 +261,62 @@ class Entailment(Task):
         batch_tokens: int = 4096,
         device: torch.device | str = "cpu",
     ) -> Tensor:
-        """The probability of each class, ``[pair, class]``, in the order of ``labels``.
+        """Return the probability of each class, ``[pair, class]``, in the order of ``labels``.
 
         Args:
-            model: in evaluation mode.
+            model: the model, in evaluation mode.
             subwords: the vocabulary.
-            pairs: premise and hypothesis.
-            batch_tokens: padded subwords in a batch.
-            device: where ``model`` is.
+            pairs: premise and hypothesis of each pair.
+            batch_tokens: maximum number of subwords in a batch, including padding.
+            device: device of ``model``.
         """
         probabilities = torch.zeros(len(pairs), len(self.labels))
         if pairs:
             premises, hypotheses = zip(*pairs, strict=True)
             with torch.inference_mode():
                 for batch in batches(model, subwords, premises, hypotheses, batch_tokens):
-                    found = read(model, batch.to(device))
-                    probabilities[batch.indices] = class_probabilities(model, found).cpu()
+                    result = read(model, batch.to(device))
+                    probabilities[batch.indices] = class_probabilities(model, result).cpu()
         return probabilities
 
 
 def _loss(
-    criterion: SequenceLoss, model: PairClassifier, found: Classification, batch: Batch
+    criterion: SequenceLoss, model: PairClassifier, result: Classification, batch: Batch
 ) -> SequenceLossOutput:
     assert batch.labels is not None
-    return criterion(found.logits[:, None], batch.labels[:, None], model.output_mapping)
+    return criterion(result.logits[:, None], batch.labels[:, None], model.output_mapping)
 
 
 def _update(
     statistics: dict[str, AttentionStatistics],
     model: PairClassifier,
-    found: Classification,
+    result: Classification,
     batch: Batch,
 ) -> None:
-    """Add where a batch was looked at: from the hypothesis, and back where the model does."""
+    """Add the attention of a batch: from the hypothesis, and from the premise if it attends too."""
     mappings = model.attention_mappings()
-    if found.attention is not None:
-        whole = batch.target_mask[:, :1]  # one look of the hypothesis as a whole
-        looking = batch.target_mask if found.attention.size(3) > 1 else whole
-        _kept(statistics, "attention", found.attention, mappings["cross"][0].omega.pools).update(
-            found.attention, batch.source_mask, looking
+    if result.attention is not None:
+        # Some models have a single query for the whole hypothesis.
+        whole = batch.target_mask[:, :1]
+        queries = batch.target_mask if result.attention.size(3) > 1 else whole
+        _entry(statistics, "attention", result.attention, mappings["cross"][0].omega.pools).update(
+            result.attention, batch.source_mask, queries
         )
-    if found.reverse is not None:
-        _kept(
-            statistics, "attention_reverse", found.reverse, mappings["reverse"][0].omega.pools
-        ).update(found.reverse, batch.target_mask, batch.source_mask)
+    if result.reverse is not None:
+        _entry(
+            statistics, "attention_reverse", result.reverse, mappings["reverse"][0].omega.pools
+        ).update(result.reverse, batch.target_mask, batch.source_mask)
 
 
-def _kept(
+def _entry(
     statistics: dict[str, AttentionStatistics], name: str, attention: Tensor, pools: str
 ) -> AttentionStatistics:
     layers, heads = attention.shape[1:3]
     return statistics.setdefault(name, AttentionStatistics(layers, heads, pools=pools))
 
 
-def _confusion(found: Any) -> Figure:
-    """Drawn when it is asked for: matplotlib takes half a second to import."""
+def _confusion(scores: Any) -> Figure:
+    """Draw the confusion matrix; importing matplotlib takes half a second, so only on request."""
     from seq2seq.evaluation.figures import confusion_heat_map
 
-    return confusion_heat_map(found)
+    return confusion_heat_map(scores)

@@ -1,4 +1,4 @@
-"""Text in, text out, by an encoder–decoder and a search: what translation and its like share."""
+"""Base class of tasks that write text with an encoder–decoder and a search."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Generation(Task):
-    """p(target | source), trained on references and scored on what a search finds."""
+    """Base class of text generation: p(target | source), scored on the results of a search."""
 
     model_type = EncoderDecoder
     use = "echo '…' | seq2seq-translate"
@@ -43,7 +43,7 @@ class Generation(Task):
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """Perplexity too."""
+        """See the base class; includes the perplexity."""
         return ("loss", "perplexity", *self.validation_scores)
 
     @abstractmethod
@@ -53,43 +53,46 @@ class Generation(Task):
         references: Sequence[Sequence[str]],
         names: Iterable[str] | None = None,
     ) -> dict[str, Any]:
-        """``{name: {"score": …, "signature": …}}`` of a corpus.
+        """Return the scores of a corpus as ``{name: {"score": …, "signature": …}}``.
 
         Args:
-            hypotheses: one text an example.
-            references: one list a reference set, each as long as ``hypotheses``.
+            hypotheses: one text per example.
+            references: one list per reference set, each as long as ``hypotheses``.
             names: which scores to compute; None: all.
         """
 
     @abstractmethod
     def fit_language(self, language: str, lines: Sequence[str]) -> None:
-        """Choose how words are counted, and warn if few are; called before anything is scored.
+        """Choose the tokenizer of the scores, and warn if it finds few words.
+
+        This is called before anything is scored.
 
         Args:
-            language: name or code of the language that is written.
-            lines: some texts of it.
+            language: name or code of the target language.
+            lines: sample texts in that language.
 
         Raises:
-            ValueError: if what counts them is not installed.
+            ValueError: if a required tokenizer is not installed.
         """
 
     def example_scores(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
     ) -> dict[str, Sequence[float]]:
-        """Of the scores that are means over examples, the value of each example; none by default.
+        """Return the value of each example, for the scores that are means over examples.
 
-        With them ``seq2seq-compare`` tests differences; sacreBLEU's scores it tests by the texts.
+        The default is an empty dict. ``seq2seq-compare`` tests differences with these values. For
+        sacreBLEU's scores it uses the texts instead.
         """
         return {}
 
     def check_texts(self, corpus: Corpus, texts: DatasetDict, scored: bool = True) -> None:
-        """See the base class; refuse labeled pairs and gold alignments that do not fit."""
+        """See the base class; raises for labeled pairs and invalid gold alignments."""
         for name, split in texts.items():
             if "label" in split.column_names:
                 raise DataError(
-                    f"the split {name} has pairs with labels (a column label), which "
-                    f"{type(self).__name__} does not read: choose task=entailment, or a corpus of "
-                    "sources and targets"
+                    f"the split {name} has labeled pairs (a column label), which "
+                    f"{type(self).__name__} cannot use. Choose task=entailment, or a corpus of "
+                    "sources and targets without labels"
                 )
         check_alignments(texts)
         if scored:
@@ -110,7 +113,7 @@ class Generation(Task):
             ) from error
 
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
-        """Both vocabulary sizes."""
+        """Return the sizes of both vocabularies."""
         return {
             "source_vocabulary_size": subwords.source.size,
             "target_vocabulary_size": subwords.target.size,
@@ -123,7 +126,7 @@ class Generation(Task):
     def loss(
         self, model: EncoderDecoder, batch: Batch, criterion: SequenceLoss
     ) -> SequenceLossOutput:
-        """Of all target tokens."""
+        """See the base class; the terms are the target tokens."""
         output = model(
             batch.source,
             batch.source_lengths,
@@ -151,10 +154,10 @@ class Generation(Task):
     ) -> Evaluation:
         """See the base class.
 
-        Attention statistics and alignments are taken while the model reads the reference, so that
-        models are compared on the same target tokens; scores are of what ``search`` finds. With
-        ``alignments``, the word alignments between source and reference that the attention draws
-        (``attention_links``) are among the outputs.
+        Attention statistics and alignments are computed while the model reads the reference, so
+        that models are compared on the same target tokens. Scores are computed on the hypotheses of
+        ``search``. With ``alignments``, the outputs include the word alignments of source and
+        reference that the attention implies (see ``attention_links``).
         """
         if search is None:
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
@@ -172,7 +175,7 @@ class Generation(Task):
             for batch in progress(loader):
                 batch = batch.to(device)
                 reader.read(batch)
-                found = search(
+                results = search(
                     model,
                     batch.source,
                     batch.source_lengths,
@@ -180,21 +183,27 @@ class Generation(Task):
                 )
                 for row, index in enumerate(batch.indices.tolist()):
                     source, _ = batch.ids(row)
-                    text = hypothesis_text(found[row][0], sources[index], source, data.subwords)
+                    text = hypothesis_text(results[row][0], sources[index], source, data.subwords)
                     written[index] = text
         reader.share(group)
         written = group.united(written)
         hypotheses = [written[index] for index in range(len(texts))]
-        known = references(texts)
-        metrics = {**reader.metrics(), **self.scores(hypotheses, known, scores)}
+        reference_sets = references(texts)
+        metrics = {**reader.metrics(), **self.scores(hypotheses, reference_sets, scores)}
         if parameters := mapping_parameters(model):
             metrics["mapping"] = parameters
         examples = [
             {"source": source, "reference": reference, "hypothesis": hypothesis}
-            for source, reference, hypothesis in zip(sources, known[0], hypotheses, strict=True)
+            for source, reference, hypothesis in zip(
+                sources, reference_sets[0], hypotheses, strict=True
+            )
         ]
-        outputs = {"hypotheses.txt": hypotheses, **reference_lines(known), **reader.outputs()}
-        if scores is None and (values := self.example_scores(hypotheses, known)):
+        outputs = {
+            "hypotheses.txt": hypotheses,
+            **reference_lines(reference_sets),
+            **reader.outputs(),
+        }
+        if scores is None and (values := self.example_scores(hypotheses, reference_sets)):
             outputs["example_scores.jsonl"] = value_lines(values)
         return Evaluation(metrics, examples, outputs)
 
@@ -206,7 +215,7 @@ class Generation(Task):
         number: int,
         device: torch.device | str = "cpu",
     ) -> Iterator[AttentionMap]:
-        """While the model reads the references."""
+        """See the base class; the model reads the references."""
         return reference_maps(model, data, split, number, device)
 
     def look(
@@ -225,13 +234,13 @@ class Generation(Task):
         return look(model, subwords, sources, references, search, **options)
 
     def answer_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
-        """See the base class; of a score that is no mean, each example as a corpus of its own."""
+        """See the base class; a score that is not a mean treats each example as a corpus."""
         name = self.example_score
         if (values := self.example_scores(answers, right).get(name)) is not None:
             return [*values]
         return [
-            float(self.scores([answer], [[text] for text in known], [name])[name]["score"])
-            for answer, *known in zip(answers, *right, strict=True)
+            float(self.scores([answer], [[text] for text in correct], [name])[name]["score"])
+            for answer, *correct in zip(answers, *right, strict=True)
         ]
 
     def generate(
@@ -247,33 +256,34 @@ class Generation(Task):
         device: torch.device | str = "cpu",
         group: Group = ALONE,
     ) -> list[list[tuple[str, float]]]:
-        """For each sentence, in the order given, its hypotheses with their scores.
+        """Return the hypotheses of each sentence with their scores, in the order of the sentences.
 
-        An empty sentence has one hypothesis of score 0: its prefix, or nothing. A sentence longer
-        than ``max_source_length`` subwords is cut there.
+        An empty sentence has one hypothesis of score 0: its prefix, or an empty text. A sentence
+        longer than ``max_source_length`` subwords is cut there.
 
         Args:
-            model: in evaluation mode.
+            model: the model, in evaluation mode.
             subwords: the vocabularies of both sides.
-            sentences: one sentence each.
-            search: makes the hypotheses.
-            prefixes: a text for each sentence, empty where nothing is given, that its hypotheses
-                begin with, in the pieces that the vocabulary writes it.
-            batch_tokens: padded source subwords in a batch.
-            max_source_length: in subwords, end of sentence not counted; None: no limit.
-            device: where ``model`` is.
-            group: of processes that share the batches; each has all hypotheses.
+            sentences: the source sentences.
+            search: finds the hypotheses.
+            prefixes: for each sentence, a text that its hypotheses begin with, or an empty text. It
+                is encoded by the target vocabulary.
+            batch_tokens: maximum number of source subwords in a batch, including padding.
+            max_source_length: maximum number of source subwords, without the end of the sentence;
+                None: no limit.
+            device: device of ``model``.
+            group: processes that share the batches; each one returns all hypotheses.
         """
         search = search.with_vocabulary(subwords.target.written_ids)
-        begun = [""] * len(sentences) if prefixes is None else prefixes
-        found: dict[int, list[tuple[str, float]]] = {}
+        starts = [""] * len(sentences) if prefixes is None else prefixes
+        results: dict[int, list[tuple[str, float]]] = {}
         ids = [
             _ids(subwords.source, sentence, sentence, model.copying)[:max_source_length]
             for sentence in sentences
         ]
-        given = [
+        prefix_ids = [
             _ids(subwords.target, prefix, sentence, model.copying)
-            for prefix, sentence in zip(begun, sentences, strict=True)
+            for prefix, sentence in zip(starts, sentences, strict=True)
         ]
         order = sorted((i for i in range(len(ids)) if ids[i]), key=lambda i: len(ids[i]))
         batches = _batches(order, [len(row) + 1 for row in ids], batch_tokens)
@@ -286,20 +296,20 @@ class Generation(Task):
                     model,
                     source,
                     lengths,
-                    prefixes=[given[i] for i in members],
+                    prefixes=[prefix_ids[i] for i in members],
                     return_attention=search.replace_unknown,
                 )
             for i, best in zip(members, hypotheses, strict=True):
                 texts = (
                     hypothesis_text(h, sentences[i], [*ids[i], EOS_ID], subwords) for h in best
                 )
-                found[i] = [(text, h.score) for text, h in zip(texts, best, strict=True)]
-        found = group.united(found)
-        return [found.get(i, [(prefix, 0.0)]) for i, prefix in enumerate(begun)]
+                results[i] = [(text, h.score) for text, h in zip(texts, best, strict=True)]
+        results = group.united(results)
+        return [results.get(i, [(prefix, 0.0)]) for i, prefix in enumerate(starts)]
 
 
 def _ids(vocabulary: Vocabulary, text: str, source: str, copying: bool) -> Sequence[int]:
-    """The ids of a text, with those of unknown words of ``source`` if they are to be copied."""
+    """Return the ids of a text; if ``copying``, unknown words of ``source`` have extended ids."""
     ids = vocabulary.encode(text)
     if not copying:
         return ids
@@ -307,7 +317,10 @@ def _ids(vocabulary: Vocabulary, text: str, source: str, copying: bool) -> Seque
 
 
 def _batches(order: list[int], lengths: list[int], tokens: int) -> Iterator[list[int]]:
-    """Consecutive members of ``order``, shortest first, while the padded batch fits."""
+    """Yield batches of consecutive members of ``order`` that fit into ``tokens`` with padding.
+
+    ``order`` is sorted by length, shortest first.
+    """
     batch: list[int] = []
     for index in order:
         if batch and (len(batch) + 1) * lengths[index] > tokens:

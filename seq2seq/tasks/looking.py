@@ -1,4 +1,4 @@
-"""What a model makes of single examples, and where it looks while it does."""
+"""Answers of a model to single examples, with its attention."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from seq2seq.tasks.wording import hypothesis_text
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a model made of one example.
+    """Answer of a model to one example.
 
     Attributes:
-        text: its answer.
-        log_probability: of the answer; None if it has none.
-        looks: where it looked, by what it did: ``writing`` its answer, ``reading`` the reference.
+        text: the answer.
+        log_probability: log-probability of the answer; None if the search gives none.
+        looks: attention maps: ``writing`` (the answer) and ``reading`` (the reference).
     """
 
     text: str
@@ -46,22 +46,23 @@ def look(
     max_length: int = 512,
     device: torch.device | str = "cpu",
 ) -> list[Outcome]:
-    """Write an answer to each source; and read its reference, where there are any.
+    """Return an answer to each source, with the attention while writing it and while reading.
 
     Args:
-        model: left in the mode in which it came.
+        model: the model; its mode (training or evaluation) is restored.
         subwords: the vocabularies of both sides.
-        sources: one text each.
-        references: as many texts, or None.
-        search: makes the hypotheses.
-        batch_tokens: padded subwords in a batch.
-        max_length: texts are cut after so many subwords, or fewer, if the model numbers fewer.
-        device: where ``model`` is.
+        sources: the source texts.
+        references: a reference for each source; None: the model reads no references.
+        search: finds the hypotheses.
+        batch_tokens: maximum number of subwords in a batch, including padding.
+        max_length: maximum number of subwords; longer texts are cut. The model's own limit applies
+            too.
+        device: device of ``model``.
     """
     if not sources:
         return []
     search = search.with_vocabulary(subwords.target.written_ids)
-    found: dict[int, Outcome] = {}
+    outcomes: dict[int, Outcome] = {}
     with evaluating(model):
         for batch in batches(model, subwords, sources, references, batch_tokens, max_length):
             batch = batch.to(device)
@@ -89,8 +90,8 @@ def look(
                     written = hypothesis_text(best, text, source, subwords)
                 else:
                     written = subwords.target.decode(best.tokens, text)
-                found[index] = Outcome(written, best.log_probability, looks)
-    return [found[index] for index in range(len(sources))]
+                outcomes[index] = Outcome(written, best.log_probability, looks)
+    return [outcomes[index] for index in range(len(sources))]
 
 
 def batches(
@@ -101,15 +102,15 @@ def batches(
     batch_tokens: int,
     max_length: int | None = None,
 ) -> EvaluationLoader:
-    """Batches of texts, cut to what the model can number.
+    """Return a loader of batches of texts, cut to the model's maximum length.
 
     Args:
-        model: that will read them.
+        model: the model that will read them.
         subwords: the vocabularies of both sides.
-        sources: one text each.
-        targets: as many texts; None: empty ones.
-        batch_tokens: padded subwords in a batch.
-        max_length: texts are cut after so many subwords; None: after what the model numbers.
+        sources: the source texts.
+        targets: a target for each source; None: empty targets.
+        batch_tokens: maximum number of subwords in a batch, including padding.
+        max_length: maximum number of subwords; longer texts are cut. None: only the model's limit.
     """
     if model.max_length is not None:
         max_length = min(max_length or model.max_length, model.max_length - 1)
@@ -122,7 +123,7 @@ def batches(
     )
     extended = None
     if getattr(model, "copying", False):
-        from datasets import Dataset  # a second, which other models are spared
+        from datasets import Dataset  # takes a second to import; only copying models need it
 
         extended = ExtendedIds(Dataset.from_dict(texts), subwords.source)
     return EvaluationLoader(Encoded(source, target, extended_ids=extended), batch_tokens)

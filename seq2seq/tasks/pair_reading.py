@@ -1,4 +1,4 @@
-"""A classifier reads pairs of sentences: what it takes them for, and where it looks."""
+"""Reading sentence pairs with a classifier: class probabilities and attention maps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def read(model: PairClassifier, batch: Batch, *, return_attention: bool = False) -> Classification:
-    """The model's view of a batch: premises, and hypotheses without their bos."""
+    """Apply the model to a batch of premises and hypotheses (without their bos)."""
     return model(
         batch.source,
         batch.source_lengths,
@@ -33,7 +33,7 @@ def read(model: PairClassifier, batch: Batch, *, return_attention: bool = False)
 
 
 def class_probabilities(model: PairClassifier, found: Classification) -> Tensor:
-    """``[batch, class]``, in the order of the model's labels."""
+    """Return the probabilities ``[batch, class]``, in the order of the model's labels."""
     return model.output_mapping(found.logits.float())
 
 
@@ -44,9 +44,9 @@ def pair_maps(
     number: int,
     device: torch.device | str = "cpu",
 ) -> Iterator[AttentionMap]:
-    """Attention over the premises of the first ``number`` pairs of a split.
+    """Yield the attention over the premises of the first ``number`` pairs of a split.
 
-    From the words of the hypothesis, or from all of it as one.
+    The queries are the words of the hypothesis, or the hypothesis as a whole.
     """
     maps: dict[int, AttentionMap] = {}
     texts = data.split(split)
@@ -70,18 +70,18 @@ def look_at_pairs(
     max_length: int = 512,
     device: torch.device | str = "cpu",
 ) -> list[Outcome]:
-    """The likeliest label of each pair, and where the hypothesis looks in the premise.
+    """Return the most probable label of each pair, and the hypothesis's attention to the premise.
 
     Args:
-        model: left in the mode in which it came.
+        model: the model; its mode (training or evaluation) is restored.
         subwords: the vocabulary.
-        premises: one text each.
-        hypotheses: as many.
-        batch_tokens: padded subwords in a batch.
-        max_length: texts are cut after so many subwords.
-        device: where ``model`` is.
+        premises: the premises.
+        hypotheses: a hypothesis for each premise.
+        batch_tokens: maximum number of subwords in a batch, including padding.
+        max_length: maximum number of subwords; longer texts are cut.
+        device: device of ``model``.
     """
-    found: dict[int, Outcome] = {}
+    outcomes: dict[int, Outcome] = {}
     with evaluating(model):
         for batch in batches(model, subwords, premises, hypotheses, batch_tokens, max_length):
             result = read(model, batch.to(device), return_attention=True)
@@ -92,8 +92,8 @@ def look_at_pairs(
                 look = _pair_map(subwords, texts, batch, row, result.attention, "hypothesis")
                 best = int(probabilities[row].argmax())
                 log_probability = float(probabilities[row, best].log())
-                found[index] = Outcome(model.labels[best], log_probability, {"reading": look})
-    return [found[index] for index in range(len(premises))]
+                outcomes[index] = Outcome(model.labels[best], log_probability, {"reading": look})
+    return [outcomes[index] for index in range(len(premises))]
 
 
 def _pair_map(
@@ -106,7 +106,7 @@ def _pair_map(
 ) -> AttentionMap:
     """Where row ``row`` looks in its premise; ``whole`` names a hypothesis that looks as one."""
     premise, hypothesis = texts
-    found = attention_map(subwords, premise, *batch.ids(row), weights[row], hypothesis)
+    by_word = attention_map(subwords, premise, *batch.ids(row), weights[row], hypothesis)
     if weights.size(3) > 1:
-        return found
-    return replace(found, target=[whole], target_words=[-1])
+        return by_word
+    return replace(by_word, target=[whole], target_words=[-1])

@@ -1,4 +1,4 @@
-"""A model reads references: loss, where it looks, and how that agrees with gold alignments."""
+"""Reading references with a model: loss, attention statistics, scores of gold alignments."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 
 
 class ReferenceReader:
-    """Keeps loss, attention statistics and alignment scores of the references it reads.
+    """Accumulator of loss, attention statistics and alignment scores over references.
 
-    Loss and perplexity are those of the reference, without label smoothing, a target token, end of
-    sentence included.
+    Loss and perplexity are per target token of the reference, including the end of the sentence,
+    without label smoothing.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         data: the corpus with its vocabularies.
-        texts: the split, for its gold alignments.
-        attention: whether to look at the attention.
-        align: whether to draw word alignments from it.
+        texts: the split, with its gold alignments if it has any.
+        attention: whether to compute attention statistics.
+        align: whether to derive word alignments from the attention.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ReferenceReader:
         self.alignment: AlignmentScore | None = None
 
     def read(self, batch: Batch) -> None:
-        """Read the references of a batch."""
+        """Read the references of a batch and add their results."""
         output = self.model(
             batch.source,
             batch.source_lengths,
@@ -107,11 +107,11 @@ class ReferenceReader:
             if self.alignment is not None:
                 self.alignment.update(weights, *words, example)
             if self.links is not None:
-                found = attention_links(weights, *words, example["source"], example["target"])
-                self.links[index] = format_pharaoh(found)
+                links = attention_links(weights, *words, example["source"], example["target"])
+                self.links[index] = format_pharaoh(links)
 
     def share(self, group: Group) -> None:
-        """Take in what the other processes of a group have read."""
+        """Add the results of the other processes of a group."""
         if group.size == 1:
             return
         links = {i: line for i, line in enumerate(self.links or ()) if line}
@@ -125,39 +125,44 @@ class ReferenceReader:
             self.links[i] = line
 
     def metrics(self) -> dict[str, Any]:
-        """``loss``, ``perplexity``, ``tokens``, and ``attention`` and ``alignment`` summaries."""
+        """Return ``loss``, ``perplexity``, ``tokens`` and the summaries that were computed.
+
+        The summaries are ``attention`` and ``alignment``.
+        """
         tokens = max(int(self.totals["tokens"]), 1)
         nll = self.totals["nll"] / tokens
-        found: dict[str, Any] = {
+        metrics: dict[str, Any] = {
             "loss": self.totals["loss"] / tokens,
-            # Infinite where a sparse output layer, or copying by sparse attention, gives some
-            # reference token no probability.
+            # The perplexity is infinite if a reference token has probability 0. A sparse output
+            # mapping, or copying with sparse attention, can cause this.
             "perplexity": math.exp(nll) if nll < 100.0 else math.inf,
             "tokens": tokens,
         }
         if self.statistics is not None:
-            found["attention"] = self.statistics.summary()
+            metrics["attention"] = self.statistics.summary()
         if self.alignment is not None:
-            found["alignment"] = self.alignment.summary()
-        return found
+            metrics["alignment"] = self.alignment.summary()
+        return metrics
 
     def outputs(self) -> dict[str, list[str]]:
-        """``attention.csv`` of the statistics, and ``alignments.txt`` where they were drawn."""
-        found: dict[str, list[str]] = {}
+        """Return the lines of ``attention.csv`` and ``alignments.txt``, if they were computed."""
+        lines: dict[str, list[str]] = {}
         if self.statistics is not None:
             records = list(self.statistics.records())
             records += self.alignment.records() if self.alignment is not None else ()
-            found["attention.csv"] = statistics_lines(records)
+            lines["attention.csv"] = statistics_lines(records)
         if self.links is not None:
-            found["alignments.txt"] = self.links
-        return found
+            lines["alignments.txt"] = self.links
+        return lines
 
 
 def check_alignments(texts: DatasetDict) -> None:
-    """Find at once the gold links that evaluation could not read, in all splits but ``train``.
+    """Raise `DataError` for gold alignments that are not valid, in all splits except ``train``.
+
+    Without this check, the evaluation would fail much later.
 
     Raises:
-        DataError: naming the split and the example.
+        DataError: the message names the split and the example.
     """
     for split, rows in texts.items():
         if split != "train":
@@ -190,7 +195,7 @@ def reference_maps(
     number: int,
     device: torch.device | str = "cpu",
 ) -> Iterator[AttentionMap]:
-    """Attention over the first ``number`` sentence pairs of a split, reading the references."""
+    """Yield the attention over the first ``number`` sentence pairs, reading the references."""
     maps: dict[int, AttentionMap] = {}
     texts = data.split(split)
     with evaluating(model):

@@ -1,4 +1,4 @@
-"""Summarization of sentences: a sentence in, its headline out."""
+"""Summarization of a sentence by a headline."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 
 class Summarization(Generation):
-    """Scored by ROUGE, beside the lead: what copying the beginning of the sentence would score.
+    """Sentence summarization, scored by ROUGE and compared with the lead baseline.
+
+    The lead baseline copies the beginning of the sentence.
 
     Args:
-        rouge: how outputs are scored.
-        lead_words: words of the lead, where the protocol cuts nothing; where it does, the lead is
-            the whole sentence, to be cut.
+        rouge: protocol by which outputs are scored.
+        lead_words: number of words of the lead. If the protocol cuts outputs, it cuts the whole
+            sentence instead.
     """
 
     monitor = "rouge_l"
@@ -31,11 +33,11 @@ class Summarization(Generation):
 
     def __init__(self, rouge: Protocol = PROTOCOLS["unicode"], lead_words: int = 8) -> None:
         if lead_words < 1:
-            raise ValueError(f"task.lead_words={lead_words}; give at least 1")
+            raise ValueError(f"task.lead_words={lead_words} must be at least 1")
         self.rouge, self.lead_words = rouge, lead_words
 
     def fit_language(self, language: str, lines: Sequence[str]) -> None:
-        """See the base class; the protocol is chosen already."""
+        """See the base class; only warns, because the protocol fixes the tokenizer."""
         warn_of_few_words(
             lines,
             self.rouge.words,
@@ -50,18 +52,18 @@ class Summarization(Generation):
         names: Iterable[str] | None = None,
     ) -> dict[str, Any]:
         """See the base class; ROUGE-1, ROUGE-2, ROUGE-L with 95 % confidence intervals."""
-        found = rouge_scores(hypotheses, references, self.rouge)
-        return {name: found[name] for name in (names or found)}
+        scores = rouge_scores(hypotheses, references, self.rouge)
+        return {name: scores[name] for name in (names or scores)}
 
     def example_scores(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
     ) -> dict[str, Sequence[float]]:
-        """See the base class; in percent."""
+        """See the base class; the values are in percent."""
         values = 100 * sentence_rouge(hypotheses, references, self.rouge)
         return {name: values[:, k].tolist() for k, name in enumerate(self.rouge.orders)}
 
     def lead(self, source: str) -> str:
-        """The baseline's output for a sentence."""
+        """Return the lead baseline's output for a sentence."""
         if self.rouge.max_bytes is not None:
             return source
         return " ".join(source.split()[: self.lead_words])
@@ -77,11 +79,11 @@ class Summarization(Generation):
     ) -> Evaluation:
         """See the base class.
 
-        ``output`` in the metrics tells how long the outputs are and how much of them is new; with
-        all scores (not in a validation) there are also those of the lead.
+        The metrics also have ``output``, with the length and the novelty of the outputs. If all
+        scores are computed (not in a validation), they include the scores of the lead.
         """
         evaluation = super().evaluate(model, data, split, scores=scores, **options)
-        hypotheses, known, sources = (
+        hypotheses, first_references, sources = (
             [example[name] for example in evaluation.examples]
             for name in ("hypothesis", "reference", "source")
         )
@@ -91,5 +93,5 @@ class Summarization(Generation):
             cut = self.rouge.max_bytes
             name = f"lead-{self.lead_words}" if cut is None else f"lead-{cut}-bytes"
             metrics[name] = self.scores([self.lead(source) for source in sources], sets)
-        metrics["output"] = {"overall": output_summary(hypotheses, known, sources)}
+        metrics["output"] = {"overall": output_summary(hypotheses, first_references, sources)}
         return Evaluation(metrics, evaluation.examples, evaluation.outputs)

@@ -1,4 +1,4 @@
-"""What tells one task from another: data → model, batch → loss, split → scores."""
+"""Base class of tasks: data → model arguments, batch → loss, split → scores."""
 
 from __future__ import annotations
 
@@ -31,26 +31,27 @@ Progress = Callable[[Iterable[Batch]], Iterable[Batch]]
 
 
 def silent(batches: Iterable[Batch]) -> Iterable[Batch]:
-    """No progress shown."""
+    """Return the batches unchanged, without showing progress."""
     return batches
 
 
 class Task(ABC):
-    """A task: the one object through which training and evaluation know what they do.
+    """Base class of tasks, which define everything that training and evaluation do differently.
 
-    A new task is a class here and a file in ``configs/task``, which also chooses its corpus and its
-    model.
+    To add a task, write a subclass here and a file in ``configs/task``. The file also chooses the
+    corpus and the model.
 
     Attributes:
-        model_type: the class of models that can do it.
-        monitor: the score that tells which checkpoint is best, unless the user names another.
-        validation_scores: the scores of a validation; a test may take more.
+        model_type: class of the models that can do the task.
+        monitor: default score by which the best checkpoint is chosen.
+        validation_scores: scores of a validation; the final test may compute more.
         lower_is_better: measures that fall as a model improves.
-        example_score: the score that single examples are compared by.
-        sides: what the two texts of an example are called.
-        use: the command that a trained model is used by; ``checkpoint=`` follows.
-        searches: whether it writes text, which a search finds.
-        labels: the classes that the corpus's column `label` may name; None: it is not read.
+        example_score: score by which single examples are compared.
+        sides: names of the two texts of an example.
+        use: command that uses a trained model; ``checkpoint=`` is appended.
+        searches: whether the task writes text with a search.
+        labels: class names that the corpus's column `label` may contain; None: the column is not
+            read.
     """
 
     model_type: ClassVar[type[nn.Module]]
@@ -65,7 +66,7 @@ class Task(ABC):
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """What a validation measures, so what ``validation.monitor`` may name."""
+        """Return the names of what a validation measures, which ``validation.monitor`` may be."""
         return ("loss", *self.validation_scores)
 
     def prepare(
@@ -80,8 +81,11 @@ class Task(ABC):
         needed: Sequence[str] = (),
         cache: str | Path | None = None,
     ) -> ParallelData:
-        """The corpus of a new run, with vocabularies made of its training split; checks labels."""
-        # `datasets` and its pandas take a second to import, and translating needs neither.
+        """Return the corpus of a new run, with vocabularies built from its training split.
+
+        Labels are checked too.
+        """
+        # `datasets` imports pandas, which takes a second; `seq2seq-translate` needs neither.
         from seq2seq.data.parallel import prepare
         from seq2seq.data.split_checks import warn_of_splits
 
@@ -112,17 +116,17 @@ class Task(ABC):
         cache: str | Path | None = None,
         scored: bool = True,
     ) -> ParallelData:
-        """A corpus as a trained model reads it, with the vocabularies of its checkpoint.
+        """Load a corpus for a trained model, with the vocabularies of its checkpoint.
 
         Labels are checked when a split is read.
 
         Args:
-            corpus: is loaded.
-            subwords: of the checkpoint.
-            cache: folder to keep the ids in; None for the default place.
-            scored: whether outputs will be scored; False needs no tokenizer of the scores.
+            corpus: the corpus to load.
+            subwords: vocabularies of the checkpoint.
+            cache: folder in which ids are cached; None for the default folder.
+            scored: whether outputs will be scored; if False, the scores' tokenizer is not loaded.
         """
-        from seq2seq.data.parallel import ParallelData  # late, as in `prepare`
+        from seq2seq.data.parallel import ParallelData  # slow to import, as in `prepare`
 
         data = ParallelData(corpus, subwords, labels=self.labels, cache=cache)
         self.check_texts(corpus, data.texts, scored)
@@ -131,30 +135,32 @@ class Task(ABC):
     def check_texts(  # noqa: B027
         self, corpus: Corpus, texts: DatasetDict, scored: bool = True
     ) -> None:
-        """Refuse, or warn of, a corpus that the task would misread; called before anything long.
+        """Raise an error or log a warning for a corpus that the task would misread.
+
+        This is called before anything that takes long.
 
         Args:
-            corpus: from which the texts were loaded.
+            corpus: the corpus that the texts come from.
             texts: its splits.
             scored: whether outputs will be scored.
 
         Raises:
-            ValueError: naming the split.
+            ValueError: the message names the split.
         """
 
     @abstractmethod
     def model_arguments(self, subwords: VocabularyPair) -> dict[str, Any]:
-        """Arguments of the model's class that the data decides, such as vocabulary sizes."""
+        """Return the model arguments that depend on the data, such as vocabulary sizes."""
 
     @abstractmethod
     def choices(self, subwords: VocabularyPair) -> int:
         """Return the number of classes or tokens that each prediction chooses from."""
 
     def check_model(self, model: type[nn.Module]) -> None:
-        """Refuse a class of models of another task.
+        """Raise `ValueError` if the model class cannot do this task.
 
         Raises:
-            ValueError: naming both.
+            ValueError: the message names the model and the task.
         """
         if not issubclass(model, self.model_type):
             raise ValueError(
@@ -195,17 +201,17 @@ class Task(ABC):
     def initialize(  # noqa: B027
         self, model: Any, subwords: VocabularyPair, *, cache: str | Path | None = None
     ) -> None:
-        """Give a new model first weights that come from elsewhere; by default there are none.
+        """Load pretrained weights into a new model; by default, leave it unchanged.
 
         Args:
-            model: built, its weights drawn.
+            model: the model, with random initial weights.
             subwords: its vocabularies.
-            cache: folder to keep what was read in; None for the default place.
+            cache: folder in which the pretrained weights are cached; None for the default folder.
         """
 
     @abstractmethod
     def loss(self, model: Any, batch: Batch, criterion: SequenceLoss) -> SequenceLossOutput:
-        """The summed loss of a batch, and the number of its terms."""
+        """Return the summed loss of a batch and its number of terms."""
 
     @abstractmethod
     def evaluate(
@@ -225,21 +231,21 @@ class Task(ABC):
     ) -> Evaluation:
         """Evaluate ``model`` on a split of ``data``.
 
-        The same function serves validation during training, the final test and
-        ``seq2seq-evaluate``, so that the same weights on the same examples give the same figures.
+        Validation during training, the final test and ``seq2seq-evaluate`` all call this method.
+        The same weights therefore get the same scores on the same examples.
 
         Args:
-            model: left in the mode (training or evaluation) in which it came.
+            model: the model; its mode (training or evaluation) is restored.
             data: the corpus with its vocabularies.
             split: name of the split.
-            search: makes the hypotheses, where the task writes text.
-            sentences: evaluate the first so many examples only.
-            batch_tokens: padded subwords in a batch.
-            attention: whether to take attention statistics.
-            scores: which scores to compute; None: all of the task's.
-            device: where ``model`` is.
-            progress: wraps the iterable of batches.
-            group: of processes that share the batches; each has the evaluation of all.
+            search: finds the hypotheses; required by tasks that write text.
+            sentences: number of first examples to evaluate; None: all.
+            batch_tokens: maximum number of subwords in a batch, including padding.
+            attention: whether to compute attention statistics.
+            scores: which scores to compute; None: all scores of the task.
+            device: device of ``model``.
+            progress: wraps the iterable of batches to show progress.
+            group: processes that share the batches; each one returns the evaluation of all batches.
 
         Raises:
             ValueError: if the split does not exist or is empty.
@@ -254,7 +260,7 @@ class Task(ABC):
         number: int,
         device: torch.device | str = "cpu",
     ) -> Iterator[AttentionMap]:
-        """Attention over the first ``number`` examples of a split."""
+        """Yield the attention over the first ``number`` examples of a split."""
 
     def look(
         self,
@@ -268,39 +274,39 @@ class Task(ABC):
         max_length: int = 512,
         device: torch.device | str = "cpu",
     ) -> list[Outcome]:
-        """What the model makes of single texts, and where it looks; for ``seq2seq-explore``.
+        """Return the model's answers to single texts and its attention, for ``seq2seq-explore``.
 
         Args:
-            model: left in the mode in which it came.
+            model: the model; its mode (training or evaluation) is restored.
             subwords: the vocabularies of both sides.
-            sources: one text each.
-            references: as many texts, or None.
-            search: makes the hypotheses, where the task writes text.
-            batch_tokens: padded subwords in a batch.
-            max_length: texts are cut after so many subwords.
-            device: where ``model`` is.
+            sources: the source texts.
+            references: a reference for each source; None: no references.
+            search: finds the hypotheses; required by tasks that write text.
+            batch_tokens: maximum number of subwords in a batch, including padding.
+            max_length: maximum number of subwords; longer texts are cut.
+            device: device of ``model``.
 
         Raises:
-            ValueError: if the task cannot tell.
+            ValueError: if the task does not support this.
         """
-        raise ValueError(f"{type(self).__name__} does not tell where a model looks in single texts")
+        raise ValueError(f"{type(self).__name__} cannot show the attention over single texts")
 
     def right_answers(self, texts: Dataset) -> list[list[str]]:
-        """What the answers are scored against: one list a set, each as long as ``texts``."""
+        """Return the correct answers: one list per reference set, each as long as ``texts``."""
         return references(texts)
 
     def answer_scores(self, answers: Sequence[str], right: Sequence[Sequence[str]]) -> list[float]:
-        """The ``example_score`` of each answer.
+        """Return the ``example_score`` of each answer.
 
         Args:
-            answers: one text an example.
-            right: one list a set of right answers, each as long as ``answers``.
+            answers: one text per example.
+            right: one list per set of correct answers, each as long as ``answers``.
         """
         raise ValueError(f"{type(self).__name__} does not score single texts")
 
 
 def _warn_of_long_words(data: ParallelData) -> None:
-    """Warn if a vocabulary of words takes whole sentences for words."""
+    """Warn if a word vocabulary treats whole sentences as words, for lack of spaces."""
     texts = data.split("train")[:SAMPLE]
     for side, vocabulary in (("source", data.subwords.source), ("target", data.subwords.target)):
         if isinstance(vocabulary, Words):

@@ -1,4 +1,4 @@
-"""Translation: sentences in, sentences of another language out."""
+"""Translation of sentences into another language."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ logger = logging.getLogger(__name__)
 
 
 class Translation(Generation):
-    """Scored by BLEU, chrF, chrF++ and TER, as sacreBLEU computes them.
+    """Translation, scored by sacreBLEU's BLEU, chrF, chrF++ and TER.
 
     Args:
-        tokenizer: sacreBLEU's, for BLEU: ``13a``, ``zh``, ``ja-mecab``, ``char``, …; None: the one
-            that sacreBLEU has for the target language, by its code or else its script.
+        tokenizer: sacreBLEU's tokenizer for BLEU: ``13a``, ``zh``, ``ja-mecab``, ``char``, …; None:
+            sacreBLEU's tokenizer for the target language, chosen by language code or by script.
     """
 
     monitor = "bleu"
-    validation_scores = ("bleu", "chrf")  # TER takes longer than all the rest
-    example_score = "chrf"  # which single sentences are long enough for
+    validation_scores = ("bleu", "chrf")  # TER takes longer than all the others
+    example_score = "chrf"  # BLEU needs more than a single sentence
     lower_is_better = (*Generation.lower_is_better, "ter")
 
     def __init__(self, tokenizer: str | None = None) -> None:
@@ -37,11 +37,11 @@ class Translation(Generation):
         self.tokenizer = tokenizer
 
     def fit_language(self, language: str, lines: Sequence[str]) -> None:
-        """See the base class; chooses and loads the tokenizer of BLEU."""
+        """See the base class; chooses and loads BLEU's tokenizer."""
         if self.tokenizer is None:
             self.tokenizer = fitting_tokenizer(language, lines)
             if self.tokenizer != DEFAULT:
-                logger.info("BLEU counts words of sacreBLEU's tokenizer %s", self.tokenizer)
+                logger.info("BLEU uses sacreBLEU's tokenizer %s", self.tokenizer)
         tokenize = load_tokenizer(self.tokenizer)
         warn_of_few_words(
             lines,
@@ -56,7 +56,7 @@ class Translation(Generation):
         references: Sequence[Sequence[str]],
         names: Iterable[str] | None = None,
     ) -> dict[str, Any]:
-        """See the base class; the texts are detokenized."""
+        """See the base class; expects detokenized texts."""
         wanted = tuple(names or METRICS)
         if self.tokenizer is None and "bleu" in wanted:
             self.fit_language("", references[0] if references else [])

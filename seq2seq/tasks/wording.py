@@ -1,4 +1,4 @@
-"""Text of the ids that a search finds."""
+"""Decode the hypotheses of a search to text."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from seq2seq.search import Hypothesis
 def hypothesis_text(
     hypothesis: Hypothesis, sentence: str, source: Sequence[int], subwords: VocabularyPair
 ) -> str:
-    """The text of a hypothesis; with its attention, unknown words are replaced.
+    """Return the text of a hypothesis; replace unknown words if it has attention weights.
 
-    Each is replaced by the word of ``sentence`` that it attends to most, in the mean over layers
-    and heads (Luong et al. 2015b).
+    Each unknown word is replaced by the source word with the largest attention weight, averaged
+    over layers and heads (Luong et al. 2015b).
 
     Args:
-        hypothesis: of the search.
-        sentence: the source as text.
-        source: the ids that the model read, end of sentence included.
+        hypothesis: a hypothesis of the search.
+        sentence: the source text.
+        source: the source ids that the model read, including the end of the sentence.
         subwords: the vocabularies of both sides.
     """
     if hypothesis.attention is None or UNK_ID not in hypothesis.tokens:

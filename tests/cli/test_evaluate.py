@@ -148,7 +148,7 @@ def test_a_corpus_of_another_task_or_language_is_told(run: Path) -> None:
     (run.parent / "pairs.tsv").write_text("neutral\ta b\tc\n")
     result = forked("evaluate", "checkpoint=run", "data=nli", "data.test=pairs.tsv", cwd=run.parent)
     assert result.returncode == 1
-    assert "which Translation does not read: choose task=entailment" in result.stderr
+    assert "which Translation cannot use. Choose task=entailment" in result.stderr
     turned = ["data=text", "data.test=tiny.tsv", "data.source_language=selvan"]
     given = ["checkpoint=run", *turned, "data.target_language=en", "output=turned"]
     result = forked("evaluate", *given, cwd=run.parent)

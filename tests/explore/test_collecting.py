@@ -148,7 +148,7 @@ def test_what_cannot_be_shown_is_told(
     class Silent(Translation):
         look = Task.look
 
-    with pytest.raises(ValueError, match="Silent does not tell where a model looks"):
+    with pytest.raises(ValueError, match="Silent cannot show the attention"):
         collect([dataclasses.replace(checkpoints[0], task=Silent())], texts, search, **NAMES)
     other = dataclasses.replace(checkpoints[1], task=Silent())
     with pytest.raises(ValueError, match="fused does Translation and sparse Silent; give"):

@@ -84,7 +84,7 @@ def test_loss_is_that_of_every_label(task, data, model):
 
 def test_a_loss_of_coverage_is_refused(task, data, model):
     (batch,) = data.loader("train")
-    with pytest.raises(ValueError, match=r"loss\.coverage is for models that write text"):
+    with pytest.raises(ValueError, match=r"loss\.coverage is only for tasks that write text"):
         task.loss(model, batch, SequenceLoss(coverage=1.0))
 
 
@@ -158,7 +158,7 @@ def test_looking_at_single_pairs_agrees_with_predicting_them(task, data, model):
         expected = one_by_one(model, data, ("", premise, hypothesis)).attention[0].detach()
         torch.testing.assert_close(look.weights, expected)
         assert look.weights.shape[2:] == (len(look.target), len(look.source))
-    with pytest.raises(ValueError, match="give a hypothesis too"):
+    with pytest.raises(ValueError, match="add a hypothesis to the premise"):
         task.look(model, data.subwords, premises, None)
 
 
@@ -177,7 +177,7 @@ def test_labels_that_the_task_does_not_know_are_refused_before_training(tmp_path
 
 
 def test_another_task_refuses_labeled_pairs(tmp_path, data):
-    told = "which Translation does not read: choose task=entailment"
+    told = "which Translation cannot use. Choose task=entailment"
     with pytest.raises(DataError, match=told):
         Translation().prepare(Corpus(), subwords=WORDS, cache=tmp_path)
     with pytest.raises(DataError, match=told):
