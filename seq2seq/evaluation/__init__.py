@@ -1,1 +1,1 @@
-"""Scores, attention statistics, comparisons of runs, reports."""
+"""Evaluation: scores, attention statistics, comparisons of runs, reports."""

@@ -1,4 +1,4 @@
-"""Attention as word alignment: from subwords to words, to links, to Pharaoh's format."""
+"""Word alignments from attention: subwords to words, words to links, Pharaoh's format."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -10,26 +10,30 @@ Link = tuple[int, int]
 """(source word, target word), 0-based."""
 
 Segments = Sequence[tuple[tuple[int, int], tuple[int, int]]]
-"""Pairs of phrases that translate as units: ((source start, end), (target start, end)), ends
-exclusive, over whitespace words."""
+"""Pairs of phrases that are translated as units: ((source start, end), (target start, end)).
+
+Positions count whitespace words, and ends are exclusive."""
 
 
 class Alignment(NamedTuple):
-    """Gold links: the sure ones and all possible ones (sure ones included)."""
+    """Gold links: the sure ones, and all possible ones, which include the sure ones."""
 
     sure: frozenset[Link]
     possible: frozenset[Link]
 
 
 def parse_pharaoh(text: str) -> Alignment:
-    """Read Pharaoh links: ``0-0 1-2`` are sure, ``1p3`` only possible; source first, 0-based."""
+    """Parse Pharaoh links: ``0-0 1-2`` are sure, ``1p3`` is only possible.
+
+    The source word comes first, and numbers are 0-based.
+    """
     sure, possible = set(), set()
     for item in text.split():
         mark = "p" if "p" in item else "-"
         source, separator, target = item.partition(mark)
         if not (separator and _is_index(source) and _is_index(target)):
             raise ValueError(
-                f"alignment: {item!r:.60} in {text!r:.200} is no link; write source-target with "
+                f"alignment: {item!r:.60} in {text!r:.200} is not a link; write source-target with "
                 "two 0-based word numbers, such as 0-0 1-2 (1p2 for a link that is only possible)"
             )
         possible.add((int(source), int(target)))
@@ -39,10 +43,10 @@ def parse_pharaoh(text: str) -> Alignment:
 
 
 def check_inside(gold: Alignment, source: str, target: str, segments: Segments = ()) -> None:
-    """Refuse links to words, and segments of words, that a sentence pair does not have.
+    """Raise `ValueError` for links or segments of words that the sentence pair does not have.
 
     Raises:
-        ValueError: naming the link or the segment.
+        ValueError: the message names the link or the segment.
     """
     shape = len(target.split()), len(source.split())
     _check_inside(gold.possible, *shape)
@@ -55,16 +59,16 @@ def format_pharaoh(links: Iterable[Link]) -> str:
 
 
 def parse_segments(source_segments: str, target_segments: str) -> Segments:
-    """Read the phrases of a sentence pair: the k-th source span translates to the k-th target span.
+    """Parse the phrases of a sentence pair: the k-th source span belongs to the k-th target span.
 
-    A span is ``start-end``, end exclusive, over whitespace words: ``0-2 2-3``.
+    A span is ``start-end`` over whitespace words, with an exclusive end: ``0-2 2-3``.
     """
     source, target = _spans("source", source_segments), _spans("target", target_segments)
     if len(source) != len(target):
         raise ValueError(
             f"segments: {len(source)} source spans {source_segments!r:.200} but {len(target)} "
-            f"target spans {target_segments!r:.200}; the k-th of one translates to the k-th of the "
-            "other"
+            f"target spans {target_segments!r:.200}; both need the same number, because the k-th "
+            "source span is translated by the k-th target span"
         )
     return list(zip(source, target, strict=True))
 
@@ -75,8 +79,8 @@ def _spans(side: str, text: str) -> list[tuple[int, int]]:
         start, _, end = item.partition("-")
         if not (_is_index(start) and _is_index(end) and int(start) < int(end)):
             raise ValueError(
-                f"{side}_segments: {item!r:.60} in {text!r:.200} is no span; write start-end with "
-                "0-based word numbers, end exclusive, such as 0-2 2-3"
+                f"{side}_segments: {item!r:.60} in {text!r:.200} is not a span; write start-end "
+                "with 0-based word numbers, end exclusive, such as 0-2 2-3"
             )
         spans.append((int(start), int(end)))
     return spans
@@ -94,23 +98,23 @@ def word_attention(
     source_count: int | None = None,
     target_count: int | None = None,
 ) -> Tensor:
-    """Attention between subwords → attention between words.
+    """Convert attention between subwords to attention between words.
 
-    Source pieces of a word are summed, for its mass is what they hold together; target pieces of
-    a word are averaged, for each is a distribution of its own:
+    The columns of a source word's pieces are summed, because its weight is their total. The rows of
+    a target word's pieces are averaged, because each row is a distribution:
 
         A'[u, v] = mean over target pieces t of u of  Σ over source pieces s of v of  A[t, s]
 
-    Rows and columns of word −1 (eos, padding) are left out, and nothing is renormalized: mass on
-    the source's eos is missing from the rows.
+    Rows and columns of word −1 (eos, padding) are left out, without renormalization. The rows
+    therefore lack the mass on the source's eos.
 
     Args:
         attention: [..., target_length, source_length].
-        source_words: [source_length], the word of each source subword, −1 for none.
-        target_words: [target_length], likewise.
-        source_count: number of source words; the largest index + 1 unless given. Words without a
-            subword (cut off with an over-long sentence, say) get no attention.
-        target_count: number of target words, likewise.
+        source_words: [source_length], the word of each source subword, −1 for no word.
+        target_words: [target_length], the same for the target.
+        source_count: number of source words; None: the largest index + 1. Words without a subword,
+            such as those cut off from a long sentence, get weight 0.
+        target_count: the same for the target.
 
     Returns:
         [..., target words, source words] float64.
@@ -123,40 +127,40 @@ def word_attention(
         )
     source = _membership("source", source_words, source_count, attention.device)
     target = _membership("target", target_words, target_count, attention.device)
-    # Sums by 0/1 matrices first, division after: sums of float32 in float64 are exact, so that
-    # equal weights stay exactly equal.
+    # Sum first and divide afterwards: sums of float32 in float64 are exact, so equal weights stay
+    # exactly equal.
     summed = target.T @ attention.to(torch.float64) @ source
     return summed / target.sum(0).clamp(min=1)[:, None]
 
 
 def _membership(side: str, words: Sequence[int], count: int | None, device: torch.device) -> Tensor:
-    """[subwords, words] float64, 1 where the subword belongs to the word."""
-    found = max(words, default=-1) + 1
-    if count is not None and found > count:
+    """Return a [subwords, words] float64 matrix with 1 where the subword belongs to the word."""
+    needed = max(words, default=-1) + 1
+    if count is not None and needed > count:
         raise ValueError(
-            f"{side}_words names word {found - 1} (from 0), but the {side} has {count} words"
+            f"{side}_words names word {needed - 1} (from 0), but the {side} has {count} words"
         )
     index = torch.tensor(words, dtype=torch.int64, device=device)
-    columns = torch.arange(found if count is None else count, device=device)
+    columns = torch.arange(needed if count is None else count, device=device)
     return (index[:, None] == columns).to(torch.float64)
 
 
 def hard_alignment(attention: Tensor, threshold: float = 1.0) -> Tensor:
-    """Link each target word to the source words that it looks at most.
+    """Link each target word to the source words with the largest weight.
 
         u and v are linked  ⇔  A[u, v] > 0  and  A[u, v] ≥ threshold · max_v' A[u, v']
 
-    With ``threshold=1`` that is the argmax, and where several source words share the maximum, as
-    in a fused run, all of them: to take the first would be arbitrary. A smaller threshold links
-    more, for example 0.5 every word with half the largest weight, which also joins the words of a
-    fused run that were cut into different numbers of subwords.
+    With ``threshold=1`` this is the argmax. If several source words share the maximum, as in a
+    fused run, all of them are linked, because any choice among them would be arbitrary. A smaller
+    threshold links more words: 0.5 links every word with at least half of the largest weight. That
+    also joins the words of a fused run that have different numbers of subwords.
 
     Args:
         attention: [..., target words, source words].
         threshold: in (0, 1].
 
     Returns:
-        [..., target words, source words] bool; ``links`` reads one sentence's pairs from it.
+        [..., target words, source words] bool; ``links`` converts one sentence to pairs.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold: {threshold} is outside (0, 1]")
@@ -167,7 +171,7 @@ def hard_alignment(attention: Tensor, threshold: float = 1.0) -> Tensor:
 
 
 def links(aligned: Tensor) -> set[Link]:
-    """[target words, source words] bool → the set of its (source, target) links."""
+    """Return the (source, target) links of a [target words, source words] bool matrix."""
     return {(source, target) for target, source in aligned.nonzero().tolist()}
 
 
@@ -178,17 +182,17 @@ def attention_links(
     source: str,
     target: str,
 ) -> set[Link]:
-    """The word alignment that the attention of one sentence pair draws.
+    """Return the word alignment that the attention of one sentence pair implies.
 
-    Subwords are joined to the whitespace words of both texts (``word_attention``), layers and heads
-    are averaged, and each target word is linked to the source word with the largest weight, or to
-    all of them that share it (``hard_alignment`` with threshold 1). A target word that attends to
-    the end of the source alone has no link.
+    Attention between subwords becomes attention between whitespace words (``word_attention``) and
+    is averaged over layers and heads. Each target word is linked to the source words with the
+    largest weight (``hard_alignment`` with threshold 1). A target word that attends only to the end
+    of the source has no link.
 
     Args:
         attention: [layer, head, target_length, source_length] between subwords.
         source_words: [source_length], as for ``word_attention``.
-        target_words: [target_length], likewise.
+        target_words: [target_length], as for ``word_attention``.
         source: the source text.
         target: the target text.
     """
@@ -203,7 +207,7 @@ def attention_links(
 
 
 def link_matrix(pairs: Iterable[Link], shape: tuple[int, ...]) -> Tensor:
-    """[target words, source words] bool, True at the links."""
+    """Return a [target words, source words] bool matrix that is True at the links."""
     pairs = list(pairs)
     _check_inside(pairs, *shape)
     matrix = torch.zeros(shape, dtype=torch.bool)
@@ -231,6 +235,6 @@ def _check_inside(pairs: Iterable[Link], target_count: int, source_count: int) -
         if target >= target_count or source >= source_count:
             raise ValueError(
                 f"gold link {source}-{target} lies outside the sentence of {source_count} source "
-                f"and {target_count} target words; is the alignment over whitespace words, source "
-                "first?"
+                f"and {target_count} target words; alignments must count whitespace words from 0, "
+                "source first"
             )

@@ -23,20 +23,20 @@ _COUNTS = ("predicted", "in_sure", "in_possible", "mass", "segment_mass", "segme
 class AlignmentScore:
     """Agreement of attention with gold alignments over a corpus, by layer and head.
 
-    With A the links of ``hard_alignment``, S the sure and P ⊇ S the possible gold links, counted
-    over the whole corpus (Och & Ney 2003; where the gold has one kind of link, P = S):
+    Let A be the links of ``hard_alignment``, S the sure and P ⊇ S the possible gold links, counted
+    over the whole corpus (Och & Ney 2003). If the gold has one kind of link only, P = S:
 
         precision = |A ∩ P| / |A|       recall = |A ∩ S| / |S|
         aer = 1 − (|A ∩ S| + |A ∩ P|) / (|A| + |S|)
 
-    and of the soft weights, without any threshold:
+    These measures use phrases and the soft weights; the first two need no threshold:
 
         alignment_mass  mean over target words with a gold link of the mass on words linked (P)
         segment_mass    mean over target words in a phrase of the mass within its source phrase
         segment_exact   share of those target words whose links are exactly that source phrase
 
-    Attention of the reference translation (forced decoding) is what gold links speak about.
-    A measure without anything to divide by is None.
+    Use the attention over the reference translation (forced decoding), because the gold links refer
+    to its words. A measure whose denominator is 0 is None.
     """
 
     def __init__(self, layers: int = 1, heads: int = 1, *, threshold: float = 1.0) -> None:
@@ -45,7 +45,7 @@ class AlignmentScore:
         self.sure = 0
         self.linked_words = 0
         self.segment_words = 0
-        # One more row than heads: the last is the attention averaged over all of them.
+        # The extra last column is for the attention averaged over all layers and heads.
         self.counts = torch.zeros(len(_COUNTS), layers * heads + 1, dtype=torch.float64)
         self.layers, self.heads = layers, heads
 
@@ -59,11 +59,11 @@ class AlignmentScore:
         """Add one sentence, from subwords and a row of the corpus.
 
         Args:
-            attention: [layer, head, target_length, source_length] between subwords; one layer of
-                one head may be [target_length, source_length].
+            attention: [layer, head, target_length, source_length] between subwords, or
+                [target_length, source_length] for a single layer and head.
             source_words: [source_length], as for ``word_attention``.
-            target_words: [target_length], likewise.
-            example: ``source``, ``target``, ``alignment`` and, where there are phrases,
+            target_words: [target_length], as for ``word_attention``.
+            example: ``source``, ``target``, ``alignment`` and, optionally, the phrases
                 ``source_segments`` and ``target_segments``.
         """
         words = word_attention(
@@ -82,9 +82,9 @@ class AlignmentScore:
         """Add one sentence, from attention between words.
 
         Args:
-            attention: [layer, head, target words, source words], as from ``word_attention``.
-            gold: its gold links, as from ``parse_pharaoh``.
-            segments: its phrases, as from ``parse_segments``.
+            attention: [layer, head, target words, source words], from ``word_attention``.
+            gold: gold links of the sentence, from ``parse_pharaoh``.
+            segments: phrases of the sentence, from ``parse_segments``.
         """
         if attention.dim() != 4 or attention.shape[:2] != (self.layers, self.heads):
             raise ValueError(
@@ -115,7 +115,7 @@ class AlignmentScore:
         self.segment_words += int(in_phrase.sum())
 
     def merge(self, other: "AlignmentScore") -> None:
-        """Add what another process has scored."""
+        """Add the counts of another process."""
         mine = (self.layers, self.heads, self.threshold)
         theirs = (other.layers, other.heads, other.threshold)
         if mine != theirs:
@@ -127,15 +127,17 @@ class AlignmentScore:
         self.segment_words += other.segment_words
 
     def summary(self) -> dict[str, Any]:
-        """The scores, ready for JSON.
+        """Return the scores, ready for JSON.
 
         Returns:
-            ``{"overall": {…}, "by_layer_head": [{"layer": 0, …}, …], "definitions": {…}}``;
-            ``overall`` scores the attention averaged over layers and heads, and the definitions
-            say the ``threshold``.
+            ``{"overall": {…}, "by_layer_head": [{"layer": 0, …}, …], "definitions": {…}}``.
+            ``overall`` has the scores of the attention averaged over layers and heads.
+            ``definitions`` has the ``threshold``.
         """
         if self.sentences == 0:
-            raise ValueError("no alignment seen: call update() with at least one sentence")
+            raise ValueError(
+                "no alignment seen: call update() with at least one sentence before summary()"
+            )
         rows = [self._measures(row) for row in self.counts.T.tolist()]
         return {
             "overall": {"sentences": self.sentences, **rows[-1]},
@@ -147,7 +149,7 @@ class AlignmentScore:
         }
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The scores one by one, as ``AttentionStatistics.records`` yields its averages.
+        """Yield the scores in the format of ``AttentionStatistics.records``.
 
         ``tokens`` is the number of target words with a gold link.
         """
@@ -186,7 +188,7 @@ def _ratio(part: float, whole: float) -> float | None:
 
 
 def _phrase_matrix(segments: Segments, shape: tuple[int, ...]) -> Tensor:
-    """[target words, source words] bool, True between the two sides of a phrase."""
+    """Return a [target words, source words] bool matrix, True between the sides of a phrase."""
     matrix = torch.zeros(shape, dtype=torch.bool)
     check_segments(segments, shape)
     for (source_start, source_end), (target_start, target_end) in segments:

@@ -1,4 +1,4 @@
-"""What attention looks like, in numbers: sparsity, entropy, fused runs, groups, coverage."""
+"""Statistics of attention: sparsity, entropy, fused runs, groups, coverage."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,29 +20,29 @@ _QUANTITIES = (*_TOKEN_QUANTITIES, "sentences", *SENTENCE_STATISTICS)
 class AttentionStatistics:
     """Running averages of attention statistics by layer, head, source length, target position.
 
-    On-line and of constant memory: everything seen is kept as sums, in two float64 tensors on the
-    device of the attention, ``totals`` [quantity, bucket of source length, layer, head] and
-    ``position_totals`` [quantity of tokens, bucket of target position, layer, head], so that
-    several processes combine by an all-reduce of both or by ``merge``.
+    The memory is constant, because only sums are stored. They are two float64 tensors on the device
+    of the attention: ``totals`` [quantity, bucket of source length, layer, head] and
+    ``position_totals`` [quantity of tokens, bucket of target position, layer, head]. Several
+    processes combine them by an all-reduce of both tensors or by ``merge``.
 
     Statistics of a distribution (``token_statistics``) are averaged over target tokens, those of
-    coverage (``coverage_statistics``) over sentences. ``zero_share`` is pooled: exactly zero
-    weights divided by all weights over valid positions. Sentences without a valid source position
-    or target token are passed over.
+    coverage (``coverage_statistics``) over sentences. ``zero_share`` is pooled: the number of
+    exactly zero weights divided by the number of all weights, over valid positions. Sentences
+    without a valid source position or target token are skipped.
 
     Args:
         layers: number of layers of the attention.
-        heads: number of heads a layer.
-        tolerance: what counts as equal in runs and groups; 0 compares exactly, which is right in
-            the type a mapping computed in. Give a tolerance only for weights computed or cast
-            otherwise.
-        pools: what shares one gradient in the mapping that made the weights, as its
-            ``omega.pools`` says; for ``no_gradient_share``.
+        heads: number of heads per layer.
+        tolerance: largest difference that counts as equal in runs and groups. 0 compares exactly,
+            which is correct for weights in the type that the mapping computed in. Use a tolerance
+            only for weights that were cast to another type or computed differently.
+        pools: which positions share a gradient in the mapping that computed the weights
+            (``omega.pools``); used for ``no_gradient_share``.
         uncovered_below: source positions with less coverage than this are uncovered.
-        length_boundaries: last source length (valid positions, eos included where the mask
-            includes it) of each bucket but the open last one.
-        position_boundaries: likewise, of the position of a target token: 1 is the first to be
-            predicted. Coverage, which is of whole sentences, has no position.
+        length_boundaries: the largest source length of each bucket except the open last one. The
+            length counts valid positions, including eos if the mask does.
+        position_boundaries: the same for the position of a target token, where 1 is the first
+            predicted token. Coverage is a property of sentences, so it has no position.
     """
 
     def __init__(
@@ -82,16 +82,16 @@ class AttentionStatistics:
 
         Args:
             attention: [batch, layer, head, target_length, source_length], any float type.
-            source_mask: [batch, source_length] bool, True = valid; holes are taken out of the
-                row, so that the two sides of a hole are neighbours.
+            source_mask: [batch, source_length] bool, True = valid. Invalid positions are removed,
+                so the positions on both sides of them become neighbours.
             target_mask: [batch, target_length] bool, True = a target token (not padding).
         """
         self._check(attention, source_mask, target_mask)
-        # Valid positions first, in their order: contiguity is over valid positions.
+        # Move valid positions to the front, in order, because runs are over valid positions only.
         order = source_mask.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)
         source_mask = source_mask.gather(-1, order)
         weights = attention.gather(-1, order[:, None, None, None].expand_as(attention))
-        # float64 holds every smaller float exactly: equality survives, sums lose nothing.
+        # float64 represents every smaller float exactly, so equal weights stay equal.
         weights = weights.to(torch.float64).masked_fill_(~source_mask[:, None, None, None], 0.0)
 
         lengths = source_mask.sum(-1)
@@ -106,7 +106,7 @@ class AttentionStatistics:
         coverage = coverage_statistics(weights, source_mask, target_mask, self.uncovered_below)
         sums = torch.cat((tokens, present.expand_as(tokens[:1]), coverage * present))
 
-        # Products with indicators, not index_add: the sums are the same on every run on CUDA.
+        # index_add is not deterministic on CUDA, so the sums use products with indicators instead.
         members = _members(lengths, self.length_boundaries)
         self.totals = self.totals.to(sums.device) + torch.einsum("kblh,bu->kulh", sums, members)
         positions = torch.arange(1, target_mask.shape[1] + 1, device=lengths.device)
@@ -116,7 +116,7 @@ class AttentionStatistics:
         )
 
     def merge(self, other: "AttentionStatistics") -> None:
-        """Add what another process has seen."""
+        """Add the statistics of another process."""
         if self._settings() != other._settings():
             raise ValueError(
                 f"cannot merge statistics of {other._settings()} into those of {self._settings()}"
@@ -127,22 +127,24 @@ class AttentionStatistics:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """What another process is sent: nothing that lies on a device of this one."""
-        held = vars(self).items()
-        return {name: part.cpu() if isinstance(part, Tensor) else part for name, part in held}
+        """Return the state with tensors on the CPU, because other processes have other devices."""
+        state = vars(self).items()
+        return {name: part.cpu() if isinstance(part, Tensor) else part for name, part in state}
 
     def summary(self) -> dict[str, Any]:
-        """All averages, ready for JSON.
+        """Return all averages, ready for JSON.
 
         Returns:
             ``{"overall": {…}, "by_layer_head": [{"layer": 0, "head": 0, …}, …],
             "by_source_length": [{"minimum": 1, "maximum": 10, …}, …], "by_target_position": […],
-            "definitions": {…}}``; all but ``by_layer_head`` average over layers and heads; buckets
-            that saw no token are left out, and the open last bucket has ``maximum`` None.
+            "definitions": {…}}``. All except ``by_layer_head`` are averages over layers and heads.
+            Buckets without tokens are left out. The open last bucket has ``maximum`` None.
         """
         totals, position_totals = self.totals.cpu(), self.position_totals.cpu()
         if totals[0].sum() == 0:
-            raise ValueError("no attention seen: call update() with at least one target token")
+            raise ValueError(
+                "no attention seen: call update() with at least one target token before summary()"
+            )
         by_layer_head = [
             {"layer": layer, "head": head, **_averages(totals[:, :, layer, head].sum(-1))}
             for layer in range(self.layers)
@@ -164,27 +166,27 @@ class AttentionStatistics:
         }
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """All averages of every layer and head, in all and in each bucket, one by one.
+        """Yield the averages of every layer and head, overall and for each bucket.
 
         Yields:
             ``{"statistic": …, "layer": 0, "head": 0, "by": "source_length", "minimum": 1,
-            "maximum": 10, "value": …, "tokens": …}``; ``layer`` and ``head`` are ``all`` for means
-            over layers and heads, ``by`` is ``all``, ``source_length`` or ``target_position``.
+            "maximum": 10, "value": …, "tokens": …}``. ``layer`` and ``head`` are ``all`` for means
+            over layers and heads. ``by`` is ``all``, ``source_length`` or ``target_position``.
         """
         totals, position_totals = self.totals.cpu(), self.position_totals.cpu()
         places: list[tuple[Any, Any]] = [("all", "all")]
         places += [(layer, head) for layer in range(self.layers) for head in range(self.heads)]
         for layer, head in places:
-            one, positions = (
+            lengths, positions = (
                 part.mean((-2, -1)) if layer == "all" else part[:, :, layer, head]
                 for part in (totals, position_totals)
             )
-            found = [("all", {"minimum": None, "maximum": None, **_averages(one.sum(-1))})]
-            found += [("source_length", row) for row in _buckets(one, self.length_boundaries)]
-            found += [
+            rows = [("all", {"minimum": None, "maximum": None, **_averages(lengths.sum(-1))})]
+            rows += [("source_length", row) for row in _buckets(lengths, self.length_boundaries)]
+            rows += [
                 ("target_position", row) for row in _buckets(positions, self.position_boundaries)
             ]
-            for by, averages in found:
+            for by, averages in rows:
                 low, high = averages.pop("minimum"), averages.pop("maximum")
                 place = {"layer": layer, "head": head, "by": by, "minimum": low, "maximum": high}
                 tokens = averages.pop("tokens")
@@ -214,13 +216,13 @@ class AttentionStatistics:
 
 
 def _members(values: Tensor, boundaries: Sequence[int]) -> Tensor:
-    """[number] → [number, bucket] float64, 1 in the bucket of each value."""
+    """Map [number] to [number, bucket] float64, with 1 in the bucket of each value."""
     bucket = torch.bucketize(values, torch.tensor(boundaries, device=values.device))
     return torch.nn.functional.one_hot(bucket, len(boundaries) + 1).to(torch.float64)
 
 
 def _buckets(totals: Tensor, boundaries: Sequence[int]) -> list[dict[str, Any]]:
-    """[quantity, bucket] sums → averages of the buckets that saw a token, with their limits."""
+    """Map [quantity, bucket] sums to averages of the non-empty buckets, with their limits."""
     lower = [1, *(boundary + 1 for boundary in boundaries)]
     upper = [*boundaries, None]
     return [
@@ -231,7 +233,7 @@ def _buckets(totals: Tensor, boundaries: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _averages(totals: Tensor) -> dict[str, Any]:
-    """[quantity] sums, of tokens alone or of sentences too → averages by name."""
+    """Map [quantity] sums to averages by name; sums of sentences may be missing."""
     sums = dict(zip(_QUANTITIES, totals.tolist(), strict=False))
     averages: dict[str, Any] = {"tokens": round(sums["tokens"])}
     if "sentences" in sums:

@@ -1,4 +1,4 @@
-"""Scores of a classifier: accuracy with its interval, precision, recall, F1, confusion."""
+"""Scores of a classifier: accuracy with interval, precision, recall, F1, confusion counts."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 def classification_scores(
     gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str], *, unlabeled: int = 0
 ) -> dict[str, Any]:
-    """How often, and where, predictions are right. Shares are in percent.
+    """Compute accuracy, macro F1 and the scores of each class, in percent.
 
-    For class c, with ``n_gp`` examples of gold label g of which the prediction was p::
+    For class c, with ``n_gp`` the number of examples of gold label g and prediction p::
 
         accuracy    Σ_c n_cc / n                       with its 95 % Wilson interval
-        precision   n_cc / Σ_g n_gc                    0 where c was never predicted
-        recall      n_cc / Σ_p n_cp                    0 where c never occurs
-        f1          2 · precision · recall / (precision + recall), 0 where both are 0
+        precision   n_cc / Σ_g n_gc                    0 if c was never predicted
+        recall      n_cc / Σ_p n_cp                    0 if c never occurs
+        f1          2 · precision · recall / (precision + recall), 0 if both are 0
         macro_f1    the mean of f1 over the classes
-        majority    the accuracy of always predicting the gold label that is most frequent here
+        majority    the accuracy of always predicting the most frequent gold label of this split
 
     Args:
         gold: the true label of each example.
-        predicted: the predicted one.
+        predicted: the predicted label of each example.
         labels: all classes, in the order of reports.
-        unlabeled: examples left out for want of a gold label, for the signature.
+        unlabeled: number of examples that were left out because they have no gold label; part of
+            the signature.
 
     Returns:
         ``{"accuracy": {"score": …, "interval": (…, …), "majority": …, "signature": …},
@@ -36,15 +37,16 @@ def classification_scores(
         "recall": …, "predicted": {label: count}, "signature": …}}}``.
 
     Raises:
-        ValueError: if there is nothing to score, or a label is not one of ``labels``.
+        ValueError: if there are no examples, the numbers of labels differ, or a label is not one
+            of ``labels``.
     """
     if len(gold) != len(predicted) or not gold:
         raise ValueError(
-            f"{len(gold):,} gold and {len(predicted):,} predicted labels: give as many of one as "
-            "of the other, at least one"
+            f"{len(gold):,} gold and {len(predicted):,} predicted labels: the numbers must be "
+            "equal and at least one"
         )
     if unknown := sorted({*gold, *predicted} - set(labels)):
-        raise ValueError(f"label {unknown[0]!r} is none of: {', '.join(labels)}")
+        raise ValueError(f"unknown label {unknown[0]!r}; expected one of: {', '.join(labels)}")
     pairs = Counter(zip(gold, predicted, strict=True))
     classes = {label: _class_scores(label, pairs, labels) for label in labels}
     number, right = len(gold), sum(pairs[label, label] for label in labels)
@@ -70,7 +72,7 @@ def classification_scores(
 def _class_scores(
     label: str, pairs: Counter[tuple[str, str]], labels: Sequence[str]
 ) -> dict[str, Any]:
-    """F1, precision and recall of a class, and what its examples were taken for."""
+    """Return F1, precision and recall of a class, and how its examples were classified."""
     right = pairs[label, label]
     chosen = sum(pairs[other, label] for other in labels)
     predicted = {other: pairs[label, other] for other in labels}
@@ -88,9 +90,9 @@ def _class_scores(
 
 
 def wilson_interval(right: int, number: int, z: float = Z95) -> tuple[float, float]:
-    """Where the true share of a binomial lies, given ``right`` of ``number`` (Wilson 1927).
+    """Return the confidence interval of a binomial's true share (Wilson 1927).
 
-    The p with ``|right/number − p| ≤ z √(p (1 − p) / number)``; z = 1.96 covers 95 %.
+    It has all p with ``|right/number − p| ≤ z √(p (1 − p) / number)``; z = 1.96 covers 95 %.
     """
     share = right / number
     center = share + z**2 / (2 * number)

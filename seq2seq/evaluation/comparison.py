@@ -1,4 +1,4 @@
-"""Runs side by side: a row for each choice, over its seeds; scores, significance, statistics."""
+"""Compare runs: a row for each configuration, averaged over seeds, with significance tests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from seq2seq.evaluation.run_differences import at, differences, show, shown_by
 from seq2seq.evaluation.runs import Run
 from seq2seq.evaluation.significance import TESTS
 
-#: Beside the scores, unless the user names columns.
+#: Default columns after the scores.
 STATISTICS = (
-    *("support_size", "zero_share", "run_length"),  # of attention
-    *("aer", "segment_exact"),  # against gold
+    *("support_size", "zero_share", "run_length"),  # attention
+    *("aer", "segment_exact"),  # agreement with gold alignments
     *("seconds_per_epoch", "parameters"),
 )
 
@@ -30,20 +30,21 @@ def compare(
     samples: int | None = None,
     level: float = 0.05,
 ) -> list[Comparison]:
-    """Tables of runs; those of other test sets or signatures stand in a table of their own.
+    """Return tables of runs, one for each combination of test set and score signatures.
 
     Args:
-        runs: complete ones, as ``find_runs`` gives them.
-        by: keys of the configuration that name the rows; None: all in which the runs of a table
-            differ, but the seed.
+        runs: complete runs, as ``find_runs`` returns them.
+        by: configuration keys that name the rows; None: all keys in which the runs of a table
+            differ, except the seed.
         columns: names of scores, statistics, times; None: all scores and ``STATISTICS``.
-        baseline: the label with which the others are compared; None: ``softmax``, if there is one.
+        baseline: label of the rows that the others are compared with; None: ``softmax``, if a row
+            has that label.
         test: one of ``TESTS``; None: no tests.
-        samples: of the test; None: sacreBLEU's number.
-        level: below which p values are marked.
+        samples: number of samples of the test; None: sacreBLEU's default.
+        level: significance level; smaller p values are marked.
 
     Raises:
-        ValueError: if a key, a column or the baseline is in no run.
+        ValueError: if no run has a key, a column or the baseline.
     """
     groups: dict[Any, list[Run]] = {}
     for run in runs:
@@ -51,15 +52,15 @@ def compare(
     known = {name for run in runs for name in (*run.scores, *STATISTICS)}
     for name in columns or ():
         if all(run.measure(name) is None for run in runs):
-            raise ValueError(f"columns: no run has {name}; there are {', '.join(sorted(known))}")
+            raise ValueError(f"columns: no run has {name}; choose from {', '.join(sorted(known))}")
     if not 0 < level < 1:
-        raise ValueError(f"level={level} is no probability; 0.05 is usual")
+        raise ValueError(f"level={level} must be between 0 and 1, such as 0.05")
     if test not in (None, *TESTS):
-        raise ValueError(f"test={test}: choose {', '.join(TESTS)}, or null")
+        raise ValueError(f"test={test} is unknown; choose {', '.join(TESTS)}, or null")
     labels = {label for group in groups.values() for row in _rows(group, by)[1] for label in row}
     if baseline is not None and baseline not in labels:
         raise ValueError(
-            f"baseline={baseline}: no row is called so, only {', '.join(sorted(labels))}"
+            f"baseline={baseline}: no row has this label; choose from {', '.join(sorted(labels))}"
         )
     return [
         _comparison(group, by, columns, baseline or "softmax", test, samples, level)
@@ -68,8 +69,8 @@ def compare(
 
 
 def comparable(run: Run) -> tuple[Any, ...]:
-    """Equal for runs that may stand in one table: task, split, its texts, signatures of scores."""
-    # Runs of before texts were recorded: the corpus as it is configured.
+    """Return a key that is equal for runs of one table: task, split, texts, score signatures."""
+    # Older runs did not record their texts; the configuration of the corpus stands for them.
     texts = run.metrics.get("texts") or at(run.config, "data.corpus")
     return (
         show(at(run.config, "task._target_")),
@@ -80,10 +81,10 @@ def comparable(run: Run) -> tuple[Any, ...]:
 
 
 def _rows(runs: Sequence[Run], by: Sequence[str] | None) -> tuple[tuple[str, ...], list[tuple]]:
-    """The keys, and each run's labels."""
+    """Return the keys that name the rows, and each run's labels."""
     configs = [run.config for run in runs]
     labels = differences(configs) if by is None else shown_by(configs, by)
-    if not labels:  # one choice, of one or more seeds
+    if not labels:  # the runs differ in their seeds only
         labels = shown_by(configs, ["attention" if at(configs[0], "attention") else "model"])
     return tuple(labels), list(zip(*labels.values(), strict=True))
 
@@ -117,7 +118,7 @@ def _comparison(
         )
     notes += _signature_notes(runs[0], scores)
     if any(name.startswith("seconds") for name in measures):
-        notes.append("Seconds are wall clock of training alone, without validations.")
+        notes.append("Seconds are wall-clock time of training, without validations.")
     return Comparison(_about(runs), keys, tuple(measures), list(rows.values()), notes, level)
 
 
@@ -142,17 +143,19 @@ def _groups_note(rows: Sequence[Row], by: Sequence[str] | None) -> Iterable[str]
         if hidden:
             yield f"Runs of a row also differ in {', '.join(sorted(hidden))}."
     for row, ids in zip(rows, pairing(rows), strict=True):
-        for twins in ids.values():
-            if len(twins) > 1:
-                names = " and ".join(str(run.folder) for run in twins)
-                yield f"Of the same configuration and seed, all in row {row.labels[0]}: {names}."
+        for duplicates in ids.values():
+            if len(duplicates) > 1:
+                names = " and ".join(str(run.folder) for run in duplicates)
+                yield (
+                    f"Row {row.labels[0]} counts runs of the same configuration and seed: {names}."
+                )
 
 
 def _signature_notes(run: Run, scores: Iterable[str]) -> Iterable[str]:
-    """Each signature once, with the scores it is of."""
+    """Yield each signature once, with the names of its scores."""
     names: dict[str, list[str]] = {}
     for score in scores:
         if run.signatures[score]:
             names.setdefault(run.signatures[score], []).append(heading(score))
-    for signature, of in names.items():
-        yield f"{', '.join(of)}: {signature}."
+    for signature, headings in names.items():
+        yield f"{', '.join(headings)}: {signature}."

@@ -1,4 +1,4 @@
-"""Comparisons for a terminal, and as Markdown, LaTeX (booktabs) and CSV."""
+"""Format comparisons for a terminal, and as Markdown, LaTeX (booktabs) and CSV."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _cells(table: Comparison, row: Row) -> list[str]:
 
 
 def terminal(table: Comparison) -> Table:
-    """For rich's console, without the notes."""
+    """Return a table for rich's console, without the notes."""
     shown = Table(title=Text(table.about, "bold"), title_justify="left")
     for number, name in enumerate(_header(table)):
         shown.add_column(Text(name), justify="right" if number >= len(table.keys) else "left")
@@ -57,7 +57,7 @@ def terminal(table: Comparison) -> Table:
 
 
 def markdown(tables: Sequence[Comparison]) -> str:
-    """A title, a table and its notes for each."""
+    """Return the tables as Markdown, each with its title and its notes."""
     parts = []
     for table in tables:
         marks = [
@@ -71,7 +71,7 @@ def markdown(tables: Sequence[Comparison]) -> str:
 
 
 def latex(tables: Sequence[Comparison]) -> str:
-    r"""A ``table`` environment for each; needs ``\usepackage{booktabs}``."""
+    r"""Return a LaTeX ``table`` environment for each table; needs ``\usepackage{booktabs}``."""
     parts = []
     for number, table in enumerate(tables, start=1):
         columns = "l" * len(table.keys) + "r" * (1 + len(table.measures))
@@ -97,15 +97,16 @@ def latex(tables: Sequence[Comparison]) -> str:
 
 
 def escape(words: str) -> str:
-    """Text as LaTeX prints it."""
+    """Escape the special characters of LaTeX."""
     return "".join(_LATEX.get(character, character) for character in words)
 
 
 def comma_separated(tables: Sequence[Comparison]) -> str:
-    """A line a row, unrounded; columns that a table lacks are empty.
+    """Return all rows as CSV, unrounded; columns that a table does not have are empty.
 
-    A measure is three columns: ``bleu`` (mean), ``bleu_deviation`` and ``bleu_p``; ``zero_share``
-    is a share, not in percent. Column ``table`` numbers the tables, ``about`` says what each is.
+    A measure has three columns: ``bleu`` (mean), ``bleu_deviation`` and ``bleu_p``. ``zero_share``
+    is a fraction, not a percentage. The column ``table`` numbers the tables, and ``about``
+    describes them.
     """
     keys = dict.fromkeys(key for table in tables for key in table.keys)
     measures = dict.fromkeys(name for table in tables for name in table.measures)
@@ -128,18 +129,21 @@ FORMATS: Mapping[str, Callable[[Sequence[Comparison]], str]] = {
     ".tex": latex,
     ".csv": comma_separated,
 }
-"""What a file of each suffix is written by."""
+"""For each suffix of a file, the function that formats the tables."""
 
 
 def check_outputs(paths: Sequence[Path]) -> None:
-    """Refuse files whose suffix names no format.
+    """Raise `ValueError` for files whose suffix is not in ``FORMATS``.
 
     Raises:
-        ValueError: naming those there are.
+        ValueError: the message lists the suffixes.
     """
     for path in paths:
         if path.suffix not in FORMATS:
-            raise ValueError(f"output={path}: the suffix tells the format: {', '.join(FORMATS)}")
+            raise ValueError(
+                f"output={path}: the suffix chooses the format; it must be one of "
+                f"{', '.join(FORMATS)}"
+            )
 
 
 def write_comparison(path: Path, tables: Sequence[Comparison]) -> None:

@@ -1,4 +1,4 @@
-"""A table of runs: its rows and cells, and how they read."""
+"""Tables of runs: rows, cells and their text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADINGS = {
     "seconds_per_update": "s/update",
 }
 
-#: After the point, where it is not 2.
+#: Digits after the decimal point, for measures that do not have 2.
 DIGITS = {"aer": 3, "segment_exact": 3, "segment_mass": 3, "seconds_per_update": 4, "loss": 3}
 
 
@@ -30,9 +30,9 @@ class Cell:
     """A measure over the runs of a row.
 
     Attributes:
-        mean: over the runs.
-        deviation: sample standard deviation over them; None of a single run.
-        p: that the difference from the baseline is chance; None where it was not tested.
+        mean: mean over the runs.
+        deviation: sample standard deviation over the runs; None for a single run.
+        p: p value of the difference from the baseline; None if it was not tested.
     """
 
     mean: float
@@ -42,7 +42,7 @@ class Cell:
 
 @dataclass
 class Row:
-    """Runs that differ in nothing that the table shows."""
+    """Runs with the same labels in the table."""
 
     labels: tuple[str, ...]
     runs: list[Run]
@@ -51,15 +51,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table of runs that may be compared: of one task, test set and way of scoring.
+    """A table of comparable runs: same task, same test set, same score signatures.
 
     Attributes:
         about: task, corpus and split, in words.
-        keys: what the labels of the rows are values of.
+        keys: configuration keys whose values are the labels of the rows.
         measures: names of the columns.
-        rows: in the order of the runs.
-        notes: what one must know to read it, a sentence each.
-        level: p values below it are marked.
+        rows: the rows, in the order of the runs.
+        notes: sentences that explain the table.
+        level: significance level; smaller p values are marked.
     """
 
     about: str
@@ -71,12 +71,12 @@ class Comparison:
 
 
 def heading(measure: str) -> str:
-    """The name of a column."""
+    """Return the heading of a column."""
     return HEADINGS.get(measure, measure.replace("_", " "))
 
 
 def number(measure: str, value: float) -> str:
-    """A value of a measure, in the digits that its kind is read in."""
+    """Format a value with the digits of its measure."""
     if measure == "zero_share":
         return f"{100 * value:.1f} %"
     if isinstance(value, int) or measure == "parameters":
@@ -85,7 +85,7 @@ def number(measure: str, value: float) -> str:
 
 
 def text(measure: str, cell: Cell | None, level: float) -> str:
-    """A cell: mean ± deviation, and a dagger where the difference is significant."""
+    """Format a cell: mean ± deviation, with a dagger if the difference is significant."""
     if cell is None:
         return ""
     shown = number(measure, cell.mean)

@@ -17,21 +17,21 @@ TOKEN_STATISTICS = (
     "one_word_share",
     "no_gradient_share",
 )
-"""Averaged over target tokens; defined in ``token_statistics``."""
+"""Statistics averaged over target tokens; ``token_statistics`` defines them."""
 
 SENTENCE_STATISTICS = ("coverage_mean", "coverage_deviation", "uncovered_share")
-"""Averaged over sentences; defined in ``coverage_statistics``."""
+"""Statistics averaged over sentences; ``coverage_statistics`` defines them."""
 
 
-#: Which statistic counts the parts of a distribution that have a gradient of their own, by
-#: ``Regularizer.pools``.
+#: For each ``Regularizer.pools``, the statistic that counts the parts of a distribution with
+#: separate gradients.
 PARTS = {"word": "support_size", "run": "run_count", "group": "group_count"}
 
 
 def token_statistics(
     weights: Tensor, lengths: Tensor, tolerance: float = 0.0, pools: str = "word"
 ) -> Tensor:
-    """Statistics of each distribution y ∈ Δⁿ over the n valid source positions.
+    """Compute statistics of each distribution y ∈ Δⁿ over the n valid source positions.
 
     With y₍₁₎ ≥ … ≥ y₍ₙ₎ the entries in decreasing order, in the order of ``TOKEN_STATISTICS``:
 
@@ -44,27 +44,29 @@ def token_statistics(
         run_count         number of fused runs: maximal stretches i … j of consecutive valid
                           positions with yᵢ = yᵢ₊₁ = … = yⱼ ≠ 0
         run_length        k / run_count                      mean length of the row's runs
-        group_count       number of distinct non-zero values, wherever they stand
+        group_count       number of distinct non-zero values, at any positions
         group_size        k / group_count                    mean size of the row's groups
         one_word_share    1 if k = 1 < n, else 0             all of the weight on one word
         no_gradient_share 1 − k/n; 1 if the row has only one part; 0 for n = 1
-                          share of the scores that receive no gradient, whatever the loss
+                          share of the scores that receive no gradient, for any loss
 
-    A row's parts are its words, and with fusedmax its runs, with oscarmax its groups: weights that
-    are equal share their gradient, and weights that are zero, or all of the support, have none.
-    (Softmax has a gradient everywhere; upper bounds of weights are not considered.)
+    The parts of a row are its words, with fusedmax its runs, with oscarmax its groups. The weights
+    of a part are equal and share their gradient. Weights of zero have no gradient, and a single
+    part that is the whole support has none either. (Softmax has a gradient everywhere. Upper bounds
+    of weights are ignored here.)
 
-    Equality is exact; with ``tolerance`` > 0, neighbours (in position for runs, in order of value
-    for groups) are equal when they differ by at most ``tolerance``. Zero is always exactly zero.
+    Equality is exact by default. With ``tolerance`` > 0, neighbours (in position for runs, in order
+    of value for groups) are equal if they differ by at most ``tolerance``. Zero always means
+    exactly zero.
 
     Args:
-        weights: [..., length] float64, valid positions first, zeros behind them.
+        weights: [..., length] float64, valid positions first, then zeros.
         lengths: [...] int64, n, broadcastable to the leading dimensions; at least 1.
-        tolerance: absolute.
-        pools: what is a part: ``word``, ``run`` or ``group``.
+        tolerance: absolute tolerance.
+        pools: kind of the parts: ``word``, ``run`` or ``group``.
 
     Returns:
-        [statistic, ...] float64; a row of zeros has all statistics 0.
+        [statistic, ...] float64; all statistics of a row of zeros are 0.
     """
     nonzero = weights > 0
     ordered = weights.sort(dim=-1, descending=True).values
@@ -97,7 +99,7 @@ def token_statistics(
 
 
 def _stretches(values: Tensor, nonzero: Tensor, tolerance: float) -> Tensor:
-    """Number of maximal stretches of equal non-zero neighbours: [..., length] → [...]."""
+    """Count maximal stretches of equal non-zero neighbours: [..., length] → [...]."""
     differs = (values[..., 1:] - values[..., :-1]).abs() > tolerance
     starts = nonzero[..., 1:] & (differs | ~nonzero[..., :-1])
     return (starts.sum(-1) + nonzero[..., 0]).to(values.dtype)
@@ -106,20 +108,20 @@ def _stretches(values: Tensor, nonzero: Tensor, tolerance: float) -> Tensor:
 def coverage_statistics(
     weights: Tensor, source_mask: Tensor, target_mask: Tensor, uncovered_below: float
 ) -> Tensor:
-    """How evenly the target tokens of a sentence look at its source.
+    """Compute how evenly the target tokens of a sentence attend to its source.
 
     Coverage of source position i is its column sum cᵢ = Σₜ yₜᵢ over the target tokens t. In the
     order of ``SENTENCE_STATISTICS``, over the n valid positions of one sentence:
 
         coverage_mean       c̄ = Σᵢ cᵢ / n            (target tokens / n, if rows sum to 1)
         coverage_deviation  √(Σᵢ (cᵢ − c̄)² / n)
-        uncovered_share     |{i : cᵢ < uncovered_below}| / n    positions as good as never looked at
+        uncovered_share     |{i : cᵢ < uncovered_below}| / n    positions with almost no attention
 
     Args:
         weights: [batch, layer, head, target_length, source_length] float64.
         source_mask: [batch, source_length] bool.
         target_mask: [batch, target_length] bool.
-        uncovered_below: the least coverage that counts as being looked at.
+        uncovered_below: positions with less coverage than this are uncovered.
 
     Returns:
         [statistic, batch, layer, head] float64.

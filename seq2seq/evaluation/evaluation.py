@@ -1,4 +1,4 @@
-"""What evaluation finds, of any task."""
+"""Results of an evaluation, for all tasks."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What evaluation found on a split.
+    """Result of an evaluation on a split.
 
     Attributes:
         metrics: ``{"loss": …, "bleu": {"score": …, "signature": …}, "attention": {"overall": …}}``.
-        examples: each example's texts by name (``source``, ``reference``, ``hypothesis``), in the
+        examples: texts of each example by name (``source``, ``reference``, ``hypothesis``), in the
             order of the split.
-        outputs: lines to write, one an example, under the names of their files
+        outputs: lines of the output files by file name, usually one line per example
             (``{"hypotheses.txt": …}``).
-        figures: what draws further figures of this evaluation, by name.
+        figures: functions that draw further figures, by name.
     """
 
     metrics: dict[str, Any]
@@ -33,14 +33,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """Where a model looked while it read or wrote one example.
+    """Attention of a model while it read or wrote one example.
 
     Attributes:
-        source: the pieces that were looked at.
-        target: the pieces from which it looked, such as those of the reference, end of sentence
-            included.
-        source_words: for each source piece its word, from 0; −1 for the end of the sentence.
-        target_words: likewise.
+        source: the pieces that the model attends to.
+        target: the pieces whose positions attend, such as those of the reference, including the end
+            of the sentence.
+        source_words: the word of each source piece, from 0; −1 for the end of the sentence.
+        target_words: the same for the target pieces.
         weights: ``[layer, head, target_length, source_length]`` float32, on the CPU.
     """
 

@@ -1,4 +1,4 @@
-"""Attention heat maps: target down, source across, exact zeros white."""
+"""Figures: attention heat maps (target down, source across, exact zeros white), confusion."""
 
 import logging
 import unicodedata
@@ -21,7 +21,7 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 _FONTS = (
-    "DejaVu Sans",  # comes with matplotlib, so it is always there
+    "DejaVu Sans",  # always installed, because matplotlib includes it
     "Noto Sans",
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -38,11 +38,11 @@ _FONTS = (
     "Arial Unicode MS",
     "Nirmala UI",
 )
-_SYMBOLS = ("Last Resort", "LastResort", ".LastResort")  # which have every code, as boxes
+_SYMBOLS = ("Last Resort", "LastResort", ".LastResort")  # fonts that draw every character as a box
 _MISSING = "□"
-_CELL = 0.30  # inches
-_LABEL_SIZE = 9.0  # points, in a cell of full size
-_MAXIMUM_SIDE = 30.0  # inches of cells in one direction; longer sentences get smaller cells
+_CELL = 0.30  # in inches
+_LABEL_SIZE = 9.0  # in points, for cells of full size
+_MAXIMUM_SIDE = 30.0  # in inches; the cells of longer sentences are smaller
 _GOLD_COLOR = "#d1495b"
 _RUN_COLOR = "#b3560a"
 _GRID_COLOR = "#ececec"
@@ -58,20 +58,20 @@ def attention_heat_map(
     title: str | None = None,
     maximum: float = 1.0,
 ) -> Figure:
-    """Draw the attention of one sentence; several layers and heads as a grid.
+    """Draw the attention of one sentence; several layers and heads form a grid.
 
-    Exact zeros are left white, and the palest color stands for the smallest weight that is not
-    zero, so that sparse attention can be told from merely small attention.
+    Exact zeros are white. The palest color is visibly not white, so zero weights can be
+    distinguished from small ones.
 
     Args:
         attention: [target_length, source_length], or [layer, head, target_length,
-            source_length] for a grid with a row a layer and a column a head.
+            source_length] for a grid with a row per layer and a column per head.
         source_tokens: words or subwords across; any text.
         target_tokens: words or subwords down.
-        gold: (source, target) links drawn as hollow squares.
-        runs: whether to outline fused runs: neighbors of exactly equal weight that is not 0.
-        title: stands above the figure.
-        maximum: the weight of the darkest color; the same for all figures, so that they compare.
+        gold: (source, target) links, drawn as hollow squares.
+        runs: whether to outline fused runs: neighbors with exactly equal, non-zero weight.
+        title: title above the figure; None: no title.
+        maximum: the weight of the darkest color; use the same value in figures to be compared.
 
     Returns:
         A ``matplotlib.figure.Figure`` with an Agg canvas, outside pyplot's global state.
@@ -109,13 +109,13 @@ def attention_heat_map(
 
 
 def confusion_heat_map(classes: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Draw what the examples of each class were taken for: gold label down, predicted across.
+    """Draw a confusion matrix: gold label down, predicted label across.
 
     Args:
-        classes: as ``classification_scores`` has them: for each label its ``predicted`` counts.
+        classes: the entry ``f1`` of ``classification_scores``: the ``predicted`` counts by label.
 
     Returns:
-        A figure as that of ``attention_heat_map``; colors are shares of a gold label's examples.
+        A figure like that of ``attention_heat_map``. Colors are shares of a gold label's examples.
     """
     labels = [_drawable(label) for label in classes]
     counts = np.array([[*entry["predicted"].values()] for entry in classes.values()])
@@ -143,7 +143,7 @@ def _draw_panel(
     panel: Axes, weights: np.ndarray, links: Sequence[tuple[int, int]], maximum: float
 ) -> None:
     rows, columns = weights.shape
-    panel.pcolormesh(  # squares that are vectors in a PDF, where an image would be pixels
+    panel.pcolormesh(  # stays vector graphics in a PDF, unlike an image
         np.arange(columns + 1) - 0.5,
         np.arange(rows + 1) - 0.5,
         np.ma.masked_equal(weights, 0.0),
@@ -161,7 +161,7 @@ def _draw_panel(
         if not (0 <= source < columns and 0 <= target < rows):
             raise ValueError(
                 f"gold link {source}-{target} lies outside the {columns} source and {rows} "
-                "target tokens; links are (source, target) over the tokens drawn"
+                "target tokens; links must be (source, target) over the drawn tokens"
             )
         square = Rectangle((source - 0.4, target - 0.4), 0.8, 0.8, fill=False)
         square.set(edgecolor=_GOLD_COLOR, linewidth=1.4, clip_on=False)
@@ -169,7 +169,7 @@ def _draw_panel(
 
 
 def _outline_runs(panel: Axes, weights: np.ndarray) -> None:
-    """A frame around each stretch of two or more equal weights that are not 0."""
+    """Draw a frame around each stretch of two or more equal, non-zero weights."""
     for row, values in enumerate(weights):
         edges = [0, *(np.flatnonzero(np.diff(values)) + 1), len(values)]
         for first, end in pairwise(edges):
@@ -180,7 +180,7 @@ def _outline_runs(panel: Axes, weights: np.ndarray) -> None:
 
 
 def _draw_scale(figure: Figure, panels: np.ndarray, maximum: float) -> None:
-    """Color bar of a width and a length, in inches, that do not grow with the sentence."""
+    """Draw a color bar whose width and length do not grow with the sentence."""
     width, height = figure.get_size_inches()
     length = min(0.8 * height, 4.0)
     bar = figure.colorbar(
@@ -199,7 +199,7 @@ def _draw_scale(figure: Figure, panels: np.ndarray, maximum: float) -> None:
 
 
 def _label(panel: Axes, source: Sequence[str], target: Sequence[str], cell: float) -> None:
-    """Put the source above and the target to the left, the words themselves and no mathematics."""
+    """Label the source above and the target on the left, without parsing mathematics."""
     size = max(3.0, _LABEL_SIZE * cell / _CELL)
     panel.xaxis.tick_top()
     panel.set_xticks(range(len(source)))
@@ -212,7 +212,7 @@ def _label(panel: Axes, source: Sequence[str], target: Sequence[str], cell: floa
 def _size(
     source: Sequence[str], target: Sequence[str], layers: int, heads: int, cell: float
 ) -> tuple[float, float]:
-    """Inches: the cells, the longest labels, the color bar and the title."""
+    """Return the size in inches of the cells, the longest labels, the color bar and the title."""
     letter = 0.085 * cell / _CELL
     left, top = letter * max(map(len, target)), letter * max(map(len, source))
     width = heads * (cell * len(source) + 0.2) + left + 1.3
@@ -222,30 +222,30 @@ def _size(
 
 @cache
 def _colors() -> Colormap:
-    """Blue from a tint that is visibly not white to nearly black."""
+    """Return a color map from pale blue, visibly not white, to nearly black."""
     blues = colormaps["Blues"](np.linspace(0.14, 1.0, 256))
     return LinearSegmentedColormap.from_list("attention", blues).with_extremes(bad="white")
 
 
 @cache
 def _families() -> list[str]:
-    """The fonts in use: those of ``_FONTS`` that are installed; ``_is_drawn`` adds others."""
+    """Return the fonts in use: the installed ones of ``_FONTS``; ``_is_drawn`` adds others."""
     installed = set(get_font_names())
     return [name for name in _FONTS if name in installed]
 
 
 @cache
 def _covered(family: str) -> frozenset[int]:
-    """All characters that a font can draw."""
+    """Return all characters that a font can draw."""
     try:
         return frozenset(get_font(findfont(FontProperties(family=family))).get_charmap())
-    except (OSError, RuntimeError, ValueError):  # of colored emoji, say, which FreeType refuses
+    except (OSError, RuntimeError, ValueError):  # FreeType refuses some fonts, such as color emoji
         return frozenset()
 
 
 @cache
 def _is_drawn(character: str) -> bool:
-    """Whether a font in use, or another installed one, which is then used, has a character."""
+    """Return True if an installed font has the character; put that font in use if it is not yet."""
     code = ord(character)
     if any(code in _covered(family) for family in _families()):
         return True
@@ -259,14 +259,14 @@ def _is_drawn(character: str) -> bool:
 
 @cache
 def _warn_of_script(script: str) -> None:
-    """Warn once of a script (the first word of its characters' names) that no font has."""
+    """Warn, once per script, that no font has it; the script is part of its characters' names."""
     logger.warning(
-        "no installed font has the %s characters of this text, which figures show as %s: install "
-        "Noto Sans of that script (on Debian: fonts-noto-core, fonts-noto-cjk)",
+        "no installed font has the %s characters of this text, so figures show them as %s; install "
+        "Noto Sans for that script (on Debian: fonts-noto-core, fonts-noto-cjk)",
         *(script, _MISSING),
     )
 
 
 def _drawable(text: str) -> str:
-    """Text in which what no font has, and what would break the line, is a hollow box."""
+    """Replace characters that no font has, or that would break the line, by a hollow box."""
     return "".join(c if c.isprintable() and _is_drawn(c) else _MISSING for c in text)

@@ -1,4 +1,4 @@
-"""What attention mappings have learned, or been set to: γ, λ, α and p by layer and head."""
+"""Parameters of attention mappings, learned or set: γ, λ, α and p by layer and head."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from seq2seq.models.attending import AttendingModel
 
 
 def mapping_parameters(model: AttendingModel) -> dict[str, Any]:
-    """All parameters that are tensors, ready for JSON; those that are plain numbers are left out.
+    """Return all parameters that are tensors, ready for JSON; plain numbers are left out.
 
     Returns:
         ``{"overall": {"cross/gamma": …}, "by_layer_head": [{"layer": 0, "head": 0, "cross/gamma":
-        …}, …]}``, means over layers and heads first; where a layer has one number for all of its
-        heads, the entry has no ``head``. Empty if there is no such parameter.
+        …}, …]}``. ``overall`` has means over layers and heads. If the heads of a layer share a
+        value, its entry has no ``head``. Empty if no parameter is a tensor.
     """
     overall: dict[str, float] = {}
     entries: dict[tuple[int, int | None], dict[str, float]] = {}

@@ -1,4 +1,4 @@
-"""Markdown of texts that anybody may have written: none of them can end a table or begin a tag."""
+"""Markdown with untrusted texts, which are escaped so that they cannot add markup."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&!$])")
-LONGEST = 500  # characters of a stranger's text
+LONGEST = 500  # maximum number of characters of an untrusted text
 
 
 def escaped(text: object, longest: int | None = LONGEST) -> str:
-    """One line, read as it is written; of at most so many characters."""
+    """Return the text on one line, without Markdown, cut after ``longest`` characters."""
     line = " ".join(str(text).split())
     if longest is not None and len(line) > longest:
         line = f"{line[:longest]}…"
@@ -18,13 +18,13 @@ def escaped(text: object, longest: int | None = LONGEST) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """The lines of a table; cells are escaped."""
+    """Return the lines of a table with escaped cells."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     return lines + [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows]
 
 
 def code(text: str, language: str = "") -> list[str]:
-    """The lines of a block of code, in a fence that the text does not hold."""
+    """Return the lines of a code block, with a fence longer than any in the text."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return [f"{fence}{language}", *text.splitlines(), fence]

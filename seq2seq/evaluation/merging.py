@@ -1,4 +1,4 @@
-"""What several processes have counted, as one."""
+"""Merge the statistics of several processes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, Protocol, TypeVar
 
 
 class Mergeable(Protocol):
-    """What adds up: ``AttentionStatistics``, ``AlignmentScore``."""
+    """Statistics that can be added up: ``AttentionStatistics``, ``AlignmentScore``."""
 
     def merge(self, other: Any) -> None:
-        """Add what another process has counted."""
+        """Add the statistics of another process."""
 
 
 Counted = TypeVar("Counted", bound=Mergeable)
 
 
 def merged(parts: Iterable[Counted | None]) -> Counted | None:
-    """All of them in the first, one after the other; None where nobody counted anything."""
-    found = [part for part in parts if part is not None]
-    for other in found[1:]:
-        found[0].merge(other)
-    return found[0] if found else None
+    """Merge all parts into the first, in order, and return it; None if all parts are None."""
+    present = [part for part in parts if part is not None]
+    for part in present[1:]:
+        present[0].merge(part)
+    return present[0] if present else None

@@ -1,4 +1,4 @@
-"""What outputs are like beside their sources: how long, and how much of them is new."""
+"""Length of outputs, and the share of their n-grams that is new."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ UNITS = ("unigrams", "bigrams", "trigrams")
 
 
 def novel_share(outputs: Sequence[str], sources: Sequence[str], order: int) -> float | None:
-    """Share of the n-grams of all outputs that their own source does not have (See et al. 2017).
+    """Return the share of the outputs' n-grams that their source lacks (See et al. 2017).
 
-    Words are those between blanks, case folded. None where the outputs have no n-gram.
+    Words are split at blanks and case-folded. The result is None if the outputs have no n-gram.
 
     Args:
-        outputs: one text an example.
-        sources: as many.
+        outputs: one text per example.
+        sources: the source of each output.
         order: n.
     """
     novel = total = 0
     for output, source in zip(outputs, sources, strict=True):
-        known = set(_ngrams(source, order))
+        source_grams = set(_ngrams(source, order))
         grams = _ngrams(output, order)
-        novel += sum(gram not in known for gram in grams)
+        novel += sum(gram not in source_grams for gram in grams)
         total += len(grams)
     return novel / total if total else None
 
@@ -29,13 +29,13 @@ def novel_share(outputs: Sequence[str], sources: Sequence[str], order: int) -> f
 def output_summary(
     hypotheses: Sequence[str], references: Sequence[str], sources: Sequence[str]
 ) -> dict[str, float | None]:
-    """Mean words, and the novel shares of 1-, 2- and 3-grams, of outputs and of references."""
-    found: dict[str, float | None] = {}
+    """Return the mean number of words and the novel shares, of outputs and of references."""
+    summary: dict[str, float | None] = {}
     for prefix, texts in (("", hypotheses), ("reference_", references)):
-        found[f"{prefix}words"] = sum(len(text.split()) for text in texts) / len(texts)
+        summary[f"{prefix}words"] = sum(len(text.split()) for text in texts) / len(texts)
         for order, name in enumerate(UNITS, start=1):
-            found[f"{prefix}novel_{name}"] = novel_share(texts, sources, order)
-    return found
+            summary[f"{prefix}novel_{name}"] = novel_share(texts, sources, order)
+    return summary
 
 
 def _ngrams(text: str, order: int) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Sets of references: lists as long as the hypotheses."""
+"""Check reference sets: lists as long as the hypotheses."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Sequence
 
 
 def check_references(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
-    """Refuse what cannot be scored.
+    """Raise an error if hypotheses and references cannot be scored.
 
     Args:
-        hypotheses: one text an example.
-        references: one list a reference set, each as long as ``hypotheses``.
+        hypotheses: one text per example.
+        references: one list per reference set, each as long as ``hypotheses``.
 
     Raises:
-        TypeError: if a list of texts stands where a list of lists should.
-        ValueError: if there is nothing to score, or a set is of another length.
+        TypeError: if ``references`` is a list of texts instead of a list of lists.
+        ValueError: if one of them is empty, or a set has another length.
     """
     if isinstance(hypotheses, str) or any(isinstance(lines, str) for lines in references):
         raise TypeError(
-            "give a list of hypotheses and a list of reference sets; wrap a single set in a list: "
-            "[references]"
+            "hypotheses must be a list of texts, and references a list of reference sets; put a "
+            "single set into a list: [references]"
         )
     if not hypotheses:
-        raise ValueError("hypotheses: empty, there is nothing to score")
+        raise ValueError("hypotheses is empty; pass at least one hypothesis")
     if not references:
-        raise ValueError("references: no reference set; give at least one list of references")
+        raise ValueError("references: no reference set; pass at least one list of references")
     for number, lines in enumerate(references):
         if len(lines) != len(hypotheses):
             raise ValueError(
-                f"references[{number}] holds {len(lines):,} lines, hypotheses {len(hypotheses):,}; "
-                "they must be parallel, one reference a hypothesis"
+                f"references[{number}] has {len(lines):,} lines, but hypotheses has "
+                f"{len(hypotheses):,}; each hypothesis needs one reference in every set"
             )

@@ -1,4 +1,4 @@
-"""Metrics for people (one table) and for programs (metrics.json)."""
+"""Metrics as a table for the terminal and as metrics.json; outputs as text files."""
 
 import json
 import math
@@ -19,13 +19,13 @@ from seq2seq.data.foreign import LARGEST_JSON, parse_json, read_bounded
 
 
 def metrics_table(metrics: Mapping[str, Any], title: str | None = None) -> Table:
-    """One table of an evaluation: scores with signatures, attention statistics, alignment.
+    """Return a table of an evaluation: scores with signatures, attention statistics, alignment.
 
     Args:
-        metrics: of one split: scores ``{"score": …, "signature": …}``, perhaps with an
-            ``interval`` of confidence, under their names, plain numbers, and summaries with an
-            ``overall`` part (``attention``, ``alignment``).
-        title: stands above the table.
+        metrics: metrics of one split by name. Each is a score ``{"score": …, "signature": …}``
+            (optionally with a confidence ``interval``), a number, or a summary with an ``overall``
+            part (``attention``, ``alignment``).
+        title: title above the table; None: no title.
     """
     table = Table(title=Text(title, "bold") if title else None, title_justify="left")
     table.add_column("measure", no_wrap=True)
@@ -37,8 +37,8 @@ def metrics_table(metrics: Mapping[str, Any], title: str | None = None) -> Table
         if name not in sections:
             for measure, shown, signature in _rows(name, value):
                 repeated = signature != "" and signature == above
-                told = "as above" if repeated else signature
-                table.add_row(Text(measure), Text(shown), _Fields(told))
+                details = "as above" if repeated else signature
+                table.add_row(Text(measure), Text(shown), _Fields(details))
                 above = signature
     if sections:
         table.caption = "docs/scores.md explains each row"
@@ -51,7 +51,7 @@ def metrics_table(metrics: Mapping[str, Any], title: str | None = None) -> Table
 
 
 class _Fields:
-    """A signature, broken after the bars between its fields where it is too wide, not inside."""
+    """Renderable signature that wraps after the bars between its fields, not inside a field."""
 
     def __init__(self, signature: str) -> None:
         self.parts = [f"{part}|" for part in signature.split("|")]
@@ -75,7 +75,7 @@ def _is_summary(part: Any) -> bool:
 
 
 def _rows(name: str, value: Any) -> Iterator[tuple[str, str, str]]:
-    """A score is one row with its signature; other mappings are a row an entry."""
+    """Yield name, value and signature: one row for a score, one row per entry of a mapping."""
     if isinstance(value, Mapping) and "score" in value:
         interval = "[{:.2f}, {:.2f}]".format(*value["interval"]) if "interval" in value else ""
         shown = f"{value['score']:.2f} {interval}".rstrip()
@@ -96,7 +96,11 @@ def _number(value: Any) -> str:
 
 
 def read_metrics(path: str | Path) -> dict[str, Any]:
-    """Read ``metrics.json``; an empty dictionary where there is none yet."""
+    """Read ``metrics.json``; return an empty dictionary if the file does not exist.
+
+    Raises:
+        ValueError: if the file cannot be read or is not a JSON object.
+    """
     path = Path(path)
     try:
         metrics = parse_json(read_bounded(path, LARGEST_JSON, "file of metrics"))
@@ -104,19 +108,21 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
         return {}
     except DataError as error:
         raise ValueError(
-            f"{path} cannot be read: {error}; move it away, it will be written anew"
+            f"{path} cannot be read: {error}; move it away, and a new file will be written"
         ) from error
     if not isinstance(metrics, dict):
-        raise ValueError(f"{path} holds no JSON object of splits; move it away")
+        raise ValueError(
+            f"{path} is not a JSON object of splits; move it away, and a new file will be written"
+        )
     return metrics
 
 
 def write_metrics(path: str | Path, metrics: Mapping[str, Any]) -> None:
-    """Write ``{split: measures}`` to ``metrics.json``; splits already there and not given stay.
+    """Write ``{split: measures}`` to ``metrics.json``; other splits in the file stay.
 
-    A split that is given replaces the one in the file. Keys are sorted, so that equal metrics are
-    equal files; NaN and infinities, which JSON does not have, become null. The file is replaced in
-    one step: a reader never sees half of it, and a crash leaves the old one.
+    Keys are sorted, so equal metrics give equal files. NaN and infinities become null, because JSON
+    does not have them. The file is replaced atomically: a reader never sees a partial file, and a
+    crash leaves the old one.
     """
     path = Path(path)
     merged = read_metrics(path) | {split: _plain(part) for split, part in metrics.items()}
@@ -126,7 +132,7 @@ def write_metrics(path: str | Path, metrics: Mapping[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Only what JSON knows: tensors and numpy numbers to numbers, NaN and infinities to null."""
+    """Convert to JSON types: tensors and NumPy numbers to numbers, NaN and infinities to None."""
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -139,17 +145,17 @@ def _plain(value: Any) -> Any:
 
 
 def value_lines(values: Mapping[str, Sequence[float]]) -> list[str]:
-    """The output ``example_scores.jsonl``: for each example, its value of each score.
+    """Return the lines of ``example_scores.jsonl``: for each example, its value of each score.
 
-    It belongs to scores that are means over examples: the mean of a score's values is the score,
-    in its unit. ``seq2seq-compare`` tests differences with them.
+    The scores must be means over examples: the mean of a score's values is the score, in the same
+    unit. ``seq2seq-compare`` tests differences with these values.
     """
     rows = zip(*values.values(), strict=True)
     return [json.dumps(dict(zip(values, map(float, row), strict=True))) for row in rows]
 
 
 def reference_lines(references: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
-    """The outputs ``references.txt``, ``references_2.txt``, …: one a reference set."""
+    """Return the outputs ``references.txt``, ``references_2.txt``, …: one per reference set."""
     return {
         f"references{f'_{number}' if number > 1 else ''}.txt": lines
         for number, lines in enumerate(references, start=1)
@@ -157,7 +163,7 @@ def reference_lines(references: Sequence[Sequence[str]]) -> dict[str, Sequence[s
 
 
 def statistics_lines(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The output ``attention.csv``: a statistic of a layer, head and bucket a line."""
+    """Return the lines of ``attention.csv``: one per statistic, layer, head and bucket."""
     columns = ("statistic", "layer", "head", "by", "minimum", "maximum", "value", "tokens")
     lines = [",".join(columns)]
     for record in records:
@@ -167,10 +173,10 @@ def statistics_lines(records: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def read_texts(path: str | Path) -> list[str]:
-    """The lines of a file (``.gz``, ``.bz2``, ``.xz`` are unpacked), blanks at their ends cut off.
+    """Read the lines of a file without trailing blanks; decompress ``.gz``, ``.bz2`` and ``.xz``.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if the file does not exist.
         DataError: if it is not UTF-8 or damaged.
     """
     path = Path(path).expanduser()
@@ -182,13 +188,13 @@ def read_texts(path: str | Path) -> list[str]:
 def write_outputs(
     folder: str | Path, split: str, outputs: Mapping[str, Sequence[str]]
 ) -> list[Path]:
-    """Write what a model said of a split, a line an example.
+    """Write the outputs of a model on a split, one line per example.
 
-    ``hypotheses.txt`` of the split ``test`` goes to ``hypotheses.test.txt``, atomically. Breaks
-    inside a line become spaces.
+    ``hypotheses.txt`` of the split ``test`` is written to ``hypotheses.test.txt``, atomically. Line
+    breaks inside an output become spaces.
 
     Returns:
-        The files.
+        The paths of the files.
     """
     paths = []
     for name, lines in outputs.items():

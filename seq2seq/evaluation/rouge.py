@@ -1,7 +1,7 @@
-r"""ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004): for any language, and in protocols of English tables.
+r"""ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004), for any language and by the protocols of papers.
 
-The matches are counted by the package rouge-score; what is said here of ROUGE-1.5.5, the Perl
-program of the published figures, is what its source does.
+The package rouge-score counts the matches. ROUGE-1.5.5 is the Perl program behind most published
+figures; statements about it here follow its source code.
 
 =============  ==========  =====================  ========  =====================================
 protocol       measure     output and reference   stemming  words
@@ -12,38 +12,41 @@ protocol       measure     output and reference   stemming  words
 ``duc``        recall      first 75 bytes         yes       a–z and digits, as ROUGE-1.5.5
 =============  ==========  =====================  ========  =====================================
 
-Which published tables used which:
+Published tables use these protocols:
 
-- ``duc``: Rush et al. 2015 and those who follow their ``DUC/eval.sh``, ROUGE-1.5.5 with ``-m -n 2
-  -w 1.2 -b 75``.
-- ``pyrouge``: what was computed by the package pyrouge, which adds ``-m`` (stemming) unasked, or by
+- ``duc``: Rush et al. 2015 and papers that use their ``DUC/eval.sh``, which calls ROUGE-1.5.5 with
+  ``-m -n 2 -w 1.2 -b 75``.
+- ``pyrouge``: scores from the package pyrouge, which adds ``-m`` (stemming) by default, or from
   files2rouge, which calls it. files2rouge stems by default, except between March and July 2020.
 - ``gigaword``: F1 without stemming, ROUGE-1.5.5 without ``-m``. A Gigaword table that does not name
-  its program may be of either kind; stemming can add a point.
+  its program may use either of the last two; stemming can add a point.
 
-- **Words** of ``tok:rouge`` are runs of the letters a–z and digits of the lower-cased text; all
-  else separates words. So ``#.#`` and ``,`` count for nothing, ``<unk>`` and ``UNK`` are the word
-  ``unk``, which matches like any other, and ``-lrb-`` is ``lrb``: published figures count so. Other
-  alphabets have no words at all. ``tok:unicode`` takes letters and digits of any script, and each
-  character of a script without blanks, such as Chinese or Thai; of ASCII text it is ``tok:rouge``.
-  ``tok:whitespace`` counts what stands between blanks, as it stands.
-- **Bytes** are those of UTF-8; a character is never cut, but a word may be, and what is left of it
-  counts as a word (``-b`` does so, and cuts the references too).
+Details:
+
+- **Words** with ``tok:rouge`` are runs of the letters a–z and digits in the lower-cased text; all
+  other characters separate words. So ``#.#`` and ``,`` are ignored. ``<unk>`` and ``UNK`` are the
+  word ``unk``, which matches like any other, and ``-lrb-`` is ``lrb``. Published figures count in
+  this way. Other alphabets have no words at all. ``tok:unicode`` uses letters and digits of any
+  script, and single characters of scripts without blanks, such as Chinese or Thai. For ASCII text
+  it equals ``tok:rouge``. ``tok:whitespace`` splits at blanks and changes nothing else.
+- **Bytes** are UTF-8 bytes. A character is never cut. A word may be cut, and the rest of it counts
+  as a word. ROUGE-1.5.5 does the same with ``-b``, which cuts the references too.
 - **Several references** (``refs``): ``pooled``, ROUGE-1.5.5's default (``-f A``), divides the
-  matches with all references by the words of all; ``best`` takes the reference with the largest
-  value, as rouge-score's ``score_multi`` and ``-f B`` do; ``jackknife`` (Lin 2004) averages the
-  best of all but one reference. ROUGE did the last before version 1.4, never since.
-- **A headline** is one sentence to ROUGE-L. With a ``separator`` there is ``rouge_lsum`` too, the
-  ROUGE-L of summaries of several sentences: rouge-score's ``rougeLsum``.
+  matches with all references by the words of all. ``best`` takes the reference with the largest
+  value, like rouge-score's ``score_multi`` and ``-f B``. ``jackknife`` (Lin 2004) leaves out each
+  reference in turn and averages the best values; only ROUGE before version 1.4 did this.
+- **Sentences**: for ROUGE-L, a text is one sentence. A protocol with a ``separator`` also has
+  ``rouge_lsum``, rouge-score's ``rougeLsum``: the ROUGE-L of summaries of several sentences.
 - **Stemming** (``stem:porter``) is Porter's original algorithm for words of more than three
-  letters, as in ROUGE-1.5.5, but without the list of WordNet's exceptions that it looks into first:
-  `went` stays `went`. ``stem:nltk`` is the extended variant of NLTK, which rouge-score's
-  ``use_stemmer=True`` takes: it makes other stems of `flies` or `lying`.
-- **The score** is the mean over examples; its **interval** is the percentile bootstrap's. The
-  average that ROUGE-1.5.5 prints is the mean of its bootstrap's means, some hundredths off.
+  letters, as in ROUGE-1.5.5. It lacks ROUGE-1.5.5's list of exceptions from WordNet, so `went`
+  stays `went`. ``stem:nltk`` is NLTK's extended variant, used by rouge-score's
+  ``use_stemmer=True``. It stems words such as `flies` or `lying` differently.
+- **The score** is the mean over examples, and its **interval** comes from the percentile bootstrap.
+  ROUGE-1.5.5 prints the mean of its bootstrap means instead, which differs by some hundredths.
 
-On the 500 sentences of DUC 2004 task 1, cut at 75 bytes as outputs, the recall of each example is
-that of ROUGE-1.5.5 to its five decimals, in all three scores, for ``-f A`` and ``-f B``.
+On the 500 sentences of DUC 2004 task 1, cut at 75 bytes as outputs, the recall of each example
+equals that of ROUGE-1.5.5 in all five printed decimals. This holds for all three scores, and for
+``-f A`` and ``-f B``.
 """
 
 from __future__ import annotations
@@ -65,13 +68,13 @@ from seq2seq.evaluation.reference_sets import check_references
 from seq2seq.evaluation.writing import unicode_words
 
 ORDERS = {"rouge_1": ("rouge1", 1), "rouge_2": ("rouge2", 2), "rouge_l": ("rougeL", 1)}
-"""Our names of the scores: rouge-score's, and how many words the counted unit has."""
+"""For each of our score names: rouge-score's name, and the number of words in a counted unit."""
 SUMMARY_LEVEL = {"rouge_lsum": ("rougeLsum", 1)}
-"""The score of texts of several sentences, which a protocol with a ``separator`` has too."""
+"""The score of texts of several sentences, for protocols with a ``separator``."""
 
 
 class Matches(NamedTuple):
-    """Of one output and one reference: matching units, and the units of either."""
+    """Matching units of an output and a reference, and the number of units of each."""
 
     hits: int
     reference: int
@@ -91,17 +94,20 @@ MEASURES: Mapping[str, Callable[[Matches], float]] = {
 
 
 def pooled(matches: Sequence[Matches], measure: Callable[[Matches], float]) -> float:
-    """The measure of the sums over references."""
+    """Return the measure of the sums over references."""
     return measure(Matches(*map(sum, zip(*matches, strict=True))))
 
 
 def best(matches: Sequence[Matches], measure: Callable[[Matches], float]) -> float:
-    """The largest over references."""
+    """Return the largest value over references."""
     return max(map(measure, matches))
 
 
 def jackknife(matches: Sequence[Matches], measure: Callable[[Matches], float]) -> float:
-    """The mean over references of the largest over all the others; of one reference, its value."""
+    """Leave out each reference in turn; return the mean of the largest values over the others.
+
+    With a single reference, return its value.
+    """
     values = [measure(match) for match in matches]
     if len(values) == 1:
         return values[0]
@@ -111,34 +117,34 @@ def jackknife(matches: Sequence[Matches], measure: Callable[[Matches], float]) -
 REFERENCES = {"pooled": pooled, "best": best, "jackknife": jackknife}
 
 
-#: Words of a text before stemming.
+#: Functions that split a text into words, before stemming.
 TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {
     "unicode": unicode_words,
     "rouge": lambda text: rouge_words(text, None),
     "whitespace": str.split,
 }
-#: Modes of NLTK's stemmer: Porter's algorithm as published, and NLTK's variant.
+#: Modes of NLTK's stemmer: Porter's published algorithm, and NLTK's variant.
 STEMMERS = {
     "porter": PorterStemmer.ORIGINAL_ALGORITHM,
     "nltk": PorterStemmer.NLTK_EXTENSIONS,
 }
-LONGEST_UNSTEMMED = 3  # letters
+LONGEST_UNSTEMMED = 3  # in letters
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is measured; the defaults are those of ``unicode``.
+    """Protocol of ROUGE; the defaults are those of ``unicode``.
 
     Attributes:
         measure: ``f1``, ``recall`` or ``precision``.
-        stem: False, True (the same as ``porter``) or one of ``STEMMERS``; of words of the letters
-            a–z alone, and not with ``tokenizer: whitespace``.
-        max_bytes: outputs and references are cut there; None: they are not.
+        stem: False, True (the same as ``porter``) or one of ``STEMMERS``. Only ASCII words are
+            stemmed. Not available with ``tokenizer: whitespace``.
+        max_bytes: number of bytes after which outputs and references are cut; None: not cut.
         references: ``pooled``, ``best`` or ``jackknife``.
         tokenizer: one of ``TOKENIZERS``.
-        separator: what stands between the sentences of a text, such as ``<q>``; with it there is
-            ``rouge_lsum`` too, ROUGE-L of summaries (ROUGE-1.5.5 on a sentence a line). None: a
-            text is one sentence.
+        separator: string between the sentences of a text, such as ``<q>``. It adds the score
+            ``rouge_lsum``, the ROUGE-L of summaries (ROUGE-1.5.5 with one sentence per line). None:
+            a text is one sentence.
     """
 
     measure: str = "f1"
@@ -155,31 +161,41 @@ class Protocol:
             ("tokenizer", TOKENIZERS),
         ):
             if getattr(self, name) not in known:
-                raise ValueError(f"rouge: {name}={getattr(self, name)}; choose {', '.join(known)}")
+                raise ValueError(
+                    f"rouge: {name}={getattr(self, name)} is unknown; choose {', '.join(known)}"
+                )
         if self.max_bytes is not None and self.max_bytes < 1:
-            raise ValueError(f"rouge: max_bytes={self.max_bytes}; give at least 1, or null")
+            raise ValueError(
+                f"rouge: max_bytes={self.max_bytes} must be at least 1; to cut nothing, use null"
+            )
         if self.separator is not None and not self.separator.strip():
             raise ValueError(
-                "rouge: separator is blank; give what stands between sentences, or null"
+                f"rouge: separator={self.separator!r} is blank; set it to the string between "
+                "sentences, or to null"
             )
         if not isinstance(self.stem, bool) and self.stem not in STEMMERS:
-            raise ValueError(f"rouge: stem={self.stem}; choose true, false, {', '.join(STEMMERS)}")
+            raise ValueError(
+                f"rouge: stem={self.stem} is unknown; choose true, false, {', '.join(STEMMERS)}"
+            )
         if self.stem and self.tokenizer == "whitespace":
-            raise ValueError("rouge: stem=true needs tokenizer=rouge or unicode")
+            raise ValueError(
+                "rouge: stem does not work with tokenizer=whitespace; set tokenizer=rouge or "
+                "unicode, or stem=false"
+            )
 
     @property
     def orders(self) -> dict[str, tuple[str, int]]:
-        """The scores, as ``ORDERS`` has them."""
+        """The scores of this protocol, in the format of ``ORDERS``."""
         return ORDERS if self.separator is None else {**ORDERS, **SUMMARY_LEVEL}
 
     @property
     def stemmer(self) -> str | None:
-        """Name of the stemmer, one of ``STEMMERS``; None: there is none."""
+        """Name of the stemmer, one of ``STEMMERS``; None without stemming."""
         return "porter" if self.stem is True else self.stem or None
 
     @property
     def words(self) -> Callable[[str], list[str]]:
-        """The function that returns the words of a text, stemmed where the protocol says so."""
+        """The function that splits a text into words, stemmed if the protocol stems."""
         split = TOKENIZERS[self.tokenizer]
         if self.stemmer is None:
             return split
@@ -199,7 +215,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
 
 
 class RougeScore(TypedDict):
-    """A mean over examples (0 to 100), its confidence interval, and what makes it reproducible."""
+    """A mean over examples (0 to 100), its confidence interval and its signature."""
 
     score: float
     interval: tuple[float, float]
@@ -208,16 +224,16 @@ class RougeScore(TypedDict):
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """The percentile bootstrap of a mean: how often drawn, from which seed, how wide."""
+    """Percentile bootstrap of a mean: number of samples, seed and confidence level."""
 
     samples: int = 1000
     seed: int = 12345
     confidence: float = 0.95
 
     def intervals(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Lower and upper ends ``[2, scores]`` for the means of ``values`` ``[examples, scores]``.
+        """Return the interval ends ``[2, scores]`` of the means of ``values`` [examples, scores].
 
-        All scores are taken from the same draws.
+        All scores use the same random samples.
         """
         random = np.random.default_rng(self.seed)
         number = len(values)
@@ -235,20 +251,20 @@ def rouge_scores(
     *,
     bootstrap: Bootstrap | None = None,
 ) -> dict[str, RougeScore]:
-    """ROUGE-1, ROUGE-2 and ROUGE-L of a corpus: means over its examples, in percent.
+    """Compute ROUGE-1, ROUGE-2 and ROUGE-L of a corpus: means over examples, in percent.
 
     Args:
-        hypotheses: one output an example.
-        references: one list a reference set, each as long as ``hypotheses``; an empty line is a
-            reference that this example lacks.
-        protocol: name of one in ``PROTOCOLS``, or your own.
-        bootstrap: of the confidence intervals; None: the default one.
+        hypotheses: one output per example.
+        references: one list per reference set, each as long as ``hypotheses``. An empty line means
+            that the example has no reference in this set.
+        protocol: a name in ``PROTOCOLS``, or your own protocol.
+        bootstrap: bootstrap for the confidence intervals; None: ``Bootstrap()``.
 
     Returns:
         ``{"rouge_1": {"score": …, "interval": (…, …), "signature": …}, "rouge_2": …, …}``
 
     Raises:
-        ValueError: if the protocol is unknown, nothing is to be scored, or lengths differ.
+        ValueError: if the protocol is unknown, ``hypotheses`` is empty, or lengths differ.
     """
     named = _protocol(protocol)
     bootstrap = bootstrap or Bootstrap()
@@ -271,39 +287,39 @@ def sentence_rouge(
     references: Sequence[Sequence[str]],
     protocol: str | Protocol = "unicode",
 ) -> NDArray[np.float64]:
-    """ROUGE-1, ROUGE-2 and ROUGE-L of each example, from 0 to 1, ``[examples, scores]``.
+    """Compute ROUGE-1, ROUGE-2 and ROUGE-L of each example, from 0 to 1, ``[examples, scores]``.
 
     A protocol with a separator has a fourth score, ``rouge_lsum``.
     """
     named = _protocol(protocol)
     check_references(hypotheses, references)
-    tokenizer = _Remembering(named.words)
+    tokenizer = _CachedTokenizer(named.words)
     scorer = RougeScorer([kind for kind, _ in named.orders.values()], tokenizer=tokenizer)
     measure, combine = MEASURES[named.measure], REFERENCES[named.references]
     rows = []
 
-    def ready(text: str) -> str:
-        """Cut, with a line for each sentence."""
+    def prepared(text: str) -> str:
+        """Put each sentence on its own line and cut the text."""
         lines = text if named.separator is None else text.replace(named.separator, "\n")
         return cut(lines, named.max_bytes)
 
     for output, *own in zip(hypotheses, *references, strict=True):
-        given = [reference for reference in own if reference.strip()] or [""]
+        present = [reference for reference in own if reference.strip()] or [""]
         matches = [
-            _matches(scorer, tokenizer, named.orders, ready(reference), ready(output))
-            for reference in given
+            _matches(scorer, tokenizer, named.orders, prepared(reference), prepared(output))
+            for reference in present
         ]
         rows.append([combine([m[name] for m in matches], measure) for name in named.orders])
     return np.array(rows)
 
 
 def cut(text: str, max_bytes: int | None) -> str:
-    """The first ``max_bytes`` bytes of UTF-8, without a character that would be cut in two."""
+    """Return the first ``max_bytes`` bytes of UTF-8, dropping an incomplete last character."""
     return text.encode()[:max_bytes].decode(errors="ignore")
 
 
 def rouge_signature(protocol: Protocol, references: int, bootstrap: Bootstrap) -> str:
-    """All that one must know to compute the same figures."""
+    """Return the signature: everything that is needed to reproduce the scores."""
     names = [name for name, known in PROTOCOLS.items() if known == protocol]
     parts = {
         "rouge": None,
@@ -324,8 +340,8 @@ def rouge_signature(protocol: Protocol, references: int, bootstrap: Bootstrap) -
     return "|".join(key if value is None else f"{key}:{value}" for key, value in parts.items())
 
 
-class _Remembering(Tokenizer):
-    """A tokenizer that caches the words of the last 64 texts."""
+class _CachedTokenizer(Tokenizer):
+    """Tokenizer that caches the words of the last 64 texts."""
 
     def __init__(self, words: Callable[[str], list[str]]) -> None:
         self._words = lru_cache(maxsize=64)(words)
@@ -341,19 +357,22 @@ def _matches(
     reference: str,
     output: str,
 ) -> dict[str, Matches]:
-    """Matches of an output with one reference: rouge-score's recall times the reference's units."""
+    """Return the matches of an output with a reference, from rouge-score's recall.
+
+    The number of matches is the recall times the number of units of the reference.
+    """
     lengths = len(tokenizer.tokenize(reference)), len(tokenizer.tokenize(output))
     scores = scorer.score(reference, output)
-    found = {}
+    matches = {}
     for name, (kind, order) in orders.items():
         units = [max(length - order + 1, 0) for length in lengths]
-        found[name] = Matches(round(scores[kind].recall * units[0]), *units)
-    return found
+        matches[name] = Matches(round(scores[kind].recall * units[0]), *units)
+    return matches
 
 
 def _protocol(protocol: str | Protocol) -> Protocol:
     if isinstance(protocol, Protocol):
         return protocol
     if protocol not in PROTOCOLS:
-        raise ValueError(f"rouge: there is no protocol {protocol}; choose {', '.join(PROTOCOLS)}")
+        raise ValueError(f"rouge: unknown protocol {protocol}; choose {', '.join(PROTOCOLS)}")
     return PROTOCOLS[protocol]

@@ -1,4 +1,4 @@
-"""In which choices and values runs differ: what names the rows of a comparison."""
+"""Differences between the configurations of runs, which name the rows of a comparison."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from seq2seq.data.foreign import shown
 
-#: Keys (and all below them) that say nothing of what was trained and tested.
+#: Keys, including all keys below them, that do not change what is trained and tested.
 INCIDENTAL = (
     "seed",
     "resume",
@@ -28,68 +28,69 @@ Config = Mapping[str, Any]
 
 
 def differences(configs: Sequence[Config]) -> dict[str, list[str]]:
-    """For each key in which configurations differ, what each of them says.
+    """Return the keys in which configurations differ, with the value of each configuration.
 
-    A part with a ``_target_`` (an attention mapping, a model) that differs in it is one key, shown
-    by the name of its class; its arguments are keys only as far as they differ between equal
-    targets. A key that says what a shorter one says (``model.mapping``, for ``attention``) is left
-    out. Seeds and what is incidental, such as caches, do not count.
+    - If parts such as attention mappings or models differ in ``_target_``, the part is one key,
+      whose values are the class names. Its arguments are keys only if they differ between parts
+      with the same target.
+    - A key that adds nothing to a shorter one (``model.mapping`` to ``attention``) is left out.
+    - The seed and other keys of ``INCIDENTAL``, such as caches, are left out.
 
     Returns:
-        Shortest keys first; ``–`` where a configuration has no such key.
+        Keys with the fewest dots first; ``–`` for configurations without the key.
     """
-    found: list[tuple[str, list[Any]]] = []
-    _collect("", [dict(config) for config in configs], found)
+    entries: list[tuple[str, list[Any]]] = []
+    _collect("", [dict(config) for config in configs], entries)
     columns: dict[str, list[str]] = {}
-    for key, values in sorted(found, key=lambda entry: entry[0].count(".")):
-        shown = [ABSENT if value is _NOTHING else show(value) for value in values]
-        if not any(_repeats(shown, known) for known in columns.values()):
-            columns[key] = shown
+    for key, values in sorted(entries, key=lambda entry: entry[0].count(".")):
+        cells = [ABSENT if value is _MISSING else show(value) for value in values]
+        if not any(_repeats(cells, earlier) for earlier in columns.values()):
+            columns[key] = cells
     return columns
 
 
-_NOTHING: Any = object()
+_MISSING: Any = object()
 
 
-def _collect(prefix: str, values: Sequence[Any], found: list[tuple[str, list[Any]]]) -> None:
-    """Append the keys under ``prefix`` in which the values differ; _NOTHING takes no part."""
+def _collect(prefix: str, values: Sequence[Any], entries: list[tuple[str, list[Any]]]) -> None:
+    """Append the keys under ``prefix`` in which the values differ; ignore _MISSING values."""
     if prefix in INCIDENTAL:
         return
-    present = [value for value in values if value is not _NOTHING]
+    present = [value for value in values if value is not _MISSING]
     if all(value == present[0] for value in present) and len(present) == len(values):
         return
     if not all(isinstance(value, dict) for value in present):
-        found.append((prefix, list(values)))
+        entries.append((prefix, list(values)))
         return
     targets = {_target(value) for value in present}
     if len(targets) > 1:
-        found.append((prefix, list(values)))
+        entries.append((prefix, list(values)))
     for target in sorted(targets, key=str):
         group = [
-            value if value is not _NOTHING and _target(value) == target else _NOTHING
+            value if value is not _MISSING and _target(value) == target else _MISSING
             for value in values
         ]
-        for key in dict.fromkeys(key for value in group if value is not _NOTHING for key in value):
-            inner = [_NOTHING if value is _NOTHING else value.get(key, _NOTHING) for value in group]
-            here = [value for value in inner if value is not _NOTHING]
-            members = sum(value is not _NOTHING for value in group)
+        for key in dict.fromkeys(key for value in group if value is not _MISSING for key in value):
+            inner = [_MISSING if value is _MISSING else value.get(key, _MISSING) for value in group]
+            here = [value for value in inner if value is not _MISSING]
+            members = sum(value is not _MISSING for value in group)
             if key != "_target_" and (len(here) < members or any(v != here[0] for v in here)):
-                _collect(f"{prefix}.{key}" if prefix else str(key), inner, found)
+                _collect(f"{prefix}.{key}" if prefix else str(key), inner, entries)
 
 
 def _target(value: Config) -> str | None:
-    """The name of the class; of a stranger's configuration it may be anything."""
+    """Return the class name as a string; an untrusted configuration may have any value there."""
     target = value.get("_target_")
     return target if target is None else str(target)
 
 
-def _repeats(shown: Sequence[str], known: Sequence[str]) -> bool:
-    """Whether a column says nothing that the other does not say."""
-    return all(one in (ABSENT, other) for one, other in zip(shown, known, strict=True))
+def _repeats(column: Sequence[str], earlier: Sequence[str]) -> bool:
+    """Return True if each cell of a column is absent or equals that of an earlier column."""
+    return all(cell in (ABSENT, other) for cell, other in zip(column, earlier, strict=True))
 
 
 def at(config: Config, key: str) -> Any:
-    """The value of a dotted key, None where there is none."""
+    """Return the value of a dotted key; None if the configuration does not have it."""
     node: Any = config
     for part in key.split("."):
         node = node.get(part) if isinstance(node, Mapping) else None
@@ -97,7 +98,7 @@ def at(config: Config, key: str) -> Any:
 
 
 def show(value: Any) -> str:
-    """A value as a cell: a part by the name of its class, as the command line has it."""
+    """Return a value as the text of a cell; a part is shown by its class name, in snake case."""
     if isinstance(value, Mapping):
         target = value.get("_target_")
         if target is None:
@@ -112,10 +113,10 @@ def show(value: Any) -> str:
 
 
 def shown_by(configs: Iterable[Config], keys: Sequence[str]) -> dict[str, list[str]]:
-    """What each configuration says of the keys that the user names.
+    """Return the values of the keys that the user chose, one per configuration.
 
     Raises:
-        ValueError: if none has a key.
+        ValueError: if no configuration has a key.
     """
     configs = list(configs)
     columns = {}
@@ -123,6 +124,6 @@ def shown_by(configs: Iterable[Config], keys: Sequence[str]) -> dict[str, list[s
         values = [at(config, key) for config in configs]
         if all(value is None for value in values):
             known = ", ".join(sorted({shown(name) for config in configs for name in config}))
-            raise ValueError(f"by={key}: no run has that key; at the top they have {known}")
+            raise ValueError(f"by={key}: no run has this key; their top-level keys are {known}")
         columns[key] = [ABSENT if value is None else show(value) for value in values]
     return columns

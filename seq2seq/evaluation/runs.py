@@ -1,4 +1,4 @@
-"""Run folders as results: which there are, what each found on a split, and which are incomplete."""
+"""Find run folders and read their results on a split."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from seq2seq.data.plain_yaml import read_yaml
 from seq2seq.evaluation.report import read_metrics, read_texts
 from seq2seq.evaluation.run_differences import at
 
-#: A folder with one of these is a run's.
+#: Files and folders that mark a run folder.
 MARKS = ("config.yaml", "train.log", ".hydra")
 
-#: What a split may be called: its name is part of the names of files.
+#: Valid names of a split; the name is part of file names.
 SPLIT_NAME = re.compile(r"\w[\w.-]{0,99}")
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run found on one split; its files may be a stranger's.
+    """Results of a run on a split, read from untrusted files.
 
     Attributes:
-        folder: of the run.
-        place: the folder in it where metrics and outputs of the split lie.
+        folder: the run folder.
+        place: the folder in it that has the metrics and outputs of the split.
         split: name of the split.
-        config: its ``config.yaml``, with the search that made the hypotheses as ``search``.
-        metrics: of the split.
-        training: its ``training.json``; empty for runs of before there was one.
+        config: content of ``config.yaml``, with the search that found the hypotheses as
+            ``test.search``.
+        metrics: metrics of the split.
+        training: content of ``training.json``; empty for older runs, which did not write it.
     """
 
     folder: Path
@@ -54,11 +55,14 @@ class Run:
 
     @property
     def signatures(self) -> dict[str, str]:
-        """The signature of each score."""
+        """The signatures of the scores by name."""
         return {name: shown(self.metrics[name].get("signature", ""), 500) for name in self.scores}
 
     def measure(self, name: str) -> float | None:
-        """A score, a number beside the scores, a statistic of attention or alignment, a time."""
+        """Return a score, another metric, an attention or alignment statistic, or a time.
+
+        None if the run does not have it.
+        """
         places = (
             self.scores,
             self.metrics,
@@ -71,17 +75,21 @@ class Run:
         return None
 
     def hypotheses(self) -> list[str] | None:
-        """The texts that were scored; None if they are not there."""
+        """Return the scored texts; None if their file does not exist."""
         path = self.place / f"hypotheses.{self.split}.txt"
         return read_texts(path) if path.is_file() else None
 
     def references(self) -> list[list[str]]:
-        """The reference sets that they were scored against; empty if they are not there."""
+        """Return the reference sets of the scored texts; empty if their files do not exist."""
         paths = sorted(self.place.glob(f"references*.{self.split}.txt"), key=_natural)
         return [read_texts(path) for path in paths]
 
     def values(self, name: str) -> list[float] | None:
-        """Of a score that is a mean, the value of each example; None if it is none."""
+        """Return the value of each example for a score that is a mean; None for other scores.
+
+        Raises:
+            DataError: if the file of values is damaged.
+        """
         path = self.place / f"example_scores.{self.split}.jsonl"
         if not path.is_file():
             return None
@@ -95,14 +103,14 @@ class Run:
             if value is None and number == 1:
                 return None
             if not _is_measure(value):
-                raise DataError(f"line {number:,} of {path} has no number {name}")
+                raise DataError(f"line {number:,} of {path} has no number for {name}")
             values.append(float(value))
         return values or None
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A run folder that has no results to show, and why."""
+    """A run folder without results, and the reason."""
 
     folder: Path
     reason: str
@@ -111,17 +119,17 @@ class LeftOut:
 def find_runs(
     names: Iterable[str | Path], split: str | None = None
 ) -> tuple[list[Run], list[LeftOut]]:
-    """All runs in the folders named, in folders below them, and in those that patterns match.
+    """Find all runs in folders, in the folders below them, and in folders that match patterns.
 
     Args:
         names: run folders, folders of sweeps, patterns such as ``runs/*/toy``.
-        split: whose results; None: the one that each run was tested on.
+        split: the split whose results are read; None: the split that each run was tested on.
 
     Returns:
-        The runs and the incomplete ones, each in the order of their names, 2 before 10.
+        The runs and the incomplete ones, each sorted by name, with numbers in numeric order.
 
     Raises:
-        ValueError: if a name stands for no run folder.
+        ValueError: if no run folder is found for a name.
     """
     runs, left_out = [], []
     for folder in _run_folders(names):
@@ -133,34 +141,34 @@ def find_runs(
 
 
 def read_run(folder: Path, split: str | None = None) -> Run:
-    """The results of one run folder.
+    """Read the results of one run folder.
 
     Raises:
-        ValueError: saying what is missing or broken.
+        ValueError: the message says what is missing or broken.
     """
     try:
         config = read_yaml(folder / "config.yaml")
     except FileNotFoundError:
-        raise ValueError("no config.yaml: it ended before training began") from None
+        raise ValueError("no config.yaml: the run ended before training began") from None
     except DataError as error:
         raise ValueError(f"config.yaml cannot be read ({error})") from error
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
-        raise ValueError("config.yaml is no configuration: it has no model")
+        raise ValueError("config.yaml is not the configuration of a run: it has no key model")
     split = split or at(config, "test.split") or "test"
     if not isinstance(split, str) or not SPLIT_NAME.fullmatch(split):
-        raise ValueError(f"{shown(split)!r} is no name of a split; give one with split=")
+        raise ValueError(f"{shown(split)!r} is not the name of a split; choose one with split=")
     places = [folder, folder / "checkpoints" / "best"]
-    found = {place: read_metrics(place / "metrics.json") for place in places}
-    place = next((p for p in places if isinstance(found[p].get(split), dict)), None)
+    contents = {place: read_metrics(place / "metrics.json") for place in places}
+    place = next((p for p in places if isinstance(contents[p].get(split), dict)), None)
     if place is None:
-        if not found[folder]:
+        if not contents[folder]:
             raise ValueError(f"no metrics.json: training has not ended{_resumable(folder)}")
-        others = shown(", ".join(found[folder]), 200)
+        others = shown(", ".join(contents[folder]), 200)
         raise ValueError(
-            f"no results of {split}, only of {others}; make them with "
+            f"no results on {split}, only on {others}; compute them with "
             f"seq2seq-evaluate checkpoint={folder} data.split={split}"
         )
-    metrics = found[place][split]
+    metrics = contents[place][split]
     test = {"search": metrics["search"]} if "search" in metrics else {}
     return Run(
         folder,
@@ -173,26 +181,26 @@ def read_run(folder: Path, split: str | None = None) -> Run:
 
 
 def _is_measure(value: Any) -> bool:
-    """Whether it is a number that can be averaged and shown; no NaN is."""
+    """Return True for a number that can be averaged and shown; False for NaN and infinities."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e100
 
 
 def _resumable(folder: Path) -> str:
     state = folder / "resume.ckpt"
-    return f"; go on with seq2seq-train resume={folder}" if state.is_file() else ""
+    return f"; resume it with seq2seq-train resume={folder}" if state.is_file() else ""
 
 
 def _run_folders(names: Iterable[str | Path]) -> list[Path]:
-    """Each run folder once."""
-    found: dict[Path, Path] = {}
+    """Return each run folder once."""
+    folders: dict[Path, Path] = {}
     for name in names:
         path = Path(name).expanduser()
         tops = [path] if path.exists() else [Path(p) for p in glob.glob(str(path), recursive=True)]
         below = [folder for top in tops for folder in _below(top)]
         if not below:
             raise ValueError(f"{name}: there is no run folder" + (" in it" if tops else ""))
-        found.update({folder.resolve(): folder for folder in below})
-    return sorted(found.values(), key=_natural)
+        folders.update({folder.resolve(): folder for folder in below})
+    return sorted(folders.values(), key=_natural)
 
 
 def _below(top: Path) -> Iterator[Path]:
@@ -203,6 +211,6 @@ def _below(top: Path) -> Iterator[Path]:
 
 
 def _natural(path: Path) -> list[tuple[int, int | str]]:
-    """Numbers in names in the order of numbers."""
+    """Return a sort key that orders the numbers in a path numerically: 2 before 10."""
     parts = re.split(r"(\d+)", str(path))
     return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]

@@ -1,7 +1,7 @@
-"""Which texts scores belong to, and the folder that keeps them.
+"""Identify the texts that scores belong to, and choose the folder of the scores.
 
-``metrics.json`` of a checkpoint or a run has the scores of its own corpus. Scores of other texts go
-to a folder of their own, so that they never replace those that a model card reports.
+``metrics.json`` of a checkpoint or a run has the scores on its own corpus. Scores on other texts go
+to a separate folder, so that they never replace those that a model card reports.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 METRICS = "metrics.json"
 EVALUATIONS = "evaluations"
-CONFIG = "config.yaml"  # marks the folder of a run or of a checkpoint
+CONFIG = "config.yaml"  # marks a run folder or a checkpoint
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class ScoredTexts:
     """A split of a corpus, identified by its content.
 
     Attributes:
-        corpus: name of the corpus' class, such as ``Text``.
+        corpus: class name of the corpus, such as ``Text``.
         split: name of the split.
         content: hash of its texts (``content_of``).
-        examples: their number.
+        examples: number of examples.
     """
 
     corpus: str
@@ -44,7 +44,7 @@ class ScoredTexts:
         return cls(corpus, split, content_of(texts), len(texts))
 
     def entry(self) -> dict[str, Any]:
-        """Return what ``metrics.json`` records of the texts beside their scores."""
+        """Return the entries of ``metrics.json`` that identify the texts."""
         return {"corpus": self.corpus, "texts": self.content, "examples": self.examples}
 
     def belong_to(self, checkpoint: Path, same_corpus: bool) -> bool:
@@ -52,14 +52,14 @@ class ScoredTexts:
 
         Args:
             checkpoint: a checkpoint directory.
-            same_corpus: whether the corpus is configured as in training; decides for splits whose
-                content the checkpoint has not recorded.
+            same_corpus: whether the corpus is configured as in training. This is the result for
+                splits whose content the checkpoint has not recorded.
         """
         recorded = recorded_content(checkpoint, self.split)
         return same_corpus if recorded is None else recorded == self.content
 
     def folder(self, checkpoint: Path) -> Path:
-        """Return the folder that keeps the scores of a checkpoint on these texts, if not its own.
+        """Return the folder for a checkpoint's scores on these texts, if they are not its own.
 
         It is ``RUN/evaluations/best/text-test-1a2b3c4d``, or ``FOLDER/evaluations/…`` for a
         checkpoint without a run folder.
@@ -71,7 +71,7 @@ class ScoredTexts:
 
 
 def recorded_content(folder: Path, split: str) -> str | None:
-    """Return the hash of the texts that a folder has scores of under the name ``split``."""
+    """Return the hash of the texts whose scores a folder has under the name ``split``, or None."""
     entry = read_metrics(folder / METRICS).get(split)
     content = entry.get("texts") if isinstance(entry, Mapping) else None
     return content if isinstance(content, str) else None
@@ -86,25 +86,25 @@ def own_folders(checkpoint: Path) -> set[Path]:
 
 
 def check_output(folder: Path, name: str, content: str, own: Collection[Path] = ()) -> None:
-    """Refuse a folder whose scores would be replaced by those of other texts or another model.
+    """Raise `ValueError` if scores of other texts or another model would be replaced.
 
     Args:
-        folder: where ``metrics.json`` will be written.
+        folder: the folder of ``metrics.json``.
         name: the name of the scores in it.
-        content: hash of the texts that are scored.
-        own: folders of runs and checkpoints that may take the scores.
+        content: hash of the scored texts.
+        own: folders of runs and checkpoints that may be written to.
 
     Raises:
-        ValueError: if the folder is that of another run or checkpoint, or has scores of other
+        ValueError: if the folder belongs to another run or checkpoint, or has scores of other
             texts under this name.
     """
     if (folder / CONFIG).is_file() and folder.resolve() not in own:
         raise ValueError(
             f"output={folder} is a run or a checkpoint, and its {METRICS} has the scores of its "
-            "own model on its own corpus: give another folder"
+            "own model on its own corpus; choose another folder"
         )
     if recorded_content(folder, name) not in (None, content):
         raise ValueError(
-            f"output={folder}: its {METRICS} has scores of other texts under the name {name}: "
-            "give another folder"
+            f"output={folder}: its {METRICS} has scores of other texts under the name {name}; "
+            "choose another folder"
         )

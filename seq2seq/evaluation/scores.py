@@ -1,4 +1,4 @@
-"""BLEU, chrF, chrF++ and TER by sacreBLEU, each with the signature that makes it reproducible."""
+"""BLEU, chrF, chrF++ and TER by sacreBLEU, with its signatures."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
@@ -13,27 +13,27 @@ from seq2seq.evaluation.writing import DEFAULT
 
 
 class Score(TypedDict):
-    """A corpus score (0 to 100; for TER 0 is best, and it may exceed 100) and its signature."""
+    """A corpus score from 0 to 100 and its signature; TER may exceed 100, and 0 is best."""
 
     score: float
     signature: str
 
 
-#: Tokenizers with a package of their own, and our extra that installs it.
+#: Tokenizers that need another package, and our extra that installs it.
 EXTRAS = {"ja-mecab": "ja", "ko-mecab": "ko"}
 
 METRICS: Mapping[str, Callable[[str], Metric]] = {
-    # force: no warning where the texts are tokenized on purpose
+    # `force` disables a warning about tokenized texts, which may be intended.
     "bleu": lambda tokenizer: BLEU(tokenize=tokenizer, force=True),
     "chrf": lambda _: CHRF(),
     "chrf++": lambda _: CHRF(word_order=2),
     "ter": lambda _: TER(),
 }
-"""sacreBLEU's metrics with sacreBLEU's defaults, as the command ``sacrebleu`` computes them.
+"""sacreBLEU's metrics with its defaults, as the command ``sacrebleu`` computes them.
 
-``chrf`` is chrF2 (character 6-grams, no word n-grams, β = 2); ``chrf++`` is chrF2++ (word unigrams
-and bigrams too, ``--chrf-word-order 2``). Built with the tokenizer that BLEU counts words of; the
-others have none to choose.
+``chrf`` is chrF2 (character 6-grams, no word n-grams, β = 2). ``chrf++`` is chrF2++, which adds
+word unigrams and bigrams (``--chrf-word-order 2``). The argument is BLEU's tokenizer; the other
+metrics have none.
 """
 
 
@@ -47,15 +47,15 @@ def translation_scores(
     """Score detokenized translations of a corpus, exactly as the command ``sacrebleu`` does.
 
     Args:
-        hypotheses: one translation a sentence, detokenized.
-        references: one list a *reference set*, each as long as ``hypotheses`` (sacreBLEU's
-            convention: the usual single reference is ``[references]``). As for the command, an
-            empty line is a reference without words, of several sets too.
+        hypotheses: one detokenized translation per sentence.
+        references: one list per *reference set*, each as long as ``hypotheses``. A single
+            reference per sentence is ``[references]``, as in sacreBLEU. An empty line counts as a
+            reference without words, also with several sets, as in the command.
         metrics: which of ``METRICS`` to compute; TER takes most of the time.
-        tokenizer: sacreBLEU's, of BLEU: ``13a``, ``zh``, ``ja-mecab``, ``intl``, …
+        tokenizer: sacreBLEU's tokenizer for BLEU: ``13a``, ``zh``, ``ja-mecab``, ``intl``, …
 
     Returns:
-        ``{"bleu": {"score": …, "signature": …}, "chrf": …, …}``, scores unrounded.
+        ``{"bleu": {"score": …, "signature": …}, "chrf": …, …}`` with unrounded scores.
     """
     check_references(hypotheses, references)
     unknown = [name for name in metrics if name not in METRICS]
@@ -71,22 +71,23 @@ def translation_scores(
 
 
 def check_tokenizer(name: str) -> None:
-    """Refuse a name that sacreBLEU has no tokenizer of.
+    """Raise `ValueError` if sacreBLEU has no tokenizer of this name.
 
     Raises:
-        ValueError: naming those there are.
+        ValueError: the message lists the tokenizers.
     """
     if name not in BLEU.TOKENIZERS:
         raise ValueError(
-            f"tokenizer={name} is none of sacreBLEU's; choose {', '.join(sorted(BLEU.TOKENIZERS))}"
+            f"tokenizer={name} is not a tokenizer of sacreBLEU; choose "
+            f"{', '.join(sorted(BLEU.TOKENIZERS))}"
         )
 
 
 def load_tokenizer(name: str) -> Callable[[str], str]:
-    """Load one of sacreBLEU's tokenizers; it returns words with blanks between them.
+    """Load a tokenizer of sacreBLEU, which returns the words of a text separated by blanks.
 
     Raises:
-        ValueError: if its package is not installed, naming it.
+        ValueError: if its package is not installed; the message names the package.
     """
     check_tokenizer(name)
     try:
@@ -95,13 +96,13 @@ def load_tokenizer(name: str) -> Callable[[str], str]:
         extra = EXTRAS.get(name)
         packages = f'pip install "seq2seq[{extra}]"' if extra else str(error).strip()
         raise ValueError(
-            f"task.tokenizer={name}, which counts the words of BLEU, is not installed: {packages}; "
-            "or count characters: task.tokenizer=char"
+            f"task.tokenizer={name}, BLEU's tokenizer, is not installed: {packages}; "
+            "or score characters with task.tokenizer=char"
         ) from error
 
 
 def tokenizer_in(signature: str) -> str:
-    """Return the name of the tokenizer that a signature states: of ``ja-mecab-0.996-IPA`` too."""
+    """Return the tokenizer's name in a signature, without a version as in ``ja-mecab-0.996``."""
     fields = dict(part.partition(":")[::2] for part in signature.split("|"))
     stated = fields.get("tok", DEFAULT)
     names = [name for name in BLEU.TOKENIZERS if f"{stated}-".startswith(f"{name}-")]

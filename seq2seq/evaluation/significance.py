@@ -1,4 +1,4 @@
-"""Whether systems differ on a test set by more than chance: sacreBLEU's paired tests."""
+"""Significance of differences between systems on a test set, by sacreBLEU's paired tests."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ TESTS: Mapping[str, tuple[str, str]] = {
     "bootstrap": ("bs", "paired bootstrap resampling (Koehn 2004)"),
     "randomization": ("ar", "paired approximate randomization (Riezler and Maxwell 2005)"),
 }
-"""sacreBLEU's name of each test, and the literature's."""
+"""For each test: sacreBLEU's name and the name in the literature."""
 
 
 @dataclass(frozen=True)
 class Tested:
-    """A metric's scores of some systems, and whether they differ from the first's.
+    """Result of a test: a metric's scores of several systems and the p values.
 
     Attributes:
-        scores: of the systems, in their order.
-        p_values: of the systems but the first; 1 where the score is that of the first.
-        signature: of the metric and the test, sacreBLEU's.
+        scores: scores of the systems, in order.
+        p_values: p values of all systems except the first, which is the baseline; 1 if the score
+            equals that of the first.
+        signature: sacreBLEU's signature of the metric and the test.
     """
 
     scores: tuple[float, ...]
@@ -38,7 +39,7 @@ class Tested:
 
 
 class MeanOfValues(Metric):
-    """A score that is the mean of one value an example, for sacreBLEU's tests of it."""
+    """Metric for sacreBLEU's tests whose score is the mean of one value per example."""
 
     def _extract_corpus_statistics(self, hypotheses: Any, references: Any) -> list[list[float]]:
         self.num_refs = 1
@@ -51,7 +52,7 @@ class MeanOfValues(Metric):
         return Score("mean", float(stats[0]) / float(stats[1]))
 
     def get_signature(self) -> Any:
-        """Only the test tells its part."""
+        """Return an empty signature; the test adds its own fields."""
         return self._SIGNATURE_TYPE({"num_refs": None})
 
     def _preprocess_segment(self, sent: str) -> str:
@@ -72,22 +73,22 @@ def compare_texts(
     test: str = "bootstrap",
     samples: int | None = None,
 ) -> Tested:
-    """Test one of sacreBLEU's metrics by the texts of each system; the first is the baseline.
+    """Test a sacreBLEU metric on the texts of each system; the first system is the baseline.
 
     Args:
         name: one of ``METRICS``.
-        signature: which that metric gave when it scored the systems: names its tokenizer.
-        systems: one list of hypotheses each.
-        references: one list a reference set.
+        signature: the metric's signature when it scored the systems; it names the tokenizer.
+        systems: one list of hypotheses per system.
+        references: one list per reference set.
         test: one of ``TESTS``.
-        samples: resamples or trials; None: sacreBLEU's 1,000 or 10,000.
+        samples: number of resamples or trials; None: sacreBLEU's 1,000 or 10,000.
 
     Raises:
-        ValueError: if this version of sacreBLEU does not compute what the signature says.
+        ValueError: if this version of sacreBLEU computes a metric with another signature.
     """
     for hypotheses in systems:
         check_references(hypotheses, references)
-    tokenizer = tokenizer_in(signature) if name == "bleu" else DEFAULT  # others have no choice
+    tokenizer = tokenizer_in(signature) if name == "bleu" else DEFAULT  # only BLEU has tokenizers
     try:
         load_tokenizer(tokenizer)
     except ValueError as error:
@@ -95,20 +96,26 @@ def compare_texts(
     metric = METRICS[name](tokenizer)
     tested = _paired(metric, systems, references, test, samples)
     if str(metric.get_signature()) != signature:
-        raise ValueError(f"{name}: {signature} was scored, {metric.get_signature()} is computed")
+        raise ValueError(
+            f"{name}: the runs were scored with {signature}, but this version of sacreBLEU "
+            f"computes {metric.get_signature()}"
+        )
     return tested
 
 
 def compare_values(
     systems: Sequence[Sequence[float]], test: str = "bootstrap", samples: int | None = None
 ) -> Tested:
-    """Test a score that is a mean over examples, by the values of each system.
+    """Test a score that is a mean over examples, on the values of each system.
 
     Raises:
-        ValueError: if they have not as many.
+        ValueError: if the systems have different numbers of values.
     """
     if len(counts := {len(values) for values in systems}) > 1:
-        raise ValueError(f"there are {' and '.join(map(str, sorted(counts)))} values of examples")
+        raise ValueError(
+            "the systems have different numbers of values: "
+            f"{' and '.join(map(str, sorted(counts)))}"
+        )
     return _paired(MeanOfValues(), systems, None, test, samples)
 
 
@@ -121,21 +128,21 @@ def _paired(
     [(name, signature)] = signatures.items()
     results: list[Any] = columns[name]
     scores = tuple(float(result.score) for result in results)
-    # sacreBLEU calls a system better than itself by chance with the smallest p there is.
+    # For equal systems, sacreBLEU returns the smallest possible p value; 1 is correct.
     p_values = (1.0 if r.score == scores[0] else float(r.p_value) for r in results[1:])
     return Tested(scores, tuple(p_values), str(signature))
 
 
 def combined_p(p_values: Sequence[float], differences: Sequence[float]) -> float:
-    """One p value of several tests that may depend on each other in any way.
+    """Combine the p values of several tests, which may depend on each other in any way.
 
-    With p₍₁₎ ≤ … ≤ p₍ₙ₎ and k = ⌈n/2⌉:  p = min(1, n/k · p₍ₖ₎)  (Rüger 1978), which for one test is
-    its own p. A test whose difference has not the sign of their mean counts as p = 1: systems that
-    differ in either direction, by the seed, do not differ in one.
+    With p₍₁₎ ≤ … ≤ p₍ₙ₎ and k = ⌈n/2⌉:  p = min(1, n/k · p₍ₖ₎)  (Rüger 1978). For a single test
+    this is its own p. A test counts as p = 1 if its difference does not have the sign of the mean
+    difference, because systems that differ in both directions do not differ consistently.
 
     Args:
-        p_values: of two-sided tests.
-        differences: that they tested.
+        p_values: p values of two-sided tests.
+        differences: the tested difference of each.
     """
     mean = math.fsum(differences)
     ordered = sorted(

@@ -1,7 +1,7 @@
-"""Words in any writing system: which tokenizer fits a language, and whether one finds words at all.
+"""Words in any writing system: choose a tokenizer for a language, and check that it finds words.
 
-Scores count words. A tokenizer made for another language leaves a text with no words, or with one
-for each sentence, and every score is near 0 however good the outputs are.
+Scores count words. With a tokenizer for another language, a text has no words, or a single word
+per sentence. Every score is then near 0, even for good outputs.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ OF_LANGUAGE = {
     **dict.fromkeys(("ja", "jpn", "japanese"), "ja-mecab"),
     **dict.fromkeys(("ko", "kor", "korean"), "ko-mecab"),
 }
-SAMPLE = 1000  # lines that are looked at
+SAMPLE = 1000  # number of lines that are examined
 
 LETTER = r"\p{L}"
 KANA = r"[\p{Hiragana}\p{Katakana}]"
 HANGUL = r"\p{Hangul}"
 HAN = r"\p{Han}"
-#: A character of a script that is written without blanks, with the marks on it.
+#: A character of a script that is written without blanks between words.
 UNSEGMENTED = (
     r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}&&[\p{L}\p{N}ー]]"
 )
-#: Each such character, or a run of other letters and digits. Joiners (ZWNJ, ZWJ) are within words.
+#: A word: such a character with its marks, or a run of other letters and digits, which may contain
+#: joiners (ZWNJ, ZWJ).
 WORD = rf"{UNSEGMENTED}\p{{M}}*|(?:(?!{UNSEGMENTED})[\p{{L}}\p{{N}}][\p{{M}}\u200c\u200d]*)+"
 
 
 @cache
 def _finder(pattern: str) -> Callable[[str], list[str]]:
-    """Compile a pattern; ``regex`` is imported late, since translating does without it."""
+    """Compile a pattern; ``regex`` is imported here, because translating does not need it."""
     import regex
 
     return regex.compile(pattern, regex.V1).findall
@@ -46,26 +47,26 @@ def _finder(pattern: str) -> Callable[[str], list[str]]:
 def unicode_words(text: str) -> list[str]:
     """Return the words of the lower-cased text: runs of letters and digits of any script.
 
-    Chinese, Japanese, Thai, Lao, Khmer and Burmese have no blanks between words; there, each
-    character is a word. Of ASCII text the words are those of rouge-score.
+    Chinese, Japanese, Thai, Lao, Khmer and Burmese have no blanks between words, so each of their
+    characters is a word. For ASCII text, the words equal those of rouge-score.
     """
     return _finder(WORD)(text.lower())
 
 
 def fitting_tokenizer(language: str, lines: Iterable[str]) -> str:
-    """Return sacreBLEU's own tokenizer for a target language.
+    """Return sacreBLEU's tokenizer for a target language.
 
     Args:
-        language: a code or an English name; where it names none of ``OF_LANGUAGE``, the script of
-            the lines decides.
-        lines: of the language.
+        language: a code or an English name. If it is not in ``OF_LANGUAGE``, the script of the
+            lines decides.
+        lines: sample texts in the language.
     """
     name = re.split("[-_]", language.lower())[0]
     return OF_LANGUAGE.get(name) or _tokenizer_of_script(lines) or DEFAULT
 
 
 def _tokenizer_of_script(lines: Iterable[str]) -> str | None:
-    """Return the tokenizer of Chinese, Japanese or Korean if most letters are of that script."""
+    """Return the tokenizer of Chinese, Japanese or Korean if most letters are CJK, else None."""
     text = "".join(islice(lines, SAMPLE))
     kana, hangul, han = (len(_finder(script)(text)) for script in (KANA, HANGUL, HAN))
     if 2 * (kana + hangul + han) <= len(_finder(LETTER)(text)):
@@ -78,15 +79,16 @@ def _tokenizer_of_script(lines: Iterable[str]) -> str | None:
 def warn_of_few_words(
     lines: Iterable[str], words: Callable[[str], Sequence[str]], what: str, advice: str
 ) -> None:
-    """Warn if a tokenizer finds no words in texts that have letters, or takes sentences for words.
+    """Warn if a tokenizer finds no words, or too few, in texts that have letters.
 
-    A word has more than 20 letters then, or more than 5 in a script without blanks, on average.
+    There are too few words if they have more than 20 letters on average, or more than 5 letters in
+    a script without blanks.
 
     Args:
-        lines: of which the first ``SAMPLE`` are looked at.
+        lines: the texts; the first ``SAMPLE`` lines are examined.
         words: the tokenizer.
-        what: names the tokenizer and what it is used for, as the message begins.
-        advice: what to set instead.
+        what: name and use of the tokenizer, the beginning of the message.
+        advice: what to set instead, the end of the message.
     """
     sample = [line for line in islice(lines, SAMPLE) if line.strip()]
     text = "\n".join(sample)
@@ -95,8 +97,8 @@ def warn_of_few_words(
     count = sum(len(words(line)) for line in sample)
     if letters > most * count:
         logger.warning(
-            "%s finds %s words in a line of %.0f letters, on average: it does not fit this "
-            "language, and what counts words will be of no use; %s",
+            "%s finds %s words in a line of %.0f letters on average. It does not fit this "
+            "language, so scores that count words will be meaningless; %s",
             what,
             f"{count / len(sample):.1f}" if count else "no",
             letters / len(sample),

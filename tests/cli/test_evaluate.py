@@ -76,7 +76,7 @@ def test_mistakes_are_told(files: Path) -> None:
     (files / "short").write_text("one line\n")
     result = forked("evaluate", "hypotheses=hypotheses", "references=[a,short]", cwd=files)
     assert result.returncode == 1
-    assert "references[1] holds 1 lines, hypotheses 4" in result.stderr
+    assert "references[1] has 1 lines, but hypotheses has 4" in result.stderr
     result = forked("evaluate", "hypotheses=hypotheses", "task=translation", cwd=files)
     assert result.returncode == 1
     assert "references=[FILE,…], or against a split of a corpus" in result.stderr

@@ -34,7 +34,7 @@ def test_possible_links_are_not_sure():
 
 @pytest.mark.parametrize("bad", ["0-", "1", "a-b", "-1-2", "0:1", "1-2-3", "²-1"])
 def test_a_bad_link_is_named(bad):
-    with pytest.raises(ValueError, match=rf"'{bad}' in '0-0 {bad}' is no link"):
+    with pytest.raises(ValueError, match=rf"'{bad}' in '0-0 {bad}' is not a link"):
         parse_pharaoh(f"0-0 {bad}")
 
 
@@ -42,7 +42,7 @@ def test_segments_pair_up_in_order():
     assert parse_segments("0-2 3-4", "1-2 0-1") == [((0, 2), (1, 2)), ((3, 4), (0, 1))]
     with pytest.raises(ValueError, match="1 source spans '0-1' but 2 target spans"):
         parse_segments("0-1", "0-1 1-2")
-    with pytest.raises(ValueError, match="target_segments: '2-2' in '2-2' is no span"):
+    with pytest.raises(ValueError, match="target_segments: '2-2' in '2-2' is not a span"):
         parse_segments("0-1", "2-2")
 
 

@@ -50,7 +50,11 @@ def test_interval_is_that_of_scipy(counts):
 
 @pytest.mark.parametrize(
     ("gold", "predicted", "message"),
-    [([], [], "at least one"), (["yes"], [], "as many"), (["yes"], ["y"], "'y' is none of: yes")],
+    [
+        ([], [], "at least one"),
+        (["yes"], [], "must be equal"),
+        (["yes"], ["y"], "'y'; expected one of: yes"),
+    ],
 )
 def test_what_cannot_be_scored_is_refused(gold, predicted, message):
     with pytest.raises(ValueError, match=message):

@@ -133,7 +133,7 @@ def test_the_same_run_twice_is_told(write_run: WriteRun, tmp_path) -> None:
     one, two = write_run("a"), write_run("b")
     write_run("c", "Sparsemax")
     [table] = compared(tmp_path, test=None)
-    told = f"Of the same configuration and seed, all in row softmax: {one} and {two}."
+    told = f"Row softmax counts runs of the same configuration and seed: {one} and {two}."
     assert told in table.notes
 
 
@@ -145,10 +145,10 @@ def test_columns_and_baseline_are_the_users_choice(write_run: WriteRun, tmp_path
     assert row_of(table, "softmax").cells["bleu"].p < 0.05
     assert row_of(table, "sparsemax").cells["bleu"].p is None
     for wrong, told in (
-        ({"columns": ["rouge"]}, "no run has rouge; there are .*bleu"),
-        ({"baseline": "x"}, "no row is called so, only softmax, sparsemax"),
+        ({"columns": ["rouge"]}, "no run has rouge; choose from .*bleu"),
+        ({"baseline": "x"}, "no row has this label; choose from softmax, sparsemax"),
         ({"test": "t"}, "choose bootstrap, randomization, or null"),
-        ({"level": 5}, "level=5 is no probability"),
+        ({"level": 5}, "level=5 must be between 0 and 1"),
     ):
         with pytest.raises(ValueError, match=told):
             compared(tmp_path, **wrong)

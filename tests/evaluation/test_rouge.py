@@ -233,12 +233,15 @@ def test_the_signature_says_all_that_was_chosen():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"measure": "f2"}, "measure=f2; choose f1, recall, precision"),
-        ({"references": "all"}, "references=all; choose pooled, best, jackknife"),
-        ({"tokenizer": "13a"}, "tokenizer=13a; choose unicode, rouge, whitespace"),
-        ({"max_bytes": 0}, "max_bytes=0; give at least 1"),
-        ({"tokenizer": "whitespace", "stem": True}, "stem=true needs tokenizer=rouge"),
-        ({"stem": "krovetz"}, "stem=krovetz; choose true, false, porter, nltk"),
+        ({"measure": "f2"}, "measure=f2 is unknown; choose f1, recall, precision"),
+        ({"references": "all"}, "references=all is unknown; choose pooled, best, jackknife"),
+        ({"tokenizer": "13a"}, "tokenizer=13a is unknown; choose unicode, rouge, whitespace"),
+        ({"max_bytes": 0}, "max_bytes=0 must be at least 1"),
+        (
+            {"tokenizer": "whitespace", "stem": True},
+            "stem does not work with tokenizer=whitespace",
+        ),
+        ({"stem": "krovetz"}, "stem=krovetz is unknown; choose true, false, porter, nltk"),
     ],
 )
 def test_a_protocol_that_means_nothing_is_refused(arguments, message):
@@ -247,15 +250,17 @@ def test_a_protocol_that_means_nothing_is_refused(arguments, message):
 
 
 def test_what_cannot_be_scored_is_refused():
-    with pytest.raises(ValueError, match="no protocol cnn; choose unicode, gigaword, pyrouge, duc"):
+    with pytest.raises(
+        ValueError, match="unknown protocol cnn; choose unicode, gigaword, pyrouge, duc"
+    ):
         rouge_scores(["a"], [["a"]], "cnn")
-    with pytest.raises(ValueError, match="hypotheses: empty"):
+    with pytest.raises(ValueError, match="hypotheses is empty"):
         rouge_scores([], [[]])
     with pytest.raises(ValueError, match="no reference set"):
         rouge_scores(["a"], [])
-    with pytest.raises(ValueError, match=r"references\[1\] holds 1 lines, hypotheses 2"):
+    with pytest.raises(ValueError, match=r"references\[1\] has 1 lines, but hypotheses has 2"):
         rouge_scores(["a", "b"], [["a", "b"], ["a"]])
-    with pytest.raises(TypeError, match="wrap a single set"):
+    with pytest.raises(TypeError, match="put a single set"):
         rouge_scores(["a"], ["a"])
 
 

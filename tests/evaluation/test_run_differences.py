@@ -60,5 +60,5 @@ def test_the_user_may_name_the_keys():
         "seed": ["1", "2"],
         "attention": ["softmax", "fusedmax"],
     }
-    with pytest.raises(ValueError, match=r"by=attenton: no run has that key; .*attention"):
+    with pytest.raises(ValueError, match=r"by=attenton: no run has this key; .*attention"):
         shown_by(runs, ["attenton"])

@@ -61,10 +61,10 @@ def test_incomplete_runs_say_what_they_lack(write_run: WriteRun, tmp_path) -> No
     runs, left_out = find_runs([tmp_path])
     assert runs == []
     reasons = {entry.folder.name: entry.reason for entry in left_out}
-    assert "training has not ended; go on with seq2seq-train resume=" in reasons["stopped"]
+    assert "training has not ended; resume it with seq2seq-train resume=" in reasons["stopped"]
     assert "ended before training began" in reasons["failed"]
     assert "is no JSON" in reasons["broken"]
-    assert "no results of test, only of dev; make them with seq2seq-evaluate" in reasons["other"]
+    assert "no results on test, only on dev; compute them with seq2seq-evaluate" in reasons["other"]
 
 
 def test_another_split_is_read_where_evaluation_wrote_it(write_run: WriteRun) -> None:
@@ -82,7 +82,7 @@ def test_another_split_is_read_where_evaluation_wrote_it(write_run: WriteRun) ->
 def test_the_name_of_a_split_leads_nowhere(write_run: WriteRun, split: object) -> None:
     folder = write_run("run", test={"split": split or "a/b"})
     (left_out,) = find_runs([folder])[1]
-    assert "is no name of a split" in left_out.reason
+    assert "is not the name of a split" in left_out.reason
 
 
 def test_numbers_that_are_none_and_names_that_move_the_cursor_are_left_out(
