@@ -29,7 +29,7 @@ class AlignmentScore:
         precision = |A ∩ P| / |A|       recall = |A ∩ S| / |S|
         aer = 1 − (|A ∩ S| + |A ∩ P|) / (|A| + |S|)
 
-    These measures use phrases and the soft weights; the first two need no threshold:
+    Three more measures follow. The first two use the soft weights, without a threshold:
 
         alignment_mass  mean over target words with a gold link of the mass on words linked (P)
         segment_mass    mean over target words in a phrase of the mass within its source phrase

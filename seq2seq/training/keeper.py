@@ -109,7 +109,7 @@ class CheckpointKeeper:
         self._save(last, model, metrics, outputs)
         entry = Kept(score, step, metrics["loss"])
         ranked = sorted(
-            {*self.kept, entry}, key=lambda one: (*self._rank(one.score, one.loss), one.step)
+            {*self.kept, entry}, key=lambda kept: (*self._rank(kept.score, kept.loss), kept.step)
         )
         dropped = ranked[self.keep :]
         if entry not in dropped:
@@ -143,7 +143,7 @@ class CheckpointKeeper:
             The score of the average and whether it became the best; None if fewer than two
             checkpoints are kept.
         """
-        kept = [path for one in self.kept if self._whole(path := self.path(one.step))]
+        kept = [path for entry in self.kept if self._whole(path := self.path(entry.step))]
         if len(kept) < 2:
             return None
         states = [load_file(str(path / WEIGHTS)) for path in kept]

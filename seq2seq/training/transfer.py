@@ -56,8 +56,8 @@ def take_weights(
     old pieces that encoded its text. If no old piece could encode it, the row keeps its random
     initial values.
 
-    Parameters of a mapping are copied only if the new model has the same mapping in that place,
-    which learns the same parameters from the same start values. Otherwise the mapping starts as
+    Parameters of a mapping are copied only if the new model has the same mapping in that place. It
+    must learn the same parameters from the same start values. Otherwise the mapping starts as
     configured.
 
     Args:
