@@ -1,4 +1,4 @@
-"""Models with attention mappings of choice."""
+"""Models in which you can choose the attention mappings."""
 
 from seq2seq.models.attending import AttendingModel
 from seq2seq.models.decomposable_attention import DecomposableAttention

@@ -1,4 +1,4 @@
-"""What all models with attention share, whatever their task."""
+"""The base class of all models with attention, for any task."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -10,29 +10,29 @@ from torch import nn
 from seq2seq.mappings import Mapping
 from seq2seq.nn.choice import choose
 
-#: What γ of attention counts in, by the name in a configuration: whether it is relative.
+#: Values of the option ``strength``, and whether γ of attention is relative.
 STRENGTHS = {"absolute": False, "relative": True}
 
 
 class AttendingModel(nn.Module, ABC):
-    """A model whose attention mappings are plugs.
+    """The base class of models whose attention mappings can be chosen.
 
     Attributes:
-        max_length: the longest sequence that the model can number, None if there is no limit.
+        max_length: largest number of positions of a sequence; ``None`` without a limit.
     """
 
     max_length: int | None = None
 
     @abstractmethod
     def attention_mappings(self) -> dict[str, list[Mapping]]:
-        """The mappings of each kind of attention, a layer each.
+        """Return the mappings of each kind of attention, one per layer.
 
-        ``cross`` (from one text to the other), and where they exist further kinds, such as
-        ``encoder`` and ``decoder`` (self-attention).
+        Every model has the kind ``cross``, from one text to the other. Some models have more kinds,
+        such as ``encoder`` and ``decoder`` (self-attention).
         """
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """Return what can be frozen, by the names that users know; parts may share modules."""
+        """Return the modules that users can freeze, by name; parts may share modules."""
         return {
             name: [child]
             for name, child in self.named_children()
@@ -41,22 +41,22 @@ class AttendingModel(nn.Module, ABC):
 
 
 def with_strength(mapping: Mapping, strength: str) -> Mapping:
-    """Return the mapping of an attention with γ as ``strength`` says.
+    """Return ``mapping`` with γ in the unit that ``strength`` names.
 
     Args:
-        mapping: of an attention.
-        strength: ``absolute``: γ as in the literature; ``relative``: in units of the strength that
-            compares with softmax's (:meth:`seq2seq.mappings.Mapping.relative`).
+        mapping: scores → weights of an attention.
+        strength: ``absolute``: γ as in the literature. ``relative``: γ in units of the strength at
+            which the mapping is comparable to softmax (:meth:`seq2seq.mappings.Mapping.relative`).
 
     Raises:
-        ValueError: for any other strength.
+        ValueError: if ``strength`` has another value.
     """
     return mapping.relative() if choose("strength", strength, STRENGTHS) else mapping
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """No gradients, no dropout; afterwards ``model`` is in the mode in which it came."""
+    """Disable gradients and dropout, and restore the mode of ``model`` afterwards."""
     training = model.training
     model.eval()
     try:

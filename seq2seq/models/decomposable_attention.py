@@ -1,4 +1,4 @@
-"""Decomposable attention (Parikh et al. 2016), with a mapping of choice in each direction."""
+"""Decomposable attention (Parikh et al. 2016), with a choice of mapping in each direction."""
 
 from collections.abc import Sequence
 
@@ -19,42 +19,45 @@ from seq2seq.nn.intra_attention import IntraAttention
 
 
 class DecomposableAttention(PairClassifier):
-    r"""Words of one sentence look at those of the other; no word knows of its order.
+    r"""A classifier in which the words of each sentence attend to the words of the other one.
 
-    With a the words of the premise and b those of the hypothesis (word vectors, projected)::
+    The model does not know the order of the words. With the projected word vectors a of the
+    premise and b of the hypothesis, it computes::
 
         attend      e_ij = ⟨F(a_i), F(b_j)⟩
-                    α_j = Σ_i Π(e_·j)_i a_i       what of the premise word j of the hypothesis sees
-                    β_i = Σ_j Π'(e_i·)_j b_j      what of the hypothesis word i of the premise sees
+                    α_j = Σ_i Π(e_·j)_i a_i       hypothesis word j attends to the premise
+                    β_i = Σ_j Π'(e_i·)_j b_j      premise word i attends to the hypothesis
         compare     u_i = G([a_i; β_i]),  v_j = G([b_j; α_j])
         aggregate   H([Σ_i u_i; Σ_j v_j]), then a linear layer to the classes
 
-    With ``differences``, G reads ``[a; β; a − β; a ∘ β]``, as in Chen et al. (2017): whether two
-    words are the same need not be learned word by word.
+    F, G and H have two layers with ReLU each. The end-of-sentence token takes the place of the
+    paper's NULL token.
 
-    F, G and H are of two layers with ReLU. The end of sentence, which both sentences have, takes
-    the part of the paper's token NULL. With ``intra_mapping``, each word is first joined with what
-    it sees of its own sentence, near words preferred or not by a learned bias of the distance.
+    With ``differences``, G reads ``[a; β; a − β; a ∘ β]`` (Chen et al. 2017), so that the model
+    need not learn for each word when two words are equal.
+
+    With ``intra_mapping``, each word also attends to its own sentence first. A learned bias for
+    each distance is added to these scores (``nn.intra_attention``).
 
     Args:
-        source_vocabulary_size: entries of the vocabulary.
-        target_vocabulary_size: the same number: premise and hypothesis share it.
+        source_vocabulary_size: number of entries of the vocabulary.
+        target_vocabulary_size: the same number, because both sentences share the vocabulary.
         labels: names of the classes.
         mapping: Π, scores → weights from the hypothesis to the premise.
-        reverse_mapping: Π', from the premise to the hypothesis.
-        intra_mapping: within each sentence; None: no such attention.
-        differences: whether words and what they see are compared by difference and product too.
+        reverse_mapping: Π', scores → weights from the premise to the hypothesis.
+        intra_mapping: scores → weights within each sentence; ``None`` disables this attention.
+        differences: whether to compare words with their contexts by difference and product too.
         embedding_size: width of the word vectors.
-        hidden_size: width of their projection, and of F, G and H.
-        dropout: on word vectors, and before each layer of F, G and H.
-        freeze_embeddings: whether the word vectors stay as they are.
+        hidden_size: width of the projected word vectors, and of F, G and H.
+        dropout: dropout probability of word vectors, and before each layer of F, G and H.
+        freeze_embeddings: whether to leave the word vectors unchanged in training.
         output_mapping: scores of classes → probabilities; softmax by default.
         pad_id: the id of padding.
-        strength: of all attention. ``absolute``: γ as in the literature. ``relative``: γ in units
-            of the strength that compares with softmax's.
+        strength: the unit of γ in all attention. ``absolute``: γ as in the literature.
+            ``relative``: γ in units of the strength at which the mapping is comparable to softmax.
 
     Raises:
-        ValueError: for a mapping with bounds over steps: words look all at once here.
+        ValueError: if a mapping carries bounds from step to step; here all words attend at once.
     """
 
     def __init__(
@@ -86,11 +89,11 @@ class DecomposableAttention(PairClassifier):
             output_mapping=output_mapping,
             pad_id=pad_id,
         )
-        for name, one in (("mapping", mapping), ("reverse_mapping", reverse_mapping)):
-            if one.stateful:
+        for option, chosen in (("mapping", mapping), ("reverse_mapping", reverse_mapping)):
+            if chosen.stateful:
                 raise ValueError(
-                    f"{name}={type(one).__name__} bounds attention over steps, of which this model "
-                    "has none; use it with model=recurrent, or give another here"
+                    f"{option}={type(chosen).__name__} bounds the sum of attention over steps, but "
+                    "this model has no steps; choose another mapping, or use model=recurrent"
                 )
         self.intra = None
         width = hidden_size
@@ -115,7 +118,7 @@ class DecomposableAttention(PairClassifier):
         *,
         return_attention: bool = False,
     ) -> Classification:
-        """See the base class; attention has a row a word of the hypothesis, and a reverse."""
+        """See the base class; every word of the hypothesis is one query of the attention."""
         premise_mask = source_mask(premise, premise_lengths)[:, None]
         hypothesis_mask = source_mask(hypothesis, hypothesis_lengths)[:, None]
         a = self._words(premise, premise_mask)
@@ -131,25 +134,25 @@ class DecomposableAttention(PairClassifier):
         return Classification(logits, cross[:, None, None], reverse[:, None, None])
 
     def attention_mappings(self) -> dict[str, list[Mapping]]:
-        """``cross`` from hypothesis to premise, ``reverse``, and ``intra`` within each."""
-        found = {"cross": [self.mapping], "reverse": [self.reverse_mapping]}
-        return found if self.intra is None else {**found, "intra": [self.intra.mapping]}
+        """Return ``cross`` (hypothesis to premise), ``reverse`` and, if used, ``intra``."""
+        mappings = {"cross": [self.mapping], "reverse": [self.reverse_mapping]}
+        return mappings if self.intra is None else {**mappings, "intra": [self.intra.mapping]}
 
-    def _compared(self, words: Tensor, seen: Tensor) -> Tensor:
-        """Words beside what they see of the other sentence, ``[batch, length, hidden_size]``."""
-        parts = [words, seen]
+    def _compared(self, words: Tensor, contexts: Tensor) -> Tensor:
+        """Apply G to words and their contexts, to get ``[batch, length, hidden_size]``."""
+        parts = [words, contexts]
         if self.differences:
-            parts += [words - seen, words * seen]
+            parts += [words - contexts, words * contexts]
         return self.compare(torch.cat(parts, dim=-1))
 
     def _words(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """``[batch, length]`` ids → ``[batch, length, width]``."""
+        """Embed ``[batch, length]`` ids as ``[batch, length, width]``."""
         words = self.embedding(tokens)
         return words if self.intra is None else self.intra(words, mask)
 
 
 def two_layers(input_size: int, size: int, dropout: float) -> nn.Sequential:
-    """``ReLU(W₂ ReLU(W₁ x + b₁) + b₂)``, dropout before each layer."""
+    """Return the network ``ReLU(W₂ ReLU(W₁ x + b₁) + b₂)``, with dropout before each layer."""
     first, second = nn.Linear(input_size, size), nn.Linear(size, size)
     for layer in (first, second):
         nn.init.xavier_uniform_(layer.weight)

@@ -1,4 +1,4 @@
-"""What every encoder–decoder offers: one pass for training, steps for search."""
+"""The base class of encoder-decoders: one call for training, one step a token for search."""
 
 from abc import abstractmethod
 from typing import NamedTuple
@@ -18,12 +18,13 @@ from seq2seq.nn.projected import Projected
 
 
 class Output(NamedTuple):
-    """All target positions at once, the true target being known.
+    """The predictions for all target positions, computed from the true target.
 
-    ``logits`` ``[batch, target_length, target_vocabulary]``, with copying the log-probabilities
-    ``[batch, target_length, target_vocabulary + extra]``; ``attention`` ``[batch, layer, head,
-    target_length, source_length]``, if it was asked for. Where logits were not asked for, there is
-    what gives them instead; not with copying.
+    - ``logits``: ``[batch, target_length, target_vocabulary]``. With copying they are
+      log-probabilities, ``[batch, target_length, target_vocabulary + extra]``. With
+      ``return_logits=False`` and without copying, a ``Projected`` that can compute them.
+    - ``attention``: ``[batch, layer, head, target_length, source_length]``, or ``None`` without
+      ``return_attention``.
     """
 
     logits: Tensor | Projected
@@ -31,10 +32,13 @@ class Output(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One target position.
+    """The prediction for one target position.
 
-    ``logits`` ``[batch, target_vocabulary]`` (more with copying), the state after it, and
-    ``attention`` ``[batch, layer, head, 1, source_length]``, if it was asked for.
+    - ``logits``: ``[batch, target_vocabulary]``, or ``[batch, target_vocabulary + extra]`` with
+      copying.
+    - ``state``: the state after the token that was read.
+    - ``attention``: ``[batch, layer, head, 1, source_length]``, or ``None`` without
+      ``return_attention``.
     """
 
     logits: Tensor
@@ -43,33 +47,35 @@ class Step(NamedTuple):
 
 
 class EncoderDecoder(AttendingModel):
-    """p(target | source), a token at a time: the base of the recurrent model and the Transformer.
+    """The base class of models of p(target | source), which predict one token after another.
 
-    With copying, the source may hold ids V + k: the k-th distinct word of that sentence that the
-    vocabulary of size V lacks. They are read as the unknown word, and predicted by copying.
+    With copying, the source may hold the ids V + k, where V is the size of the vocabulary. The id
+    V + k is the k-th distinct word of the sentence that is not in the vocabulary. The model reads
+    it as the unknown word, and can predict it by copying.
 
     Attributes:
-        output_mapping: makes probabilities of the logits; its Fenchel–Young loss trains the model
-            (softmax: cross-entropy), and search reads its probabilities. With copying the logits
-            are log-probabilities, and this one takes the exponential.
-        pointer_generator: mixes copied words in; None without copying.
+        output_mapping: computes probabilities from the logits. Its Fenchel–Young loss trains the
+            model (cross-entropy for softmax), and search uses its probabilities. With copying the
+            logits are log-probabilities, and the mapping computes their exponential.
+        pointer_generator: adds the probabilities of copied words; ``None`` without copying.
 
     Args:
-        source_vocabulary_size: of the source; ids are below it.
-        target_vocabulary_size: V, of the target.
+        source_vocabulary_size: number of ids of the source.
+        target_vocabulary_size: V, the number of ids of the target.
         embedding_size: width of the embeddings.
-        output_size: width of what the output layer reads.
-        embedding_scale: what embeddings are multiplied by.
-        output_bias: whether the output layer has one.
-        tie_embeddings: ``none``, ``target`` (its embedding is the output layer), or ``all``.
-        output_mapping: see above; None: softmax.
-        dropout: on embeddings.
-        pad_id: padding, never read.
-        unk_id: the unknown word.
-        copying: whether words of the source are copied; of a joint vocabulary only.
+        output_size: width of the input of the output layer.
+        embedding_scale: factor that multiplies the embeddings.
+        output_bias: whether the output layer has a bias.
+        tie_embeddings: ``none``; ``target``: the target embedding is also the weight of the output
+            layer; ``all``: the source embedding shares it too.
+        output_mapping: logits → probabilities, see above; softmax if ``None``.
+        dropout: dropout probability of the embeddings.
+        pad_id: the id of padding, which the model ignores.
+        unk_id: the id of the unknown word.
+        copying: whether to copy words of the source; this needs a joint vocabulary.
 
     Raises:
-        ValueError: for sizes and options that do not go together.
+        ValueError: if sizes or options contradict each other.
     """
 
     def __init__(
@@ -93,14 +99,15 @@ class EncoderDecoder(AttendingModel):
         self.output_mapping = output_mapping or Softmax()
         if self.output_mapping.stateful:
             raise ValueError(
-                f"output_mapping={type(self.output_mapping).__name__} bounds attention over steps; "
-                "an output layer needs a mapping without bounds, such as Softmax or Sparsemax"
+                f"output_mapping={type(self.output_mapping).__name__} bounds the sum of attention "
+                "over steps; an output layer needs a mapping without bounds, such as Softmax or "
+                "Sparsemax"
             )
         if self.output_mapping.learned():
             raise ValueError(
-                f"output_mapping.learn={[*self.output_mapping.learned()]}: the loss is measured "
-                "in γ and Ω, and would fall with them whatever the model predicts; set "
-                "output_mapping.learn=[], and learn the parameters of attention"
+                f"output_mapping.learn={[*self.output_mapping.learned()]}: the loss depends on "
+                "these parameters, so learning them would lower it without better predictions; set "
+                "output_mapping.learn=[], and learn the parameters of attention instead"
             )
         self.source_embedding = Embedding(
             source_vocabulary_size, embedding_size, pad_id, embedding_scale
@@ -128,23 +135,24 @@ class EncoderDecoder(AttendingModel):
         return_attention: bool = False,
         return_logits: bool = True,
     ) -> Output:
-        """Predict every target token from those before it.
+        """Predict every target token from the tokens before it.
 
         Args:
-            source: ``[batch, source_length]`` ids; with copying, those of further words too.
-            source_lengths: ``[batch]``; what lies beyond has no influence.
+            source: ``[batch, source_length]`` ids; with copying, ids from V on are allowed.
+            source_lengths: ``[batch]``; positions from the length on are ignored.
             target_input: ``[batch, target_length]`` ids, bos first; with copying like ``source``.
             return_attention: whether to return the cross-attention.
-            return_logits: False: the loss computes them, a few rows at a time (``nn.projected``).
+            return_logits: if False, return a ``Projected`` instead of logits. The loss then
+                computes the logits a few rows at a time (``nn.projected``).
         """
 
     @abstractmethod
     def start(self, source: Tensor, source_lengths: Tensor) -> State:
-        """Encode the source; the state stands before the first target token."""
+        """Encode the source and return the state before the first target token."""
 
     @abstractmethod
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
-        """Read one target token a row, ``[batch]`` (bos first), and predict the next."""
+        """Read one target token per row, ``[batch]`` (bos first), and predict the next."""
 
     def __call__(
         self,
@@ -165,36 +173,36 @@ class EncoderDecoder(AttendingModel):
         )
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """See the base class; `embeddings` are the tables of both sides."""
+        """See the base class; `embeddings` are those of source and target."""
         embeddings: list[nn.Module] = [self.source_embedding, self.target_embedding]
         return {**super().parts(), "embeddings": embeddings}
 
     @property
     def copying(self) -> bool:
-        """Whether words are copied from the source."""
+        """Whether the model copies words from the source."""
         return self.pointer_generator is not None
 
     def _copy_from_source(self, source_size: int, target_size: int) -> None:
         if source_size != target_size:
             raise ValueError(
                 f"copying=true needs one vocabulary for both sides, but the source has "
-                f"{source_size} entries and the target {target_size}: set data.subwords.joint=true "
+                f"{source_size} entries and the target {target_size}; set data.subwords.joint=true "
                 "or model.copying=false"
             )
-        size = self.output.in_features  # of the memory too
+        size = self.output.in_features  # also the width of the encoder outputs
         self.pointer_generator = PointerGenerator(
             size, size, self.target_embedding.embedding_dim, target_size, self.output_mapping
         )
         self.output_mapping = LogProbabilities(target_size)
 
     def _embeddable(self, ids: Tensor) -> Tensor:
-        """With copying, the unknown word for ids beyond the vocabulary."""
+        """Replace ids outside the vocabulary by the unknown word, if the model copies."""
         if not self.copying:
             return ids
         return ids.masked_fill(ids >= self.target_embedding.num_embeddings, self.unk_id)
 
     def _copy_source(self, source: Tensor, memory: Tensor) -> tuple[Tensor, ...]:
-        """What copying reads of the source, for ``State.source``; nothing without."""
+        """Return the tensors that copying adds to ``State.source``; ``()`` without copying."""
         return (
             () if self.pointer_generator is None else self.pointer_generator.prepare(source, memory)
         )
@@ -207,7 +215,7 @@ class EncoderDecoder(AttendingModel):
         source: tuple[Tensor, ...],
         return_logits: bool,
     ) -> Tensor | Projected:
-        """``_logits``, or what gives them, where nothing has to be mixed into them."""
+        """Return the logits, or a ``Projected`` if allowed; copying always needs the logits."""
         if return_logits or self.copying:
             return self._logits(state, weights, embedded, source)
         return Projected(state, self.output.weight, self.output.bias)
@@ -215,10 +223,16 @@ class EncoderDecoder(AttendingModel):
     def _logits(
         self, state: Tensor, weights: Tensor | None, embedded: Tensor, source: tuple[Tensor, ...]
     ) -> Tensor:
-        """The output layer, and copying if there is any.
+        """Compute the logits; with copying, the log-probabilities of the mixture.
 
-        Takes what the output layer reads, the attention to copy by, and what the decoder reads:
-        ``[rows, length, …]`` each, or ``[sentences · width, 1, …]`` of hypotheses.
+        Args:
+            state: the input of the output layer.
+            weights: the attention that copying uses; ``None`` without copying.
+            embedded: the input of the decoder.
+            source: the tensors from ``_copy_source``.
+
+        ``state``, ``weights`` and ``embedded`` are ``[rows, length, …]`` each. In a search they are
+        ``[sentences · width, …]``, or ``[sentences, width, …]``: one position of each hypothesis.
         """
         logits = self.output(state)
         if self.pointer_generator is None:
@@ -234,5 +248,5 @@ class EncoderDecoder(AttendingModel):
 
 
 def source_mask(source: Tensor, source_lengths: Tensor) -> Tensor:
-    """True where a source token is real: ``[batch, source_length]``."""
+    """Return a mask ``[batch, source_length]``: True for tokens, False for padding."""
     return torch.arange(source.size(1), device=source.device) < source_lengths[:, None]

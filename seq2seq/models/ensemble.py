@@ -1,4 +1,4 @@
-"""Several models that speak as one."""
+"""An ensemble: several models that predict together."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ from seq2seq.nn.log_probabilities import LogProbabilities
 
 
 class Ensemble(EncoderDecoder):
-    """``p(token | past) = 1/n Σ_m p_m(token | past)``, of n models of one vocabulary.
+    """The mean of n models that share a vocabulary.
 
-    Its logits are the logarithms of these probabilities, which softmax leaves as they are; what a
-    search forbids is taken out of their mean. Its
-    attention has one layer and head: the mean over the members' layers and heads, and over them.
+    It predicts ``p(token | past) = 1/n Σ_m p_m(token | past)``, and its logits are the logarithms
+    of these probabilities. A search removes forbidden tokens from the mean, not from each member.
+    The attention has one layer and one head: the mean over the layers and heads of each member, and
+    then over the members.
 
     Args:
-        members: the models, of any families and output mappings.
+        members: the models, which may have different architectures and output mappings.
+
+    Raises:
+        ValueError: if ``members`` is empty, or the members have different vocabularies.
     """
 
     def __init__(self, members: Sequence[EncoderDecoder]) -> None:
-        nn.Module.__init__(self)  # it has no layers of its own
+        nn.Module.__init__(self)  # the base class would create layers
         if not members:
-            raise ValueError("an ensemble needs at least one model")
+            raise ValueError("an ensemble needs at least one model, but members is empty")
         sizes = {
             (
                 member.source_embedding.num_embeddings,
@@ -41,8 +45,9 @@ class Ensemble(EncoderDecoder):
         }
         if len(sizes) > 1:
             raise ValueError(
-                "the models of an ensemble have to share their vocabularies, but their sizes "
-                f"(source, target, id of padding, whether they copy) are {sorted(sizes)}"
+                "the models of an ensemble have to share their vocabularies and either all copy or "
+                "none, but their values of (source size, target size, pad_id, copying) are "
+                f"{sorted(sizes)}"
             )
         self.members = nn.ModuleList(members)
         self.pad_id = members[0].pad_id
@@ -59,7 +64,7 @@ class Ensemble(EncoderDecoder):
         return_attention: bool = False,
         return_logits: bool = True,
     ) -> Output:
-        """See the base class; the mean is of logits in any case."""
+        """See the base class; ``return_logits`` is ignored, because the mean needs the logits."""
         outputs = [
             member(source, source_lengths, target_input, return_attention=return_attention)
             for member in self._models
@@ -82,39 +87,39 @@ class Ensemble(EncoderDecoder):
 
     @property
     def copying(self) -> bool:
-        """See the base class: all members do, or none."""
+        """See the base class; either all members copy or none."""
         return self._models[0].copying
 
     def attention_mappings(self) -> dict[str, list[Mapping]]:
-        """Those of all members, one after another."""
-        found: dict[str, list[Mapping]] = {}
+        """Return the mappings of all members, in the order of the members."""
+        by_kind: dict[str, list[Mapping]] = {}
         for member in self._models:
             for kind, mappings in member.attention_mappings().items():
-                found.setdefault(kind, []).extend(mappings)
-        return found
+                by_kind.setdefault(kind, []).extend(mappings)
+        return by_kind
 
     @property
     def _models(self) -> list[EncoderDecoder]:
         return list(self.members)  # type: ignore[arg-type]
 
     def _mean(self, outputs: Sequence[Output | Step]) -> Tensor:
-        """``log 1/n Σ_m p_m``, at least float32."""
+        """Return ``log 1/n Σ_m p_m``, in float32 or float64."""
         logs = []
         for member, output in zip(self._models, outputs, strict=True):
-            assert isinstance(output.logits, Tensor)  # which were asked for
+            assert isinstance(output.logits, Tensor)  # because return_logits is True
             logs.append(_log_probabilities(output.logits, member.output_mapping))
         return torch.stack(logs).logsumexp(0) - math.log(len(logs))
 
 
 @dataclass(frozen=True)
 class JointState(State):
-    """The states of all members, which move together."""
+    """The states of all members, which change together."""
 
     members: tuple[State, ...] = ()
 
     @classmethod
     def of(cls, members: Sequence[State]) -> JointState:
-        """Of states of the same sentences and hypotheses."""
+        """Join states of the same sentences and hypotheses."""
         return cls((), (), members[0].width, members=tuple(members))
 
     @property
@@ -144,13 +149,16 @@ class JointState(State):
 
 def _log_probabilities(logits: Tensor, mapping: Mapping) -> Tensor:
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    if isinstance(mapping, Softmax):  # whose logarithm does not fall to −inf
+    if isinstance(mapping, Softmax):  # log_softmax does not underflow to −inf
         return (logits / mapping.gamma).log_softmax(-1)
     return mapping(logits).log()
 
 
 def _attention(outputs: Sequence[Output | Step]) -> Tensor | None:
-    """``[batch, 1, 1, target_length, source_length]``, if every member gave its own."""
+    """Return the mean attention, or ``None`` if a member returned none.
+
+    It is ``[batch, 1, 1, target_length, source_length]``.
+    """
     means = [
         output.attention.mean(dim=(1, 2), keepdim=True)
         for output in outputs

@@ -1,4 +1,4 @@
-"""What every classifier of sentence pairs offers: one pass to the scores of the classes."""
+"""The base class of all classifiers of sentence pairs."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -13,12 +13,14 @@ from seq2seq.nn.embedding import ProjectedEmbedding
 
 
 class Classification(NamedTuple):
-    """Scores of the classes, and where the model looked, if that was asked for.
+    """The scores of the classes and, with ``return_attention``, the attention.
 
-    ``logits`` ``[batch, class]``; ``attention`` ``[batch, layer, head, queries, premise_length]``,
-    from the hypothesis (``queries`` is its length, or 1 where it looks as a whole) to the premise;
-    ``reverse`` ``[batch, layer, head, premise_length, hypothesis_length]``, from the premise to the
-    hypothesis, of models that have it.
+    - ``logits``: ``[batch, class]``.
+    - ``attention``: ``[batch, layer, head, queries, premise_length]``, from the hypothesis to the
+      premise. ``queries`` is the length of the hypothesis, or 1 if it attends as a whole. ``None``
+      without ``return_attention``.
+    - ``reverse``: ``[batch, layer, head, premise_length, hypothesis_length]``, from the premise to
+      the hypothesis; ``None`` for models without this attention, or without ``return_attention``.
     """
 
     logits: Tensor
@@ -27,12 +29,14 @@ class Classification(NamedTuple):
 
 
 class PairClassifier(AttendingModel):
-    """p(label | premise, hypothesis), both read through one table of embeddings.
+    """The base class of models of p(label | premise, hypothesis).
+
+    Premise and hypothesis share one embedding table.
 
     Attributes:
         labels: names of the classes, in the order of the scores.
-        output_mapping: makes probabilities of the scores; its Fenchel–Young loss trains the model
-            (softmax: cross-entropy).
+        output_mapping: scores → probabilities. Its Fenchel–Young loss trains the model
+            (cross-entropy for softmax).
     """
 
     def __init__(
@@ -51,12 +55,12 @@ class PairClassifier(AttendingModel):
         super().__init__()
         if source_vocabulary_size != target_vocabulary_size:
             raise ValueError(
-                "premise and hypothesis share one vocabulary, but there are "
+                "premise and hypothesis need one vocabulary, but theirs have "
                 f"{source_vocabulary_size} and {target_vocabulary_size} entries; "
                 "set data.subwords.joint=true"
             )
         if len(set(labels)) != len(labels) or len(labels) < 2:
-            raise ValueError(f"labels={list(labels)}: give at least two different names")
+            raise ValueError(f"labels={list(labels)} must be at least two names, all different")
         self.labels = tuple(labels)
         self.pad_id = pad_id
         self.output_mapping = output_mapping or Softmax()
@@ -70,9 +74,9 @@ class PairClassifier(AttendingModel):
         )
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """See the base class; `embeddings` are the table and its projection."""
-        found = super().parts()
-        return {"embeddings": found.pop("embedding"), **found}
+        """See the base class; `embeddings` are the embedding table and its projection."""
+        parts = super().parts()
+        return {"embeddings": parts.pop("embedding"), **parts}
 
     @abstractmethod
     def forward(
@@ -84,14 +88,14 @@ class PairClassifier(AttendingModel):
         *,
         return_attention: bool = False,
     ) -> Classification:
-        """Score the classes.
+        """Compute the scores of the classes.
 
         Args:
             premise: ``[batch, premise_length]`` ids.
-            premise_lengths: ``[batch]``; what lies beyond has no influence.
+            premise_lengths: ``[batch]``; positions from the length on are ignored.
             hypothesis: ``[batch, hypothesis_length]`` ids.
             hypothesis_lengths: ``[batch]``, likewise.
-            return_attention: whether to return where the model looks.
+            return_attention: whether to return the attention.
         """
 
     def __call__(
@@ -114,13 +118,13 @@ class PairClassifier(AttendingModel):
 
 
 def zero_beyond(x: Tensor, lengths: Tensor) -> Tensor:
-    """``x`` ``[batch, length, size]`` with zeros from each row's length on."""
+    """Return ``x`` ``[batch, length, size]`` with zeros at positions from ``lengths`` on."""
     beyond = torch.arange(x.size(1), device=x.device) >= lengths[:, None]
     return x.masked_fill(beyond[:, :, None], 0.0)
 
 
 def classifying_layer(input_size: int, classes: int) -> nn.Linear:
-    """The last layer: scores of the classes, Xavier weights, no class preferred at first."""
+    """Return the last layer, which scores the classes: Xavier weights and a zero bias."""
     layer = nn.Linear(input_size, classes)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -1,4 +1,4 @@
-"""The recurrent model of the paper: Luong et al. 2015 in the form of OpenNMT-py of 2017."""
+"""The recurrent model of the paper: Luong et al. (2015), as OpenNMT-py implemented it in 2017."""
 
 from torch import Tensor, nn
 
@@ -18,34 +18,35 @@ DECODERS = {False: RecurrentDecoder, True: InputFeedingDecoder}
 
 
 class Recurrent(EncoderDecoder):
-    """(Bi)LSTM or GRU encoder, decoder of the same cell, global attention.
+    """A recurrent encoder and decoder (LSTM or GRU) with global attention.
 
     Args:
         source_vocabulary_size: number of source subwords.
         target_vocabulary_size: number of target subwords.
         mapping: scores → weights of the attention.
         embedding_size: width of the embeddings.
-        hidden_size: width of the states; two encoder directions have half of it each.
-        encoder_layers: depth of the encoder.
-        decoder_layers: depth of the decoder.
+        hidden_size: width of the states. In a bidirectional encoder, each direction has half of it.
+        encoder_layers: number of encoder layers.
+        decoder_layers: number of decoder layers.
         cell: ``lstm`` or ``gru``.
-        bidirectional: whether the encoder reads both ways.
-        bridge: ``linear`` (``tanh(W s + b)`` of the encoder's final states s) or ``copy``.
+        bidirectional: whether the encoder reads the source in both directions.
+        bridge: how the encoder's final states s become the decoder's first states: ``linear``
+            (``tanh(W s + b)``) or ``copy``.
         score: ``dot``, ``general`` or ``additive``.
-        input_feeding: whether the decoder reads the attentional state of the step before; without,
-            all target positions are decoded by one call of the cell and attend in one call of the
-            mapping, or in order if the mapping has bounds that carry over.
-        coverage: whether the scores read what attention has looked at already (See et al. 2017).
-            Then all positions attend in order.
-        dropout: on embeddings, between layers and on attentional states.
+        input_feeding: whether the decoder also reads the attentional state of the previous step.
+            Without it, the decoder runs the cell over all target positions in one call. They also
+            attend in one call, unless the mapping carries bounds from step to step.
+        coverage: whether the scores also depend on the sum of the previous weights (See et al.
+            2017). The positions then attend one after another.
+        dropout: dropout probability of embeddings, between layers and of attentional states.
         tie_embeddings: ``none``, ``target`` (target embedding = output layer) or ``all``.
         output_mapping: logits → probabilities; softmax by default.
         pad_id: the id of padding.
         unk_id: the id of the unknown word.
-        copying: whether to copy words of the source, by attention (``nn.pointer_generator``).
-        strength: of attention. ``absolute``: γ as in the literature, scores as they are.
-            ``relative``: γ in units of the strength that compares with softmax's, ``dot`` and
-            ``general`` scores multiplied by ``4/√hidden_size``.
+        copying: whether to copy words of the source by their attention (``nn.pointer_generator``).
+        strength: the unit of γ in the attention. ``absolute``: γ as in the literature.
+            ``relative``: γ in units of the strength at which the mapping is comparable to softmax;
+            ``dot`` and ``general`` scores are also multiplied by ``4/√hidden_size``.
     """
 
     def __init__(
@@ -132,9 +133,10 @@ class Recurrent(EncoderDecoder):
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
         """See the base class."""
         ids = self._embeddable(token)
-        # Where hypotheses share pasts, they often end in the same token too.
-        alike = state.origin is not None and ids.device.type == "cpu" and not self.training
-        tokens = Repeated.of(ids) if alike else Repeated(ids)
+        # Hypotheses that share a past often end in the same token too: embed each token once. Not
+        # on a GPU, where finding the distinct tokens would force a synchronisation.
+        repetitive = state.origin is not None and ids.device.type == "cpu" and not self.training
+        tokens = Repeated.of(ids) if repetitive else Repeated(ids)
         embedded = tokens.map(lambda ids: self.dropout(self.target_embedding(ids)))
         memory, copied = Memory(*state.source[:3]), state.source[3:]
         attentional, past, weights = self.decoder.step(embedded, state.past, memory, state.origin)
@@ -147,13 +149,13 @@ class Recurrent(EncoderDecoder):
         return {"cross": [self.decoder.attention.mapping]}
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """See the base class; `attention` is a part of the decoder."""
+        """See the base class; `attention` is also contained in `decoder`."""
         return {**super().parts(), "attention": [self.decoder.attention]}
 
     def _encode(
         self, source: Tensor, source_lengths: Tensor
     ) -> tuple[Memory, tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """The source as the attention reads it, the decoder's first states, what copying reads."""
+        """Return the attention's memory, the decoder's first states and the tensors for copying."""
         embedded = self.dropout(self.source_embedding(self._embeddable(source)))
         outputs, final = self.encoder(embedded, source_lengths)
         mask = source_mask(source, source_lengths)

@@ -1,4 +1,4 @@
-"""The entailment model of the paper: recurrent encoders, the hypothesis looks at the premise."""
+"""The entailment model of the paper: the encoded hypothesis attends to the encoded premise."""
 
 from collections.abc import Sequence
 
@@ -17,36 +17,39 @@ from seq2seq.nn.recurrent_encoder import RecurrentEncoder
 
 
 class RecurrentClassifier(PairClassifier):
-    r"""The last state h of the hypothesis looks at the states m of the premise once.
+    r"""A classifier in which the last state h of the hypothesis attends to the premise states m.
 
-    With weights ``a = Π(score(h, m))`` over the premise, the classes are scored by ``V h* + b`` of
-    ``h* = tanh(W_c Σ a m + W_h h)``: attention and last layer of Rocktäschel et al. (2016, section
-    2.3, with score=additive), the GRU and the plug Π of Niculae & Blondel (2017), who encode both
-    sentences over a linear projection of the word vectors. With ``differences``, what is scored is
-    ``[h*; |c − h|; c ∘ h]`` of the context ``c = Σ a m``, as in Mou et al. (2016).
+    The weights are ``a = Π(score(h, m))`` and the context is ``c = Σ a m``. The scores of the
+    classes are ``V h* + b`` with ``h* = tanh(W_c c + W_h h)``. With ``differences``, the last layer
+    reads ``[h*; |c − h|; c ∘ h]`` instead of h* (Mou et al. 2016).
+
+    The attention and the last layer are those of Rocktäschel et al. (2016, section 2.3) with
+    ``score=additive``. The GRU, the projected word vectors and the choice of Π come from Niculae &
+    Blondel (2017).
 
     Args:
-        source_vocabulary_size: entries of the vocabulary.
-        target_vocabulary_size: the same number: premise and hypothesis share it.
+        source_vocabulary_size: number of entries of the vocabulary.
+        target_vocabulary_size: the same number, because both sentences share the vocabulary.
         labels: names of the classes.
         mapping: scores → weights of the attention.
         embedding_size: width of the word vectors.
-        hidden_size: width of their projection and of the states; two directions have half each.
-        layers: depth of each encoder.
+        hidden_size: width of the projected word vectors and of the states. In a bidirectional
+            encoder, each direction has half of the states.
+        layers: number of layers of each encoder.
         cell: ``gru`` or ``lstm``.
-        bidirectional: whether the encoders read both ways.
-        conditional: whether the reading of the hypothesis begins in the last state of the premise,
-            as in Rocktäschel et al.; then attention is not the only way between the two.
+        bidirectional: whether the encoders read the sentences in both directions.
+        conditional: whether the hypothesis encoder starts in the last state of the premise, as in
+            Rocktäschel et al. Attention is then not the only connection between the two.
         shared: whether one encoder reads both sentences.
         score: ``dot``, ``general`` or ``additive``.
-        differences: whether context and query are compared by difference and product too.
-        dropout: on word vectors, between layers, and on what is scored.
-        freeze_embeddings: whether the word vectors stay as they are.
+        differences: whether to compare context and query by difference and product too.
+        dropout: dropout probability of word vectors, between layers, and before the last layer.
+        freeze_embeddings: whether to leave the word vectors unchanged in training.
         output_mapping: scores of classes → probabilities; softmax by default.
         pad_id: the id of padding.
-        strength: of attention. ``absolute``: γ as in the literature, scores as they are.
-            ``relative``: γ in units of the strength that compares with softmax's, ``dot`` and
-            ``general`` scores multiplied by ``4/√hidden_size``.
+        strength: the unit of γ in the attention. ``absolute``: γ as in the literature.
+            ``relative``: γ in units of the strength at which the mapping is comparable to softmax;
+            ``dot`` and ``general`` scores are also multiplied by ``4/√hidden_size``.
     """
 
     def __init__(
@@ -108,13 +111,13 @@ class RecurrentClassifier(PairClassifier):
         *,
         return_attention: bool = False,
     ) -> Classification:
-        """See the base class; the attention has one row, that of the whole hypothesis."""
+        """See the base class; the attention has one query, the whole hypothesis."""
         states, last = self.premise_encoder(self.embedding(premise), premise_lengths)
         _, final = self.hypothesis_encoder(
             self.embedding(hypothesis), hypothesis_lengths, last if self.conditional else None
         )
         memory = self.attention.prepare(states, source_mask(premise, premise_lengths))
-        query = final[0][:, None, -self.hidden_size :]  # of the last layer, both directions
+        query = final[0][:, None, -self.hidden_size :]  # the last layer, all directions
         joined, weights = self.attention(query, memory)
         if self.differences:
             context = weights.to(states.dtype) @ states
@@ -123,9 +126,9 @@ class RecurrentClassifier(PairClassifier):
         return Classification(logits, weights[:, None, None] if return_attention else None)
 
     def attention_mappings(self) -> dict[str, list[Mapping]]:
-        """``cross``: from the hypothesis to the premise."""
+        """Return ``cross``, the mapping of the attention from the hypothesis to the premise."""
         return {"cross": [self.attention.mapping]}
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """See the base class; `encoder` are those of both sentences."""
+        """See the base class; `encoder` contains the encoders of both sentences."""
         return {**super().parts(), "encoder": [self.premise_encoder, self.hypothesis_encoder]}

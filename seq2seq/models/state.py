@@ -1,4 +1,4 @@
-"""Where a decoder stands between two steps of a search."""
+"""The state of a decoder between two steps of a search."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,18 +13,21 @@ from seq2seq.nn.repeated import Repeated, spread
 
 @dataclass(frozen=True)
 class State:
-    """What ``sentences · width`` rows of hypotheses go on from, a sentence's rows side by side.
+    """The decoder's state for ``sentences · width`` hypotheses, one row each.
 
-    A step reads ``past`` by way of ``origin``: ``nn.repeated.spread``.
+    The rows of a sentence are consecutive. Hypotheses that continue the same earlier hypothesis
+    share its row of ``past``: hypothesis i continues the row ``origin[i]``. A step expands ``past``
+    to one row per hypothesis with ``nn.repeated.spread(past, origin)``.
 
     Attributes:
-        source: what is computed once a sentence, ``[sentences, …]`` each; the hypotheses of a
+        source: tensors computed once per sentence, ``[sentences, …]`` each. The hypotheses of a
             sentence share its row, so that a beam neither copies nor reorders it.
-        past: what hypotheses go on from, ``[pasts, …]`` each.
-        width: hypotheses a sentence.
-        history: what grows with every position, in a room that a sentence's hypotheses share.
-        origin: ``[sentences · width]``, the row of ``past`` that each hypothesis goes on from, so
-            that those of one past share it; None: each from its own.
+        past: the decoder's recurrent tensors, one row per distinct past, ``[pasts, …]`` each.
+        width: number of hypotheses per sentence.
+        history: keys and values of the positions decoded so far, which the hypotheses of a sentence
+            share; ``None`` if the model has no self-attention.
+        origin: ``[sentences · width]``, the row of ``past`` that each hypothesis continues;
+            ``None`` if hypothesis i continues row i.
     """
 
     source: tuple[Tensor, ...]
@@ -35,42 +38,43 @@ class State:
 
     @property
     def batch_size(self) -> int:
-        """Rows, which is the number of tokens that a step takes."""
+        """The number of rows, ``sentences · width``: one token each is the input of a step."""
         return self.source[0].size(0) * self.width
 
     def select(self, rows: Tensor) -> "State":
-        """Take any rows ``[n]``, repeats allowed; each then stands for a sentence of its own."""
+        """Return a state of width 1 with the rows ``[n]``, which may repeat, as sentences."""
         history = self.history and self.history.select(rows, self.width)
         source = _take(self.source, rows // self.width)
         return State(source, _take(self.past, spread(self._origins(), rows)), history=history)
 
     def widen(self, width: int) -> "State":
-        """Give every row ``width`` hypotheses that go on from it."""
+        """Repeat every row ``width`` times, as hypotheses that continue it."""
         origin = self._origins().repeat_interleave(width, dim=0) if self.past else None
         history = self.history and self.history.widen(width)
         return State(self.source, self.past, self.width * width, history, origin)
 
     def reorder(self, rows: Tensor) -> "State":
-        """Row i goes on from row ``rows[i]`` ``[batch]``, which is of the same sentence."""
+        """Let row i continue row ``rows[i]`` of the same sentence; ``rows`` is ``[batch]``."""
         history = self.history and self.history.reorder(rows)
         return self._from(spread(self._origins(), rows), history=history)
 
     def keep(self, sentences: Tensor) -> "State":
-        """Go on with these sentences ``[n]`` and all their hypotheses."""
+        """Keep the sentences with the indices ``[n]``, and all their hypotheses."""
         history = self.history and self.history.keep(sentences)
         origins = self._origins().unflatten(0, (-1, self.width))[sentences].flatten()
         return self._from(origins, source=_take(self.source, sentences), history=history)
 
     def _origins(self) -> Tensor:
-        """``origin``, None being the numbers of all rows."""
+        """Return ``origin`` as a tensor: the row numbers if it is ``None``."""
         if self.origin is not None:
             return self.origin
         return torch.arange(self.batch_size, device=self.source[0].device)
 
     def _from(self, origins: Tensor, **changes: Any) -> "State":
-        """Go on from these rows of ``past``, each of which is kept once.
+        """Return a state whose hypotheses continue the rows ``origins`` of ``past``.
 
-        To find them a GPU would have to be waited for; there each hypothesis has its own.
+        On a CPU, each distinct row is kept once. On a GPU, finding the distinct rows would force a
+        synchronisation, so each hypothesis has a row of its own.
         """
         if not self.past:
             return replace(self, **changes)

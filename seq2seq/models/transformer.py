@@ -1,4 +1,4 @@
-"""The Transformer (Vaswani et al. 2017), each of its three attentions with a mapping of choice."""
+"""The Transformer (Vaswani et al. 2017), with a choice of mapping for each kind of attention."""
 
 from dataclasses import replace
 from typing import cast
@@ -16,38 +16,39 @@ from seq2seq.nn.multi_head_attention import KeysValues
 from seq2seq.nn.positions import POSITIONS
 from seq2seq.nn.transformer_layers import DecoderLayer, EncoderLayer
 
-# Pre-norm layers leave their sum as it is: one more norm stands at the end of each stack.
+# Pre-norm layers do not normalize their output, so each stack of them ends with one more norm.
 FINAL_NORMS: dict[str, type[nn.Module]] = {"pre": nn.LayerNorm, "post": nn.Identity}
 
 
 class Transformer(EncoderDecoder):
-    """Stacked self-attention encoder, and a decoder that attends to itself and to the source.
+    """An encoder with self-attention, and a decoder that attends to itself and to the source.
 
     Args:
         source_vocabulary_size: number of source subwords.
         target_vocabulary_size: number of target subwords.
-        cross_mapping: scores → weights in the attention of the decoder to the source.
+        cross_mapping: scores → weights of the decoder's attention to the source.
         encoder_mapping: the same for the encoder's self-attention; softmax by default.
         decoder_mapping: the same for the decoder's self-attention; softmax by default.
         size: width of the model.
-        feedforward_size: width inside the feed-forward networks.
-        heads: attention heads; they divide ``size``.
-        encoder_layers: depth of the encoder.
-        decoder_layers: depth of the decoder.
-        dropout: on embeddings, inside feed-forward networks and before each residual sum.
-        attention_dropout: on attention weights.
-        norm: ``pre`` or ``post``.
+        feedforward_size: width of the hidden layer of the feed-forward networks.
+        heads: number of attention heads; it must divide ``size``.
+        encoder_layers: number of encoder layers.
+        decoder_layers: number of decoder layers.
+        dropout: dropout probability of embeddings, inside feed-forward networks and before each
+            residual sum.
+        attention_dropout: dropout probability of attention weights.
+        norm: ``pre``: layer normalization before each sublayer; ``post``: after each residual sum.
         positions: ``sinusoidal``, ``learned`` or ``rotary``.
         tie_embeddings: ``none``, ``target`` (target embedding = output layer) or ``all``.
-        max_length: the longest sequence, specials included.
+        max_length: largest number of tokens of a sequence, including bos and eos.
         activation: ``relu`` or ``gelu``.
         output_mapping: logits → probabilities; softmax by default.
         pad_id: the id of padding.
         unk_id: the id of the unknown word.
-        copying: whether to copy words of the source (``nn.pointer_generator``), by the mean over
-            heads of the last layer's cross-attention.
-        strength: of all attention. ``absolute``: γ as in the literature. ``relative``: γ in units
-            of the strength that compares with softmax's.
+        copying: whether to copy words of the source (``nn.pointer_generator``) by the last layer's
+            cross-attention, averaged over heads.
+        strength: the unit of γ in all attention. ``absolute``: γ as in the literature.
+            ``relative``: γ in units of the strength at which the mapping is comparable to softmax.
     """
 
     max_length: int
@@ -161,12 +162,12 @@ class Transformer(EncoderDecoder):
         return Output(logits, torch.stack(attention, dim=1) if return_attention else None)
 
     def start(self, source: Tensor, source_lengths: Tensor) -> State:
-        """See the base class. Projects the source to each layer's keys and values, once."""
+        """See the base class. The state holds each layer's keys and values of the source."""
         mask = source_mask(source, source_lengths)[:, None, None]
         memory = self._encode(source, mask)
         attended = self._attended(memory)
         return State(
-            # Side by side, or every step that writes weights down would copy them.
+            # Contiguous, because every step that computes weights explicitly would copy them.
             source=(
                 mask,
                 *(tensor.contiguous() for pair in attended for tensor in pair),
@@ -177,7 +178,7 @@ class Transformer(EncoderDecoder):
         )
 
     def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
-        """See the base class. The history of self-attention grows by one position."""
+        """See the base class. This adds one position to the history of self-attention."""
         assert state.history is not None
         mask, *memory = state.source
         copied = state.source[1 + 2 * len(self.decoder) :]
@@ -213,28 +214,28 @@ class Transformer(EncoderDecoder):
         }
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """See the base class; `attention` is that of the decoder to the source."""
-        found = super().parts()
-        norms = {side: found.pop(f"{side}_norm", []) for side in ("encoder", "decoder")}
-        positions = found.pop("source_positions", []) + found.pop("target_positions", [])
+        """See the base class; `attention` is the decoder's attention to the source."""
+        parts = super().parts()
+        norms = {side: parts.pop(f"{side}_norm", []) for side in ("encoder", "decoder")}
+        positions = parts.pop("source_positions", []) + parts.pop("target_positions", [])
         return {
-            **found,
-            **{side: found[side] + norm for side, norm in norms.items()},
-            "embeddings": found["embeddings"] + positions,
+            **parts,
+            **{side: parts[side] + norm for side, norm in norms.items()},
+            "embeddings": parts["embeddings"] + positions,
             "attention": [cast(DecoderLayer, layer).cross_attention for layer in self.decoder],
         }
 
     def _copies_by(self, layer: int) -> bool:
-        """Whether copying reads the weights of this layer's cross-attention."""
+        """Return True if copying uses the weights of this layer's cross-attention."""
         return self.copying and layer == len(self.decoder) - 1
 
     def _attended(self, memory: Tensor) -> list[KeysValues]:
-        """Each decoder layer's keys and values of the source."""
+        """Return each decoder layer's keys and values of the source."""
         layers = (cast(DecoderLayer, layer) for layer in self.decoder)
         return [layer.keys_values(memory) for layer in layers]
 
     def _encode(self, source: Tensor, mask: Tensor) -> Tensor:
-        """``[batch, source_length]`` → ``[batch, source_length, size]``."""
+        """Encode ``[batch, source_length]`` ids to ``[batch, source_length, size]``."""
         embedded = self.source_embedding(self._embeddable(source))
         x = self.dropout(self.source_positions.add(embedded))
         for layer in self.encoder:
@@ -243,7 +244,7 @@ class Transformer(EncoderDecoder):
 
 
 def _by_row(weights: list[Tensor]) -> Tensor:
-    """``[sentences, head, width, source_length]`` a layer → a row a hypothesis.
+    """Stack the layers' ``[sentences, head, width, source_length]``, one row per hypothesis.
 
     The result is ``[sentences · width, layer, head, 1, source_length]``.
     """

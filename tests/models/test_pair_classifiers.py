@@ -219,7 +219,7 @@ def test_bounds_over_steps_are_refused_where_there_are_no_steps(place):
 def test_two_vocabularies_and_too_few_labels_are_refused():
     with pytest.raises(ValueError, match="share one vocabulary"):
         RecurrentClassifier(29, 30, LABELS, mapping=Softmax())
-    with pytest.raises(ValueError, match="at least two different names"):
+    with pytest.raises(ValueError, match="must be at least two names, all different"):
         RecurrentClassifier(29, 29, ["a", "a"], mapping=Softmax())
 
 
