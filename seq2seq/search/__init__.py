@@ -1,4 +1,4 @@
-"""Search for outputs, over any model that has ``start`` and ``step``."""
+"""Searches for outputs, with any model that has the methods ``start`` and ``step``."""
 
 from seq2seq.search.beam import Beam
 from seq2seq.search.greedy import Greedy

@@ -19,38 +19,38 @@ from seq2seq.search.stopping import STOPPING
 
 
 class Beam(Search):
-    """Keeps the ``beam_size`` best beginnings of an output, a token longer at every step.
+    """Beam search over a batch: keep the ``beam_size`` best hypotheses of each sentence.
 
-    A hypothesis that ends keeps its place in the beam: with k finished, the search goes on with
-    ``beam_size − k`` live ones. (So ``beam_size=1`` is greedy search.) A sentence that is done
-    leaves the batch. All this looks at one sentence alone, so that results do not depend on the
-    batch that a sentence is in.
+    Each step makes the live hypotheses one token longer. A finished hypothesis keeps its place in
+    the beam: with k finished hypotheses, the search continues with ``beam_size − k`` live ones.
+    ``beam_size=1`` is therefore greedy search. A finished sentence leaves the batch. The result for
+    a sentence does not depend on the rest of the batch.
 
-    With groups (diverse beam search, Vijayakumar et al. 2018), each is a beam of ``beam_size /
-    groups`` places. They choose their tokens one group after another, and to choose one that n
-    hypotheses of the groups before have just chosen costs ``diversity · n``. Scores do not contain
-    that cost, and what several groups found is returned once.
+    With ``groups``, this is diverse beam search (Vijayakumar et al. 2018). Each group is a beam of
+    ``beam_size / groups`` places. The groups choose their tokens one after another. A token that n
+    hypotheses of earlier groups chose at this step costs ``diversity · n``. Scores do not include
+    this cost. A hypothesis that several groups find is returned once.
 
     Args:
-        beam_size: places in the beam.
+        beam_size: number of places in the beam.
         length_penalty: ``average`` (``log p / length^α``) or ``gnmt``
-            (``log p / ((5 + length) / 6)^α``); the length counts eos, not a given prefix.
+            (``log p / ((5 + length) / 6)^α``); the length includes eos, but not a prefix.
         alpha: the exponent α; 0 ranks by log-probability alone.
-        n_best: hypotheses returned for each sentence (fewer if a sparse output mapping leaves
-            fewer possible).
-        coverage: the β of the coverage penalty (``coverage_penalty``), which is added to the score
-            of what has ended; 0: none.
-        early_stopping: when a sentence is done, no place being left apart.
+        n_best: number of hypotheses to return for each sentence. With a sparse output mapping
+            there may be fewer.
+        coverage: β of the coverage penalty (``coverage_penalty``), which is added to the score of
+            finished hypotheses; 0 disables it.
+        early_stopping: when to stop the search of a sentence, besides when no place is left.
             ``exact``: when no live hypothesis can reach the score of the ``n_best``-th finished
-            one (``LengthPenalty.bound``); finds what ``never`` finds, in fewer steps.
-            ``first``: when ``n_best`` have finished.
-            ``never``: when all are finished, or at the limit of length.
-        groups: groups of diverse beam search; they divide ``beam_size``.
-        diversity: what choosing another group's token costs, in log-probability.
-        options: those of every search, see ``Search``.
+            one (``LengthPenalty.bound``); the result is the same as for ``never``, in fewer steps.
+            ``first``: when ``n_best`` hypotheses have finished.
+            ``never``: when all hypotheses have finished or reached the maximum length.
+        groups: number of groups of diverse beam search; it must divide ``beam_size``.
+        diversity: cost of a token that another group chose, in log-probability.
+        options: the options of every search, see ``Search``.
 
     Raises:
-        ValueError: for options that there are not, or that contradict each other.
+        ValueError: if an option is unknown or out of range, or options contradict each other.
     """
 
     def __init__(
@@ -69,14 +69,15 @@ class Beam(Search):
         super().__init__(**options)
         if not 1 <= n_best <= beam_size:
             raise ValueError(
-                f"n_best={n_best} has to be between 1 and beam_size={beam_size}; change either"
+                f"n_best={n_best} has to be between 1 and beam_size={beam_size}; change one of them"
             )
         if groups < 1 or beam_size % groups:
-            raise ValueError(f"groups={groups} does not divide beam_size={beam_size}")
+            raise ValueError(
+                f"groups={groups} does not divide beam_size={beam_size}; change one of them"
+            )
         if coverage < 0 or diversity < 0:
             raise ValueError(
-                f"coverage={coverage} and diversity={diversity} have to be at least 0: both are "
-                "costs"
+                f"coverage={coverage} and diversity={diversity} are costs and have to be at least 0"
             )
         self.beam_size, self.n_best = beam_size, n_best
         self.penalty = LengthPenalty(length_penalty, alpha)
@@ -127,11 +128,11 @@ class Beam(Search):
         bounds: Bounds,
         attend: bool,
     ) -> Beams:
-        """One live hypothesis a sentence: bos."""
+        """Return the beams before the first step: one live hypothesis per sentence, bos."""
         sentences = source.size(0)
         state = model.start(source, source_lengths)
         total = torch.zeros(sentences, 1, device=source.device)
-        nothing = total.new_full((sentences, self.groups, self.size), -torch.inf)
+        unfinished = total.new_full((sentences, self.groups, self.size), -torch.inf)
         coverage = None
         if self.coverage:
             coverage = nothing_covered(source, source_lengths, total.dtype)
@@ -141,58 +142,66 @@ class Beam(Search):
             bounds,
             total,
             source.new_full((sentences, 1, 1), self.bos_id),
-            best=nothing,
-            # What a group drops for the sake of diversity is not kept account of: all may be lost.
+            best=unfinished,
+            # With groups, hypotheses dropped for diversity are not tracked, so the bound is inf.
             lost=total[:, 0] + (-torch.inf if self.groups == 1 else torch.inf),
             record=AttentionRecord() if attend else None,
             coverage=coverage,
         )
 
     def _look(self, beams: Beams, attention: Tensor) -> None:
+        """Add the attention of this step to the record and to the coverage, if they are used."""
         if beams.record is not None:
             beams.record.add(attention)
         if beams.coverage is not None:
             beams.coverage = beams.coverage + covered(attention)
 
     def _candidates(self, beams: Beams, step: Tensor) -> Candidates:
-        """The ``2 · size`` best ways to go on of each group: enough live ones, if all end.
+        """Return the ``2 · size`` best continuations of each group.
 
-        ``step`` ``[sentences, width, vocabulary]`` are log-probabilities of the next token.
+        At most ``size`` of them end, so at least ``size`` live ones remain. ``step`` ``[sentences,
+        width, vocabulary]`` are log-probabilities of the next token.
         """
         totals = beams.grouped(step.add_(beams.total[:, :, None]))
         if self.groups == 1:
             return best_candidates(totals[:, 0], None, 2 * self.size)
         costs = torch.zeros_like(totals[:, 0, :1])
-        found = []
+        by_group = []
         for group, places in enumerate(beams.places.unbind(1)):
             best = best_candidates(totals[:, group], costs, 2 * self.size)
             if beams.width > 1:
                 best = best._replace(parent=best.parent + group * self.size)
-            found.append(best)
+            by_group.append(best)
             live, rank = self._live(best, places[:, None])
             chosen = best.token[:, 0].gather(1, rank[:, 0])
             weight = live[:, 0].isfinite() * self.diversity
             costs[:, 0].scatter_add_(1, chosen, weight.to(costs.dtype))
-        return Candidates(*(torch.cat(parts, dim=1) for parts in zip(*found, strict=True)))
+        return Candidates(*(torch.cat(parts, dim=1) for parts in zip(*by_group, strict=True)))
 
     def _ends(self, beams: Beams, candidates: Candidates) -> Tensor:
-        """Candidates that are finished outputs: eos, among as many as there are places."""
+        """Return which candidates finish: those that end in eos, among the best ``places`` ones."""
         rank = torch.arange(candidates.total.size(2), device=candidates.total.device)
         ends = (candidates.token == self.eos_id) & (rank < beams.places)
         return ends & candidates.total.isfinite()
 
     def _live(self, candidates: Candidates, places: Tensor) -> tuple[Tensor, Tensor]:
-        """The best that do not end: merit, −inf where there is no place, and rank."""
+        """Return merit and rank of the ``size`` best candidates that do not end in eos.
+
+        The merit is −inf where a finished hypothesis occupies the place.
+        """
         merit = candidates.merit.masked_fill(candidates.token == self.eos_id, -torch.inf)
         merit, rank = merit.topk(self.size, dim=-1)
         occupied = torch.arange(self.size, device=merit.device) >= places
         return merit.masked_fill(occupied, -torch.inf), rank
 
     def _lengths(self, beams: Beams) -> tuple[Tensor, Tensor]:
-        """``[sentences, 1, 1]``: of what ends now, and at the limit; eos counts, a prefix not."""
-        given = beams.bounds.prefix_length
-        now = beams.tokens.size(2) - given
-        most = beams.bounds.maximum + 1 - given
+        """Return the lengths of hypotheses that end now, and at the maximum length.
+
+        Both are ``[sentences, 1, 1]``. They include eos, but not a prefix.
+        """
+        prefix = beams.bounds.prefix_length
+        now = beams.tokens.size(2) - prefix
+        most = beams.bounds.maximum + 1 - prefix
         exact = beams.total.dtype
         now, most = (number.clamp(min=1).to(exact) for number in (now, most))
         return now[:, None, None], most[:, None, None]
@@ -200,7 +209,7 @@ class Beam(Search):
     def _finish(
         self, beams: Beams, candidates: Candidates, ends: Tensor, ended: list[list[Ended]]
     ) -> None:
-        """Record the hypotheses that end, and their scores."""
+        """Record the hypotheses that finish, and their scores."""
         if not ends.any():
             return
         now, _ = self._lengths(beams)
@@ -231,7 +240,7 @@ class Beam(Search):
         total: Tensor,
         ended: list[list[Ended]],
     ) -> None:
-        """Note hypotheses ``[n]`` that go on no longer."""
+        """Append the ``[n]`` hypotheses to the ended ones of their sentences."""
         rows: list[list[int]] = [[]] * sentence.numel()
         if beams.record is not None and beams.record.rows is not None:
             rows = beams.record.rows[sentence * beams.width + parent].tolist()
@@ -242,13 +251,13 @@ class Beam(Search):
     def _advance(
         self, beams: Beams, candidates: Candidates, ends: Tensor, ended: list[list[Ended]]
     ) -> None:
-        """Fill the live places with the best candidates that do not end."""
+        """Fill the free places with the best candidates that do not end."""
         merit, rank = self._live(candidates, beams.places)
         empty = merit == -torch.inf
         total = candidates.total.gather(2, rank).masked_fill(empty, -torch.inf)
         self._lose(beams, candidates, ends.scatter(2, rank, ~empty | ends.gather(2, rank)))
         stuck = (empty.all(-1) & ~beams.best.isfinite().any(-1)).all(-1).nonzero().squeeze(-1)
-        if stuck.numel():  # no end is possible: what it had come to, as a hypothesis without hope
+        if stuck.numel():  # no hypothesis can finish: return the best partial one, with score −inf
             none = beams.total.new_full(stuck.shape, -torch.inf)
             self._record(beams, stuck, beams.total[stuck].argmax(1), none, none, ended)
         beams.go_on(
@@ -258,15 +267,15 @@ class Beam(Search):
         )
 
     def _lose(self, beams: Beams, candidates: Candidates, kept: Tensor) -> None:
-        """Bound what the candidates that are not ``kept`` might have come to."""
+        """Include the scores that candidates not ``kept`` could have reached in ``beams.lost``."""
         dropped = candidates.total.masked_fill(kept, -torch.inf).amax(2)
-        # What is no candidate is no better than the last one.
+        # Continuations that are not candidates are at most as probable as the last candidate.
         dropped = torch.maximum(dropped, candidates.total[..., -1]).amax(1)
         bound = self.penalty.bound(dropped, *(n.flatten() for n in self._lengths(beams)))
         beams.lost = torch.maximum(beams.lost, bound)
 
     def _leave(self, beams: Beams, lost: Tensor) -> None:
-        """Drop the sentences that are done."""
+        """Remove finished sentences from the batch, and write their bounds into ``lost``."""
         next_length, most = (n.squeeze(2) for n in self._lengths(beams))
         live = beams.total.unflatten(1, (self.groups, -1)).amax(2)
         reachable = self.penalty.bound(live, next_length, most)
@@ -286,17 +295,17 @@ class Beam(Search):
         source_length: int,
         record: AttentionRecord | None,
     ) -> list[Hypothesis]:
-        """The ``n_best`` of a sentence."""
+        """Return the ``n_best`` distinct hypotheses of a sentence, best first."""
         distinct: dict[tuple[int, ...], Ended] = {}
-        for found in sorted(ended, key=lambda found: -found.score):
-            distinct.setdefault(tuple(found.tokens), found)
+        for hypothesis in sorted(ended, key=lambda hypothesis: -hypothesis.score):
+            distinct.setdefault(tuple(hypothesis.tokens), hypothesis)
         return [
             Hypothesis(
-                found.tokens,
-                found.score,
-                found.total,
-                None if record is None else record.read(found.rows, source_length),
-                complete=lost <= found.score,
+                hypothesis.tokens,
+                hypothesis.score,
+                hypothesis.total,
+                None if record is None else record.read(hypothesis.rows, source_length),
+                complete=lost <= hypothesis.score,
             )
-            for found in list(distinct.values())[: self.n_best]
+            for hypothesis in list(distinct.values())[: self.n_best]
         ]

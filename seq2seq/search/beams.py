@@ -1,4 +1,4 @@
-"""Where a beam search stands."""
+"""The state of a beam search between two steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seq2seq.search.limits import Bounds
 
 
 class Ended(NamedTuple):
-    """A hypothesis that has ended; ``rows`` tell where its attention lies."""
+    """A hypothesis that has ended; ``rows`` are its rows in the ``AttentionRecord``."""
 
     tokens: list[int]
     score: float
@@ -24,20 +24,24 @@ class Ended(NamedTuple):
 
 @dataclass
 class Beams:
-    """The sentences still searched, with ``width`` live hypotheses each, group after group.
+    """The sentences that are still searched, with ``width`` live hypotheses each.
 
-    Before the first token there is one, the empty hypothesis; then there are ``groups · size``.
+    The width is 1 before the first token (the empty hypothesis), and then ``groups · size``. The
+    hypotheses of a group are consecutive.
 
     Attributes:
-        state: the decoder's, ``sentences · width`` rows.
-        rows: ``[sentences]``, their places in the batch given.
-        bounds: what they have to keep to.
-        total: ``[sentences, width]``, log-probability; −inf where a place is empty.
+        state: the decoder's state, with ``sentences · width`` rows.
+        rows: ``[sentences]``, their indices in the batch.
+        bounds: their limits of length and their prefixes.
+        total: ``[sentences, width]``, log-probabilities; −inf where a place is empty.
         tokens: ``[sentences, width, 1 + length]``, bos first.
-        best: ``[sentences, groups, size]``, scores of the finished ones, best first; −inf: none.
-        lost: ``[sentences]``, the best score that anything dropped might have come to.
-        record: of the attention, if asked for.
-        coverage: ``[sentences · width, source_length]``, attention summed up, if needed.
+        best: ``[sentences, groups, size]``, scores of the finished hypotheses, best first; −inf
+            where there are fewer.
+        lost: ``[sentences]``, an upper bound on the scores that dropped hypotheses could have
+            reached.
+        record: the attention of all steps; ``None`` unless requested.
+        coverage: ``[sentences · width, source_length]``, the sum of the attention so far; ``None``
+            without a coverage penalty.
     """
 
     state: State
@@ -52,23 +56,31 @@ class Beams:
 
     @property
     def width(self) -> int:
-        """Live hypotheses a sentence."""
+        """The number of live hypotheses per sentence."""
         return self.total.size(1)
 
     @property
     def places(self) -> Tensor:
-        """``[sentences, groups, 1]`` places for live hypotheses that the finished ones leave."""
+        """The number of places that finished hypotheses leave, ``[sentences, groups, 1]``."""
         return self.best.size(2) - self.best.isfinite().sum(2, keepdim=True)
 
     def grouped(self, tensor: Tensor) -> Tensor:
-        """``[sentences, width, …]`` → ``[sentences, groups, width of a group, …]``."""
+        """Reshape ``[sentences, width, …]`` to ``[sentences, groups, width of a group, …]``."""
         groups = self.best.size(1)
         if self.width == 1:
             return tensor[:, None].expand(-1, groups, *tensor.shape[1:])
         return tensor.unflatten(1, (groups, -1))
 
     def go_on(self, total: Tensor, parent: Tensor, token: Tensor) -> None:
-        """Put ``token`` ``[sentences, width]`` after the hypotheses ``parent``; any new width."""
+        """Replace the hypotheses by continuations of them.
+
+        Args:
+            total: log-probabilities of the new hypotheses.
+            parent: the hypothesis of the sentence that each one continues.
+            token: the token that each one adds.
+
+        All are ``[sentences, width]``, where the width may differ from the present one.
+        """
         before, width = self.width, total.size(1)
         first = torch.arange(total.size(0), device=total.device)[:, None] * before
         rows = (parent + first).flatten()
@@ -85,7 +97,7 @@ class Beams:
             self.coverage = self.coverage[rows]
 
     def keep(self, going: Tensor) -> None:
-        """Go on with these sentences ``[n]``."""
+        """Keep the sentences with the indices ``[n]``, and drop the others."""
         inner = torch.arange(self.width, device=going.device)
         rows = (going[:, None] * self.width + inner).flatten()
         self.state = self.state.keep(going)

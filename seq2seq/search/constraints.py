@@ -1,8 +1,9 @@
-"""What an output may not be: each constraint takes the tokens that would break it.
+"""Constraints on outputs: each one rules out the next tokens that would violate it.
 
-A constraint filters. It gives tokens the probability zero and leaves that of the others as it is,
-so that the score of an output is the model's, whatever it is constrained to. (Ids forbidden
-everywhere are no constraint in this sense: they leave the vocabulary, see ``log_probabilities``.)
+A constraint gives such tokens the probability 0 and does not change the probabilities of the other
+tokens. The score of an output is therefore the model's, with any constraints. Ids that are
+forbidden everywhere are handled differently: ``log_probabilities`` removes them from the
+vocabulary, and the other tokens share their probability.
 """
 
 from collections.abc import Sequence
@@ -16,22 +17,22 @@ from seq2seq.search.limits import FREE, Bounds
 
 
 class Constraint(Protocol):
-    """Writes −inf into ``step`` where a token may not come next."""
+    """A function that writes −inf into ``step`` for tokens that may not come next."""
 
     def __call__(self, step: Tensor, tokens: Tensor, bounds: Bounds) -> None:
-        """Filter log-probabilities.
+        """Change the log-probabilities ``step`` in place.
 
         Args:
             step: ``[sentences, width, vocabulary]`` log-probabilities of the next token.
             tokens: ``[sentences, width, 1 + length]``, the hypotheses so far, bos first.
-            bounds: what the sentences have to keep to.
+            bounds: the limits of length and the prefixes of the sentences.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Ends:
-    """No end before the least length, nothing but the end at the greatest."""
+    """The constraint against eos before the minimum length and other tokens at the maximum."""
 
     eos_id: int
 
@@ -50,7 +51,7 @@ class Ends:
 
 @dataclass(frozen=True)
 class NoRepeatedNgram:
-    """No ``size`` tokens in a row twice (Paulus et al. 2018)."""
+    """The constraint against repeated n-grams of ``size`` tokens (Paulus et al. 2018)."""
 
     size: int
 
@@ -61,14 +62,14 @@ class NoRepeatedNgram:
             return
         ngrams = tokens.unfold(2, self.size, 1)  # [sentences, width, number, size]
         last = tokens[:, :, tokens.size(2) - self.size + 1 :]
-        again = (ngrams[..., :-1] == last[:, :, None]).all(-1)
-        sentence, place, number = again.nonzero(as_tuple=True)
+        repeats = (ngrams[..., :-1] == last[:, :, None]).all(-1)
+        sentence, place, number = repeats.nonzero(as_tuple=True)
         step[sentence, place, ngrams[sentence, place, number, -1]] = -torch.inf
 
 
 @dataclass(frozen=True)
 class ForbiddenSequences:
-    """None of these sequences of ids, of two or more each."""
+    """The constraint against some sequences of ids, of two or more ids each."""
 
     sequences: Sequence[Sequence[int]]
 
@@ -82,18 +83,22 @@ class ForbiddenSequences:
 
 
 class Prefix:
-    """Where a prefix is given nothing but it, with probability one: scores are given the prefix."""
+    """The constraint that forces the tokens of a prefix, with probability 1.
+
+    Scores are therefore conditional on the prefix: its tokens cost nothing.
+    """
 
     def __call__(self, step: Tensor, tokens: Tensor, bounds: Bounds) -> None:
         """See the base class."""
         length = tokens.size(2) - 1
         if length >= bounds.prefix.size(1):
             return
-        given = bounds.prefix[:, length]
-        if int(given.max()) >= step.size(2):
+        forced = bounds.prefix[:, length]
+        if int(forced.max()) >= step.size(2):
             raise ValueError(
-                f"a prefix holds the id {int(given.max())}, the model has {step.size(2)}"
+                f"a prefix contains the id {int(forced.max())}, but the model's vocabulary has "
+                f"only {step.size(2)} entries; remove it"
             )
-        sentences = (given != FREE).nonzero().squeeze(-1)
+        sentences = (forced != FREE).nonzero().squeeze(-1)
         step[sentences] = -torch.inf
-        step[sentences, :, given[sentences]] = 0.0
+        step[sentences, :, forced[sentences]] = 0.0

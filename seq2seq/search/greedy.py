@@ -10,10 +10,10 @@ from seq2seq.search.single import Single
 
 
 class Greedy(Single):
-    """Takes the most probable token at every position, until it is eos.
+    """Greedy search: take the most probable token at every position, up to eos.
 
     Args:
-        options: those of every search, see ``Search``.
+        options: the options of every search, see ``Search``.
     """
 
     def __init__(self, **options: Unpack[Options]) -> None:
@@ -21,6 +21,6 @@ class Greedy(Single):
 
     def choose(self, step: Tensor, length: int, keys: Tensor) -> Tensor:
         """See the base class."""
-        if step.device.type == "cpu":  # NumPy finds it in a third of PyTorch's time
+        if step.device.type == "cpu":  # NumPy takes a third of PyTorch's time
             return torch.from_numpy(step.numpy().argmax(-1))
         return step.argmax(-1)

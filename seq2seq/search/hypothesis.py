@@ -1,4 +1,4 @@
-"""What a search returns."""
+"""The result of a search."""
 
 from dataclasses import dataclass, field
 
@@ -7,19 +7,19 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What a search found for one sentence.
+    """An output that a search returns for one sentence.
 
     Attributes:
-        tokens: the target ids, a given prefix among them, without bos and eos. Where the model, of
-            a sparse output mapping, rules out every end, those it had come to.
-        score: what hypotheses are ranked by: the log-probability under the penalties; −inf where no
-            end was possible.
-        log_probability: of the tokens and the end of the sentence, given the prefix.
-        attention: ``[layer, head, len(tokens) + 1, source_length]``, the last row that of eos,
-            the source without padding; None unless it was asked for.
-        complete: the search has proved that no output that the options allow, other than
-            those returned, scores higher. Only beam search proves it: of all that fell out of the
-            beam, none had a beginning probable enough.
+        tokens: the target ids, including the prefix, without bos and eos. A partial output, if a
+            sparse output mapping gives every way to finish the probability 0.
+        score: the log-probability with all penalties, by which hypotheses are ranked; −inf for a
+            partial output.
+        log_probability: log-probability of the tokens and of eos, given the prefix.
+        attention: ``[layer, head, len(tokens) + 1, source_length]``, without padding of the source.
+            The last row is the attention of eos. ``None`` unless requested.
+        complete: whether the search has proved that no output outside the returned ones scores
+            higher, among the outputs that the options allow. Only beam search can prove this: no
+            hypothesis that it dropped could have reached this score.
     """
 
     tokens: list[int]

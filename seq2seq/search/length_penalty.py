@@ -1,4 +1,4 @@
-"""Log-probabilities of hypotheses of different lengths, made comparable."""
+"""The length penalty, which makes scores of hypotheses of different lengths comparable."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,13 @@ BASES = {"average": (0.0, 1.0), "gnmt": (5.0, 6.0)}
 
 @dataclass(frozen=True)
 class LengthPenalty:
-    """``score = log p / penalty(length)``, the length counting eos.
+    """The score ``log p / penalty(length)``, where the length includes eos.
 
-    - ``average``: ``penalty = length^α``; α = 1 is the mean log-probability a token;
+    - ``average``: ``penalty = length^α``; with α = 1, the score is the mean log-probability per
+      token.
     - ``gnmt``: ``penalty = ((5 + length) / 6)^α`` (Wu et al. 2016).
 
-    α = 0 ranks by log-probability alone, a larger α favors longer hypotheses.
+    With α = 0, hypotheses are ranked by log-probability alone. A larger α favors longer hypotheses.
     """
 
     kind: str = "average"
@@ -27,16 +28,21 @@ class LengthPenalty:
         choose("length_penalty", self.kind, BASES)
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
-        """Rank-ready score of finished hypotheses."""
+        """Return the scores of finished hypotheses."""
         plus, over = BASES[self.kind]
         return log_probability / ((length + plus) / over) ** self.alpha
 
     def bound(self, log_probability: Tensor, next_length: Tensor, longest: Tensor) -> Tensor:
-        """The best score that a live hypothesis can still reach.
+        """Return an upper bound on the score that a live hypothesis can still reach.
 
-        Its log-probability can only fall from here, and the penalty is monotone in the length
-        (growing for α > 0, falling for α < 0), so the best that can come is to end, at no further
-        cost, either now or at the limit.
+        The log-probability can only fall, and the penalty is monotone in the length: it grows for
+        α > 0 and falls for α < 0. So the best case is that the hypothesis keeps its log-probability
+        and ends at the shortest or at the longest possible length.
+
+        Args:
+            log_probability: of the live hypothesis.
+            next_length: the shortest length at which it can end.
+            longest: the longest length at which it can end.
         """
         return torch.maximum(
             self.score(log_probability, next_length), self.score(log_probability, longest)

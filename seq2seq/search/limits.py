@@ -1,4 +1,4 @@
-"""How long an output has to be and may get, and how it has to begin."""
+"""Limits of the length of outputs, and the prefixes that they have to begin with."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 
 from seq2seq.models import EncoderDecoder
 
-FREE = -1  # in place of an id where a prefix has ended
+FREE = -1  # replaces an id after the end of a prefix
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What an output of each sentence has to keep to.
+    """The limits of length and the prefix of each sentence's outputs.
 
     Attributes:
-        minimum: ``[sentences]``, fewest tokens, eos not counted.
-        maximum: ``[sentences]``, most tokens, eos not counted.
-        prefix: ``[sentences, longest]`` ids that it begins with, −1 where it is free.
+        minimum: ``[sentences]``, the smallest number of tokens without eos.
+        maximum: ``[sentences]``, the largest number of tokens without eos.
+        prefix: ``[sentences, longest]``, ids that the output begins with; −1 after their end.
     """
 
     minimum: Tensor
@@ -29,25 +29,25 @@ class Bounds:
 
     @property
     def prefix_length(self) -> Tensor:
-        """``[sentences]`` tokens that are given."""
+        """The number of tokens of each prefix, ``[sentences]``."""
         return (self.prefix != FREE).sum(1)
 
     def keep(self, going: Tensor) -> Bounds:
-        """Go on with these sentences ``[n]``."""
+        """Return the bounds of the sentences with the indices ``[n]``."""
         return Bounds(self.minimum[going], self.maximum[going], self.prefix[going])
 
 
 @dataclass(frozen=True)
 class LengthLimit:
-    """At least and at most so many tokens.
+    """The limits of the length of outputs, depending on the length of the source.
 
-    The most are ``⌊max_ratio · source_length + offset⌋`` and ``maximum``, the smaller of them. The
-    least are ``minimum`` and ``⌊min_ratio · source_length⌋``, the larger of them, but no more than
-    the most.
+    - The maximum is the smaller of ``⌊max_ratio · source_length + offset⌋`` and ``maximum``.
+    - The minimum is the larger of ``⌊min_ratio · source_length⌋`` and ``minimum``, but never more
+      than the maximum.
 
-    Eos is not counted in an output, but it is in a source. A prefix counts, and is kept even
-    where it is longer than the limit. At the limit only the end of the sentence is possible, and
-    its probability counts.
+    The length of an output does not include eos; the length of a source does. A prefix is part of
+    the length. A prefix longer than the maximum raises the maximum. At the maximum, only eos is
+    possible, and its probability is part of the score.
     """
 
     min_ratio: float = 0.0
@@ -64,7 +64,7 @@ class LengthLimit:
             )
         if self.maximum is not None and self.maximum < self.minimum:
             raise ValueError(
-                f"max_length={self.maximum} is below min_length={self.minimum}; change either"
+                f"max_length={self.maximum} is below min_length={self.minimum}; change one of them"
             )
 
     def bounds(
@@ -73,21 +73,26 @@ class LengthLimit:
         source_lengths: Tensor,
         prefixes: Sequence[Sequence[int]] | None = None,
     ) -> Bounds:
-        """``[sentences]`` lengths of sources and a prefix for each → what each keeps to.
+        """Return the bounds of a batch.
+
+        Args:
+            model: its ``max_length`` also limits the outputs.
+            source_lengths: ``[sentences]``.
+            prefixes: the prefix of each sentence; ``None`` for no prefixes.
 
         Raises:
-            ValueError: if there are not as many prefixes as sentences, or one is longer than the
-                model can number.
+            ValueError: if the number of prefixes differs from the number of sentences, or a prefix
+                is longer than the model's ``max_length`` allows.
         """
         prefix = _padded(prefixes, source_lengths)
-        given = (prefix != FREE).sum(1)
+        prefix_lengths = (prefix != FREE).sum(1)
         exact = source_lengths.double()
         most = (exact * self.max_ratio + self.offset).long().clamp(min=0)
         if self.maximum is not None:
             most = most.clamp(max=self.maximum)
-        most = torch.maximum(most, given)
+        most = torch.maximum(most, prefix_lengths)
         if model.max_length is not None:
-            longest = int(given.max())
+            longest = int(prefix_lengths.max())
             if longest > model.max_length - 1:
                 raise ValueError(
                     f"a prefix of {longest} tokens is longer than the model's max_length="
@@ -103,7 +108,9 @@ def _padded(prefixes: Sequence[Sequence[int]] | None, source_lengths: Tensor) ->
     if prefixes is None:
         return source_lengths.new_empty(sentences, 0)
     if len(prefixes) != sentences:
-        raise ValueError(f"{len(prefixes)} prefixes were given for {sentences} sentences")
+        raise ValueError(
+            f"{len(prefixes)} prefixes for {sentences} sentences; pass one prefix per sentence"
+        )
     rows = [torch.tensor(prefix, dtype=torch.long) for prefix in prefixes]
     padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=FREE)
     return padded.to(source_lengths.device)

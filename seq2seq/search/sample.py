@@ -1,4 +1,4 @@
-"""Sampling: tokens drawn from the model's distribution, whole or cut."""
+"""Sampling from the model's distribution, with temperature, top-k and top-p."""
 
 from typing import Unpack
 
@@ -11,23 +11,30 @@ from seq2seq.search.single import Single
 
 
 class Sample(Single):
-    """Draws a token at every position, until it is eos (ancestral sampling).
+    """Ancestral sampling: draw a token at every position, up to eos.
 
-    The distribution is ``p^(1/temperature)``, normalized, of it the ``top_k`` most probable tokens
-    (Fan et al. 2018), of them the fewest with a mass of at least ``top_p`` (Holtzman et al. 2020).
+    The distribution is ``p^(1/temperature)``, normalized. Only the ``top_k`` most probable tokens
+    are used (Fan et al. 2018), and of these only the smallest set with a probability of at least
+    ``top_p`` (Holtzman et al. 2020).
 
-    What is drawn is a function of ``seed``, the sentence's ids, the number of the sample and the
-    position. So a sentence has the same samples in any batch and place, as far as the model gives
-    it the same probabilities; and equal sentences have equal samples.
+    The random numbers depend on ``seed``, the ids of the sentence, the index of the sample and the
+    position. A sentence therefore has the same samples in any batch, if the model computes the same
+    probabilities. Equal sentences have equal samples.
+
+    The log-probabilities and scores of hypotheses are the model's: at temperature 1, over all
+    tokens.
 
     Args:
-        n_best: samples of each sentence, independent of each other; returned most probable first.
-        temperature: below 1 prefers the probable, above 1 evens out.
-        top_k: draw from so many tokens; 0: from all.
-        top_p: draw from the fewest tokens with that mass; 1: from all.
-        seed: another seed, other samples.
-        options: those of every search, see ``Search``. Log-probabilities and scores are the
-            model's, at temperature 1 and of all tokens.
+        n_best: number of independent samples of each sentence, returned most probable first.
+        temperature: below 1, probable tokens become more probable; above 1, less.
+        top_k: draw from the ``top_k`` most probable tokens; 0 disables this limit.
+        top_p: draw from the smallest set of tokens with at least this probability; 1 disables this
+            limit.
+        seed: the seed of the random numbers.
+        options: the options of every search, see ``Search``.
+
+    Raises:
+        ValueError: if an option is out of range.
     """
 
     def __init__(
@@ -43,7 +50,9 @@ class Sample(Single):
         if n_best < 1:
             raise ValueError(f"n_best={n_best} has to be at least 1")
         if temperature <= 0:
-            raise ValueError(f"temperature={temperature} has to be above 0; search=greedy is 0")
+            raise ValueError(
+                f"temperature={temperature} has to be above 0; for 0, use search=greedy"
+            )
         if top_k < 0:
             raise ValueError(f"top_k={top_k} has to be at least 0")
         if not 0 < top_p <= 1:
@@ -56,14 +65,14 @@ class Sample(Single):
         return fork(keys(self.seed, source, source_lengths), self.width)
 
     def choose(self, step: Tensor, length: int, keys: Tensor) -> Tensor:
-        """See the base class. The first token up to which the probabilities exceed ``uniform``."""
+        """Return the first tokens at which the cumulative probability exceeds a random number."""
         reached = self.probabilities(step).cumsum(-1)
         threshold = uniform(keys, length) * reached[:, -1]
         token = torch.searchsorted(reached, threshold[:, None], right=True).squeeze(-1)
         return token.clamp(max=step.size(-1) - 1)
 
     def probabilities(self, step: Tensor) -> Tensor:
-        """What is drawn from, float64, like ``step`` ``[…, vocabulary]``."""
+        """Return the distribution to draw from, in float64, like ``step`` ``[…, vocabulary]``."""
         x = step.double() / self.temperature
         if 0 < self.top_k < x.size(-1):
             least = x.topk(self.top_k, dim=-1).values[..., -1:]
@@ -73,4 +82,4 @@ class Sample(Single):
             ordered, index = p.sort(dim=-1, descending=True)
             beyond = ordered.cumsum(-1) - ordered >= self.top_p
             p = p.scatter(-1, index, ordered.masked_fill(beyond, 0.0))
-        return p.nan_to_num(0.0)  # nothing is possible
+        return p.nan_to_num(0.0)  # NaN if no token is possible

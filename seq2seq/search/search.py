@@ -1,4 +1,4 @@
-"""What all searches share: their options, and how they are called."""
+"""The base class of all searches: their common options, and how to call them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from seq2seq.search.vocabulary import log_probabilities
 
 
 class Options(TypedDict, total=False):
-    """The options of every search; see :class:`Search`."""
+    """The options that every search accepts; see :class:`Search`."""
 
     min_length: int
     min_length_ratio: float
@@ -42,22 +42,29 @@ class Options(TypedDict, total=False):
 
 
 class Search(ABC):
-    """Finds outputs for a batch. Each depends on its own sentence, not on its batch.
+    """The base class of searches, which find outputs for a batch of sentences.
+
+    The result for a sentence depends only on that sentence, not on the rest of the batch.
+
+    All lengths are numbers of tokens without eos (``LengthLimit``).
 
     Args:
-        min_length: at least so many tokens.
-        min_length_ratio: at least ``ratio · source_length`` tokens.
-        max_length: at most so many tokens; None: no limit but the next.
-        max_length_ratio: at most ``ratio · source_length + offset`` tokens (without eos).
-        max_length_offset: the offset of that limit.
-        no_repeat_ngram: no so many tokens in a row twice; 0: as they come.
-        forbid: what is never emitted, besides padding and bos: ids, sequences of ids, and texts,
-            which ``with_vocabulary`` makes ids of.
-        replace_unknown: whoever makes text of a hypothesis is to put, for each unknown word, the
-            source word that it attends to most.
+        min_length: minimum length.
+        min_length_ratio: minimum length as a multiple of ``source_length``.
+        max_length: maximum length; ``None``: only the next limit applies.
+        max_length_ratio: sets a second maximum, ``ratio · source_length + offset``.
+        max_length_offset: the offset in that maximum.
+        no_repeat_ngram: forbid n-grams of this size from occurring twice; 0 disables the check.
+        forbid: tokens that the search never emits, besides padding and bos. An item is an id, a
+            sequence of ids, or a text, which ``with_vocabulary`` converts to ids.
+        replace_unknown: replace each unknown token by the source word with the largest attention
+            weight. The search only stores this option for the code that turns hypotheses into text.
         pad_id: the id of padding.
-        bos_id: the id that begins a target.
-        eos_id: the id that ends it.
+        bos_id: the id at the beginning of each target.
+        eos_id: the id at the end of each target.
+
+    Raises:
+        ValueError: if an option is out of range, or ``forbid`` contains eos or an empty sequence.
     """
 
     def __init__(
@@ -89,25 +96,29 @@ class Search(ABC):
         self._check_forbidden()
 
     def with_vocabulary(self, ids: Callable[[str], Sequence[int]]) -> Self:
-        """The same search, with the texts of ``forbid`` as the ids that a vocabulary writes them.
+        """Return a copy of this search, with the texts of ``forbid`` converted to ids.
+
+        Args:
+            ids: returns the ids of a text.
 
         Raises:
             ValueError: if a text has no ids.
         """
-        found = copy.copy(self)
-        found.forbid = [list(ids(item)) if isinstance(item, str) else item for item in self.forbid]
-        if [] in found.forbid:
-            text = self.forbid[found.forbid.index([])]
-            raise ValueError(f"forbid: the vocabulary writes {text!r} with no ids; leave it out")
-        found._check_forbidden()
-        return found
+        search = copy.copy(self)
+        search.forbid = [list(ids(item)) if isinstance(item, str) else item for item in self.forbid]
+        if [] in search.forbid:
+            text = self.forbid[search.forbid.index([])]
+            raise ValueError(f"forbid: the vocabulary has no ids for {text!r}; leave it out")
+        search._check_forbidden()
+        return search
 
     def _check_forbidden(self) -> None:
         if [] in self.forbid:
-            raise ValueError(f"forbid={self.forbid} holds an empty sequence; leave it out")
+            raise ValueError(f"forbid={self.forbid} contains an empty sequence; leave it out")
         if any(item in (self.eos_id, [self.eos_id]) for item in self.forbid):
             raise ValueError(
-                f"forbid={self.forbid} forbids the end of the sentence; use min_length"
+                f"forbid={self.forbid} contains {self.eos_id}, the id of eos; to make outputs "
+                "longer, use min_length"
             )
 
     def __call__(
@@ -119,31 +130,34 @@ class Search(ABC):
         prefixes: Sequence[Sequence[int]] | None = None,
         return_attention: bool = False,
     ) -> list[list[Hypothesis]]:
-        """Search.
+        """Search for the outputs of a batch.
 
         Args:
-            model: left in the mode (training or evaluation) in which it came.
+            model: its mode (training or evaluation) is the same afterwards.
             source: ``[batch, source_length]`` ids.
             source_lengths: ``[batch]``.
-            prefixes: for each sentence the ids that its output has to begin with.
-            return_attention: whether hypotheses come with their attention.
+            prefixes: for each sentence, the ids that its output has to begin with.
+            return_attention: whether the hypotheses contain their attention.
 
         Returns:
             the hypotheses of each sentence, best first, in the order of the batch.
 
         Raises:
-            ValueError: if ``forbid`` holds texts, or prefixes are not as many as sentences, or hold
-                padding, bos or eos.
+            ValueError: if ``forbid`` contains texts, if the number of prefixes differs from the
+                number of sentences, or if a prefix contains padding, bos or eos.
         """
         if texts := [item for item in self.forbid if isinstance(item, str)]:
             raise ValueError(
-                f"forbid={texts} is text, and a search knows ids only: "
-                "search.with_vocabulary(encode) makes ids of it"
+                f"forbid={texts} is text, but this search only knows ids; "
+                "convert it with search.with_vocabulary(encode)"
             )
         special = {self.pad_id, self.bos_id, self.eos_id}
         for row, prefix in enumerate(prefixes or ()):
             if wrong := [token for token in prefix if token in special or token < 0]:
-                raise ValueError(f"the prefix of sentence {row} holds the id {wrong[0]}; remove it")
+                raise ValueError(
+                    f"the prefix of sentence {row} contains the id {wrong[0]}, which is negative, "
+                    "padding, bos or eos; remove it"
+                )
         if not source.size(0):
             return []
         with evaluating(model), fixed_weights():
@@ -159,10 +173,10 @@ class Search(ABC):
         bounds: Bounds,
         attend: bool,
     ) -> list[list[Hypothesis]]:
-        """Search for at least one sentence, ``attend`` meaning ``return_attention``."""
+        """Search for the outputs of one or more sentences; ``attend`` is ``return_attention``."""
 
     def distribution(self, model: EncoderDecoder, device: torch.device) -> Distribution:
-        """What the search reads of the model's logits."""
+        """Return the function that computes constrained log-probabilities from logits."""
         ids = [self.pad_id, self.bos_id]
         sequences = []
         for item in self.forbid:
@@ -182,7 +196,14 @@ class Search(ABC):
 
 
 class Distribution:
-    """The next token's log-probabilities, over what may be emitted, under all constraints."""
+    """The log-probabilities of the next token, under all constraints.
+
+    Args:
+        model: its ``output_mapping`` computes the probabilities.
+        forbidden: ids that are never emitted; the other tokens share their probability.
+        constraints: applied to the log-probabilities, in this order.
+        largest: the largest id among the forbidden ones, checked against the vocabulary.
+    """
 
     def __init__(
         self,
@@ -195,13 +216,20 @@ class Distribution:
         self.largest = largest
 
     def __call__(self, logits: Tensor, tokens: Tensor, bounds: Bounds) -> Tensor:
-        """``[sentences · width, vocabulary]`` → ``[sentences, width, vocabulary]``.
+        """Compute log-probabilities ``[sentences, width, vocabulary]`` of the next token.
 
-        ``tokens`` ``[sentences, width, 1 + length]`` are the hypotheses so far.
+        Args:
+            logits: ``[sentences · width, vocabulary]``; this method overwrites them.
+            tokens: ``[sentences, width, 1 + length]``, the hypotheses so far, bos first.
+            bounds: the limits of length and the prefixes of the sentences.
+
+        Raises:
+            ValueError: if ``forbid`` contains an id outside the vocabulary.
         """
         if self.largest >= logits.size(-1):
             raise ValueError(
-                f"forbid: there is no id {self.largest}, the model has {logits.size(-1)}"
+                f"forbid contains the id {self.largest}, but the model's vocabulary has only "
+                f"{logits.size(-1)} entries; remove it"
             )
         step = log_probabilities(logits, self.model.output_mapping, self.forbidden)
         step = step.unflatten(0, tokens.shape[:2])

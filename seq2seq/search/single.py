@@ -1,4 +1,4 @@
-"""Searches whose hypotheses never meet: each goes on from itself, a token at a time."""
+"""The base class of searches whose hypotheses are independent: greedy search and sampling."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from seq2seq.search.search import Search
 
 @dataclass
 class Paths:
-    """Hypotheses that still go on.
+    """The hypotheses that have not ended yet.
 
     Attributes:
-        state: the decoder's, a row a hypothesis.
-        rows: ``[hypotheses]``, their numbers among those of the batch given.
-        bounds: what they have to keep to.
+        state: the decoder's state, with one row per hypothesis.
+        rows: ``[hypotheses]``, their indices among all hypotheses of the batch.
+        bounds: their limits of length and their prefixes.
         tokens: ``[hypotheses, 1 + length]``, bos first.
-        total: ``[hypotheses]``, log-probability.
-        record: of the attention, if asked for.
+        total: ``[hypotheses]``, log-probabilities.
+        record: the attention of all steps; ``None`` unless requested.
     """
 
     state: State
@@ -36,7 +36,7 @@ class Paths:
     record: AttentionRecord | None
 
     def keep(self, going: Tensor) -> None:
-        """Go on with these hypotheses ``[n]``."""
+        """Keep the hypotheses with the indices ``[n]``, and drop the others."""
         self.state, self.bounds = self.state.keep(going), self.bounds.keep(going)
         self.rows, self.tokens, self.total = self.rows[going], self.tokens[going], self.total[going]
         if self.record is not None:
@@ -44,25 +44,25 @@ class Paths:
 
 
 class Single(Search):
-    """Takes one token at every position, until it is eos.
+    """A search that takes one token at every position, up to eos.
 
-    ``width`` hypotheses of each sentence go their own ways.
+    Each sentence has ``width`` hypotheses, which are independent of each other.
     """
 
     width = 1
 
     @abstractmethod
     def choose(self, step: Tensor, length: int, keys: Tensor) -> Tensor:
-        """Take the next tokens ``[hypotheses]``.
+        """Choose the next tokens ``[hypotheses]``.
 
         Args:
             step: ``[hypotheses, vocabulary]`` log-probabilities.
-            length: tokens before this one.
-            keys: what ``prepare`` gave for these hypotheses.
+            length: number of tokens before this one.
+            keys: the values that ``prepare`` returned for these hypotheses.
         """
 
     def prepare(self, source: Tensor, source_lengths: Tensor) -> Tensor:
-        """What ``choose`` has to know, ``[sentences · width]``."""
+        """Return the values that ``choose`` needs, ``[sentences · width]``."""
         return source_lengths
 
     def search(
@@ -77,7 +77,7 @@ class Single(Search):
         distribution = self.distribution(model, source.device)
         keys = self.prepare(source, source_lengths)
         paths = self._start(model, source, source_lengths, bounds, attend)
-        found: list[list[Hypothesis]] = [[] for _ in range(source.size(0))]
+        hypotheses: list[list[Hypothesis]] = [[] for _ in range(source.size(0))]
         lengths = source_lengths.tolist()
         while paths.rows.numel():
             last = paths.tokens[:, -1]
@@ -88,14 +88,14 @@ class Single(Search):
             token = self.choose(step, paths.tokens.size(1) - 1, keys[paths.rows])
             log_probability = step.gather(1, token[:, None])
             paths.total = paths.total + log_probability.squeeze(1)
-            # Where a sparse output mapping leaves nothing possible, it ends without hope.
+            # A sparse output mapping can rule out every token: end there, with score −inf.
             end = (token == self.eos_id) | (paths.total == -torch.inf)
             if end.any():
-                self._finish(paths, end.nonzero().squeeze(-1), lengths, found)
+                self._finish(paths, end.nonzero().squeeze(-1), lengths, hypotheses)
             paths.tokens = torch.cat([paths.tokens, token[:, None]], dim=1)
             if end.any():
                 paths.keep((~end).nonzero().squeeze(-1))
-        return [sorted(hypotheses, key=lambda h: -h.score) for hypotheses in found]
+        return [sorted(sentence, key=lambda h: -h.score) for sentence in hypotheses]
 
     def _start(
         self,
@@ -120,9 +120,13 @@ class Single(Search):
         )
 
     def _finish(
-        self, paths: Paths, done: Tensor, source_lengths: list[int], found: list[list[Hypothesis]]
+        self,
+        paths: Paths,
+        done: Tensor,
+        source_lengths: list[int],
+        hypotheses: list[list[Hypothesis]],
     ) -> None:
-        """Record these hypotheses, whose tokens end here."""
+        """Append the hypotheses with the indices ``done`` to those of their sentences."""
         columns = (paths.rows[done], paths.tokens[done, 1:], paths.total[done], done)
         for row, tokens, total, place in zip(*(c.tolist() for c in columns), strict=True):
             sentence = row // self.width
@@ -130,4 +134,4 @@ class Single(Search):
             if paths.record is not None and paths.record.rows is not None:
                 steps = paths.record.rows[place].tolist()
                 attention = paths.record.read(steps, source_lengths[sentence])
-            found[sentence].append(Hypothesis(tokens, total, total, attention))
+            hypotheses[sentence].append(Hypothesis(tokens, total, total, attention))

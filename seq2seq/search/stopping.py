@@ -1,4 +1,4 @@
-"""When a beam search is done with a sentence."""
+"""Rules for when a beam search stops searching a sentence."""
 
 from collections.abc import Callable
 
@@ -7,22 +7,23 @@ from torch import Tensor
 
 
 def exact(reachable: Tensor, last: Tensor) -> Tensor:
-    """Go on as long as a live hypothesis may reach a better score than the last one needed."""
+    """Continue while a live hypothesis may beat the ``n_best``-th finished one."""
     return reachable > last
 
 
 def first(reachable: Tensor, last: Tensor) -> Tensor:
-    """Go on until as many have finished as are needed."""
+    """Continue until ``n_best`` hypotheses have finished."""
     return (last == -torch.inf) & (reachable > -torch.inf)
 
 
 def never(reachable: Tensor, last: Tensor) -> Tensor:
-    """Go on as long as there are live hypotheses."""
+    """Continue while there are live hypotheses."""
     return reachable > -torch.inf
 
 
-#: ``(reachable, last)`` → whether to go on: the best score that a live hypothesis may come to, −inf
-#: if there is none, and that of the ``n_best``-th finished one, −inf if there are fewer.
+#: Functions of ``(reachable, last)`` that return whether to continue. ``reachable`` is the best
+#: score that a live hypothesis may reach, −inf if there is none. ``last`` is the score of the
+#: ``n_best``-th finished hypothesis, −inf if there are fewer.
 STOPPING: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "exact": exact,
     "first": first,

@@ -212,12 +212,12 @@ def test_conditional_reading_begins_where_the_premise_ended():
 
 @pytest.mark.parametrize("place", ["mapping", "reverse_mapping", "intra_mapping"])
 def test_bounds_over_steps_are_refused_where_there_are_no_steps(place):
-    with pytest.raises(ValueError, match=f"^{place}=ConstrainedSoftmax bounds attention"):
+    with pytest.raises(ValueError, match=f"^{place}=ConstrainedSoftmax bounds the sum of attention"):
         decomposable(**{place: ConstrainedSoftmax(0.6)})
 
 
 def test_two_vocabularies_and_too_few_labels_are_refused():
-    with pytest.raises(ValueError, match="share one vocabulary"):
+    with pytest.raises(ValueError, match="need one vocabulary"):
         RecurrentClassifier(29, 30, LABELS, mapping=Softmax())
     with pytest.raises(ValueError, match="must be at least two names, all different"):
         RecurrentClassifier(29, 29, ["a", "a"], mapping=Softmax())

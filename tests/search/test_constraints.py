@@ -148,11 +148,11 @@ def test_texts_are_forbidden_as_their_ids(
         assert by_text == ids(model, source, source_lengths)
         assert by_text != kind(max_length=8)(model, source, source_lengths)
         assert text.forbid == ["word", "two words"], "the search itself is not changed"
-    with pytest.raises(ValueError, match="writes 'x' with no ids"):
+    with pytest.raises(ValueError, match="has no ids for 'x'"):
         Greedy(forbid=["x"]).with_vocabulary(lambda text: [])
     with pytest.raises(ValueError, match="use min_length"):
         Greedy(forbid=["</s>"]).with_vocabulary(lambda text: [3])
-    with pytest.raises(ValueError, match="there is no id 7"):
+    with pytest.raises(ValueError, match="contains the id 7"):
         Greedy(forbid=[7])(model, source, source_lengths)
 
 
@@ -164,7 +164,7 @@ def test_texts_are_forbidden_as_their_ids(
         ({"no_repeat_ngram": -1}, "no_repeat_ngram=-1"),
         ({"forbid": [3]}, "use min_length"),
         ({"forbid": [[3]]}, "use min_length"),
-        ({"forbid": [4, []]}, "holds an empty sequence"),
+        ({"forbid": [4, []]}, "contains an empty sequence"),
         ({"forbid": "word"}, "has to be a list"),
     ],
 )
@@ -177,10 +177,10 @@ def test_impossible_options_are_refused(options: dict, message: str) -> None:
 def test_impossible_prefixes_are_refused(source: Tensor, source_lengths: Tensor) -> None:
     model = BUILDERS["transformer"]()
     for prefixes, message in (
-        ([[4]], "1 prefixes were given for 4 sentences"),
-        ([[4], [3], [], []], "the prefix of sentence 1 holds the id 3"),
+        ([[4]], "1 prefixes for 4 sentences"),
+        ([[4], [3], [], []], "the prefix of sentence 1 contains the id 3"),
         ([[4] * 40, [], [], []], "max_length=40"),
-        ([[4], [7], [], []], "holds the id 7, the model has 7"),
+        ([[4], [7], [], []], "contains the id 7, but the model's vocabulary has only 7"),
     ):
         with pytest.raises(ValueError, match=message):
             Greedy()(model, source, source_lengths, prefixes=prefixes)
