@@ -1,1 +1,1 @@
-"""Layers and losses, one idea a module; plain PyTorch."""
+"""Layers and losses in plain PyTorch."""

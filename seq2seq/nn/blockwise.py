@@ -1,4 +1,4 @@
-"""Sparse attention of long sequences in blocks, where no matrix of scores is ever written."""
+"""Sparse attention of long sequences in blocks, which never stores a matrix of scores."""
 
 from importlib.util import find_spec
 
@@ -6,24 +6,25 @@ from torch import Tensor
 
 from seq2seq.mappings import Mapping
 
-LONG = 1024  # source positions from which on a matrix of scores is what costs
-WIDEST = 256  # the largest head that the kernels take
+LONG = 1024  # source positions from which on the matrix of scores dominates the cost
+WIDEST = 256  # the largest head size that the kernels support
 DEVICES = ("cuda",)
 
-# The α of the mappings whose threshold is one number a query, which blocks can be summed up in.
+# α of the mappings that need one threshold per query, so that the work can be done in blocks.
 ALPHAS = {"sparsemax": lambda omega: 2.0, "entmax": lambda omega: omega.parameter}
 
 
 def blockwise_alpha(
     mapping: Mapping, queries: Tensor, keys: Tensor, mask: Tensor | None
 ) -> float | None:
-    """The α to compute attention in blocks with, or None where that cannot be or does not pay.
+    """Return α for attention in blocks, or ``None`` if that is impossible or slower.
 
-    It can for sparsemax and entmax at parameters that are numbers (a learned one needs the scores
-    on the way back), on CUDA, with a mask that is the same for all queries and heads.
+    Blocks need sparsemax or entmax, CUDA, and a mask that is the same for all queries and heads.
+    The parameters of the mapping must be numbers, because the gradient of a learned parameter needs
+    the scores.
 
     Args:
-        mapping: of the attention.
+        mapping: scores → weights of the attention.
         queries: ``[batch, head, target_length, head_size]``.
         keys: ``[batch, head, source_length, head_size]``.
         mask: broadcastable to ``[batch, head, target_length, source_length]``.

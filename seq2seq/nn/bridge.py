@@ -1,4 +1,4 @@
-"""From the encoder's final states to the decoder's first."""
+"""Bridges from the final states of the encoder to the first states of the decoder."""
 
 import torch
 from torch import Tensor, nn
@@ -7,23 +7,23 @@ from seq2seq.nn.cells import States
 
 
 class Copy(nn.Module):
-    """Layer by layer as they are, like OpenNMT-py."""
+    """A bridge that copies the state of each layer, as in OpenNMT-py."""
 
     def __init__(self, hidden_size: int, encoder_layers: int, decoder_layers: int, states: int):
         super().__init__()
         if encoder_layers != decoder_layers:
             raise ValueError(
-                f"bridge=copy hands each layer its state, but there are encoder_layers="
+                f"bridge=copy needs as many encoder layers as decoder layers, but encoder_layers="
                 f"{encoder_layers} and decoder_layers={decoder_layers}; use bridge=linear"
             )
 
     def forward(self, final: States) -> States:
-        """``[batch, encoder_layers · hidden_size]`` → ``[batch, decoder_layers · hidden_size]``."""
+        """Return ``final``, ``[batch, layers · hidden_size]`` each."""
         return final
 
 
 class Linear(nn.Module):
-    """``tanh(W s + b)`` with the states of all layers as one vector s."""
+    """The bridge ``tanh(W s + b)``, where s is the concatenation of the states of all layers."""
 
     def __init__(self, hidden_size: int, encoder_layers: int, decoder_layers: int, states: int):
         super().__init__()
@@ -36,7 +36,7 @@ class Linear(nn.Module):
             nn.init.zeros_(projection.bias)  # type: ignore[arg-type]
 
     def forward(self, final: States) -> States:
-        """``[batch, encoder_layers · hidden_size]`` → ``[batch, decoder_layers · hidden_size]``."""
+        """Map ``[batch, encoder_layers · size]`` to ``[batch, decoder_layers · size]`` each."""
         pairs: zip[tuple[nn.Module, Tensor]] = zip(self.projections, final, strict=True)
         return tuple(torch.tanh(projection(state)) for projection, state in pairs)
 

@@ -1,4 +1,4 @@
-"""Options that are chosen by name: a table instead of a chain of branches."""
+"""Options that users choose by name, looked up in a table."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -7,7 +7,7 @@ Value = TypeVar("Value")
 
 
 def choose(option: str, name: str, table: Mapping[str, Value]) -> Value:
-    """Return ``table[name]``; a misspelt name is refused with the names that exist."""
+    """Return ``table[name]``, or raise ``ValueError`` with the known names if it is unknown."""
     if name not in table:
         raise ValueError(f"{option}={name!r} is unknown; choose one of {', '.join(table)}")
     return table[name]

@@ -1,7 +1,8 @@
-"""The logarithm of a mixture of vocabulary and copied words, with few passes over the vocabulary.
+"""The log-probabilities of a mixture of vocabulary and copied words.
 
-As in ``nn.cross_entropy``, the rows of the vocabulary are what costs. Copying changes a few of
-their entries: those are gathered and scattered, forward and backward, and all others are shifted.
+As in ``nn.cross_entropy``, passes over the rows of the vocabulary dominate the cost. Copying
+changes only a few entries of a row. The forward and the backward pass gather and scatter only these
+entries, and shift all others.
 """
 
 from typing import Any
@@ -15,26 +16,28 @@ from torch.autograd.function import once_differentiable
 def log_mixture(
     logits: Tensor, log_share: Tensor, copied: Tensor, ids: Tensor, extra: Tensor
 ) -> Tensor:
-    """``log(p_gen softmax(logits) + copied)``, differentiable once, in float32 or float64.
+    """Compute ``log(p_gen softmax(logits) + exp(copied))`` in float32 or float64.
+
+    The result is differentiable only once.
 
     Args:
         logits: ``[batch, target_length, V]``.
         log_share: ``[batch, target_length]``, log p_gen.
-        copied: ``[batch, target_length, source_length + 1]``, the log-probability of copying the
-            word at each source position: all of it where the word first stands, −inf elsewhere and
-            in the last place.
-        ids: ``[batch, source_length]``, the words.
-        extra: ``[batch, extra]``, where in ``copied`` the word V + k stands.
+        copied: ``[batch, target_length, source_length + 1]``, the log-probability of copying each
+            word, at the position where the word first occurs; −inf at all other positions and in
+            the last column.
+        ids: ``[batch, source_length]``, the ids of the words.
+        extra: ``[batch, extra]``, the column of ``copied`` for the word V + k.
 
     Returns:
-        ``[batch, target_length, V + extra]``.
+        ``[batch, target_length, V + extra]`` log-probabilities.
     """
     mixed: Tensor = _LogMixture.apply(logits, log_share, copied, ids, extra)
     return mixed
 
 
 def at(places: Tensor, like: Tensor) -> Tensor:
-    """``[batch, n]`` places, the same at every target position of ``like``."""
+    """Expand the columns ``[batch, n]`` to every target position of ``like``."""
     return places[:, None].expand(-1, like.size(1), -1)
 
 
@@ -51,7 +54,7 @@ class _LogMixture(torch.autograd.Function):
         generated = torch.add(logits, shift[..., None], out=output[..., :size])
         known = ids < size
         places = at(ids.where(known, 0), copied)
-        # log(u + v) = log u + softplus(log v − log u), added once for each word of the source.
+        # log(u + v) = log u + softplus(log v − log u): add it once per distinct source word.
         lead = (copied[..., :-1] - generated.gather(-1, places)).where(known[:, None], -torch.inf)
         generated.scatter_add_(-1, places, F.softplus(lead, threshold=40.0))
         output[..., size:] = copied.gather(-1, at(extra, copied))
@@ -65,7 +68,7 @@ class _LogMixture(torch.autograd.Function):
         softmax, lead, places, extra = ctx.saved_tensors
         size = ctx.size
         whole = upstream[..., :size]
-        by_copying = whole.gather(-1, places) * torch.sigmoid(lead)  # v / (u + v) of it
+        by_copying = whole.gather(-1, places) * torch.sigmoid(lead)  # times v / (u + v)
         log_share = whole.sum(-1) - by_copying.sum(-1)
         gradient = torch.addcmul(whole, softmax, log_share[..., None], value=-1)
         gradient.scatter_add_(-1, places, -by_copying)

@@ -1,17 +1,18 @@
-"""Coverage: what attention has looked at already (See, Liu & Manning 2017, 2.3)."""
+"""The coverage loss of attention (See, Liu & Manning 2017, section 2.3)."""
 
 import torch
 from torch import Tensor
 
 
 def coverage_loss(attention: Tensor, real: Tensor) -> Tensor:
-    r"""``Σ_t Σ_i min(a_ti, c_ti)`` with the coverage ``c_t = Σ_{u<t} a_u``: looking twice costs.
+    r"""Compute ``Σ_t Σ_i min(a_ti, c_ti)`` with the coverage ``c_t = Σ_{u<t} a_u``.
 
-    Between 0 and 1 a target token. a is the mean over heads of the last layer.
+    This loss is a cost for attending to the same source position again. It is between 0 and 1 per
+    target token. The weights a are the mean over the heads of the last layer.
 
     Args:
         attention: ``[batch, layer, head, target_length, source_length]``.
-        real: ``[batch, target_length]``, bool: the positions that count.
+        real: ``[batch, target_length]``, bool: False for padding, which is ignored.
 
     Returns:
         the sum over the batch, in float32 or float64.

@@ -1,8 +1,8 @@
-"""Smoothed cross-entropy over a large vocabulary, with as few passes over the logits as it takes.
+"""Smoothed cross-entropy over a large vocabulary, with few passes over the logits.
 
-A translation model spends as much time on the rows of its vocabulary as on a layer. The gradient
-of ``−Σ_k q_k log softmax(x)_k`` is ``softmax(x) − q``: it is known as soon as the loss is, in the
-memory of the softmax that gave it, and is only scaled on the way back.
+A translation model spends as much time on its output probabilities as on a layer. The gradient of
+``−Σ_k q_k log softmax(x)_k`` is ``softmax(x) − q``. The forward pass therefore computes it together
+with the loss, in the memory of the softmax, and the backward pass only scales it.
 """
 
 from typing import Any
@@ -15,19 +15,19 @@ from torch.autograd.function import once_differentiable
 def smoothed_cross_entropy(
     logits: Tensor, target: Tensor, real: Tensor, smoothing: float
 ) -> tuple[Tensor, Tensor]:
-    """Sums over the rows that are ``real`` of the smoothed and of the plain cross-entropy.
+    """Sum the smoothed and the plain cross-entropy over the rows where ``real`` is True.
 
-    With ε the smoothing and V the vocabulary, ``q = (1−ε) one-hot(target) + ε/V``, as in
-    ``F.cross_entropy``. Half precision is summed in float32.
+    The smoothed target is ``q = (1−ε) one-hot(target) + ε/V`` for V entries of the vocabulary, as
+    in ``F.cross_entropy``. Sums of half precision are computed in float32.
 
     Args:
         logits: ``[rows, vocabulary]``.
-        target: ``[rows]`` ids; any id where the row is not real.
+        target: ``[rows]`` ids; any valid id where ``real`` is False.
         real: ``[rows]``, bool.
         smoothing: ε.
 
     Returns:
-        the loss to differentiate (once), and the plain cross-entropy, which has no gradient.
+        the loss, which is differentiable only once, and the plain cross-entropy without a gradient.
     """
     loss, plain = _SmoothedCrossEntropy.apply(logits, target, real, smoothing)
     return loss, plain
@@ -36,21 +36,22 @@ def smoothed_cross_entropy(
 def losses_and_gradient(
     logits: Tensor, target: Tensor, smoothing: float, *, differentiate: bool = True
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Of each row, real or not: smoothed and plain cross-entropy, and ``softmax(x) − q``.
+    """Compute the smoothed and the plain cross-entropy of each row, and the gradient.
 
     Args:
         logits: ``[rows, vocabulary]``.
         target: ``[rows]`` ids.
         smoothing: ε.
-        differentiate: whether the gradient is wanted.
+        differentiate: whether to compute the gradient.
 
     Returns:
-        ``[rows]``, ``[rows]`` and ``[rows, vocabulary]`` (or None), at least float32.
+        the smoothed cross-entropy ``[rows]``, the plain one ``[rows]``, and the gradient
+        ``softmax(x) − q`` ``[rows, vocabulary]`` or ``None``, in float32 or float64.
     """
     exact = torch.promote_types(logits.dtype, torch.float32)
     softmax = torch.softmax(logits, dim=-1, dtype=exact)
-    # log softmax(x)_k = x_k − max x + log max softmax(x): no second pass of exponentials. What
-    # may be large is subtracted first, so that no digit of the small is lost.
+    # log softmax(x)_k = x_k − max x + log max softmax(x) needs no second pass of exponentials.
+    # Subtract the logits, which may be large, first, so that the small rest loses no digits.
     top, rest = logits.amax(-1).to(exact), -softmax.amax(-1).log()
     target = target[:, None]
     plain = (top - logits.gather(-1, target).squeeze(-1)) + rest
@@ -86,8 +87,8 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         (real,) = ctx.saved_tensors
         if ctx.gradient is None:
             raise RuntimeError(
-                "the loss went backward a second time, but its memory was given away the first "
-                "time; compute the loss anew instead of retaining the graph"
+                "backward() was called twice on this loss, but the first call freed its gradient; "
+                "compute the loss again instead of using retain_graph=True"
             )
         gradient = ctx.gradient.mul_((upstream * real)[:, None])
         ctx.gradient = None

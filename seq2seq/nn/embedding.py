@@ -1,4 +1,4 @@
-"""Token embeddings, the output layer, and the tying of the two."""
+"""Token embeddings, and how they can share their weights with the output layer."""
 
 import torch
 from torch import Tensor, nn
@@ -8,28 +8,31 @@ from seq2seq.nn.dropout import Dropout
 
 
 class Embedding(nn.Embedding):
-    """``scale · table[token]``, drawn from N(0, 1/size); padding starts as the zero vector."""
+    """The embedding ``scale · table[token]``.
+
+    The table is drawn from N(0, 1/size), except for padding, whose vector starts as 0.
+    """
 
     def __init__(self, vocabulary_size: int, size: int, pad_id: int, scale: float = 1.0) -> None:
         super().__init__(vocabulary_size, size, padding_idx=pad_id)
         self.scale = scale
 
     def reset_parameters(self) -> None:
-        """Draw the table anew."""
+        """Draw the table again."""
         nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
         self._fill_padding_idx_with_zero()
 
     def forward(self, input: Tensor) -> Tensor:
-        """``[batch, length]`` token ids → ``[batch, length, size]``."""
+        """Embed ``[batch, length]`` token ids as ``[batch, length, size]``."""
         embedded = super().forward(input)
         return embedded if self.scale == 1.0 else embedded * self.scale
 
 
 class ProjectedEmbedding(nn.Module):
-    """``W · table[token]``: pretrained vectors of one size in a model of another.
+    """The embedding ``W · table[token]``: word vectors of one size for a model of another size.
 
-    The table may be frozen: then W alone adapts it, to words that training shows and to those that
-    it does not (Parikh et al. 2016).
+    The table may be frozen. Training then changes only W, which also adapts the vectors of words
+    that do not occur in the training data (Parikh et al. 2016).
     """
 
     def __init__(
@@ -51,46 +54,50 @@ class ProjectedEmbedding(nn.Module):
 
     @torch.no_grad()
     def load_vectors(self, vectors: Tensor, known: Tensor) -> None:
-        """Put ``vectors`` ``[vocabulary, size]`` where ``known`` ``[vocabulary]`` is True.
+        """Copy ``vectors`` into the table for the words that are ``known``.
 
-        The other words keep their random vectors, of the same expected length as the vectors given.
+        The other words keep their random vectors, scaled to the mean length of the copied ones.
+
+        Args:
+            vectors: ``[vocabulary, size]``.
+            known: ``[vocabulary]``, bool.
 
         Raises:
-            ValueError: if the sizes differ.
+            ValueError: if the vectors and the table differ in size.
         """
         size = self.table.embedding_dim
         if vectors.size(1) != size:
             raise ValueError(
-                f"the pretrained vectors have {vectors.size(1)} numbers each, the embedding of the "
-                f"model {size}: set model.embedding_size={vectors.size(1)}"
+                f"the pretrained vectors have {vectors.size(1)} dimensions, but the embedding of "
+                f"the model has {size}; set model.embedding_size={vectors.size(1)}"
             )
         if known.any():
             length = vectors[known].norm(dim=1).mean()
-            self.table.weight.mul_(length)  # the random ones are of length 1, about
+            self.table.weight.mul_(length)  # the random vectors have a length of about 1
         self.table.weight[known] = vectors[known].to(self.table.weight)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``[batch, length]`` token ids → ``[batch, length, projection_size]``."""
+        """Embed ``[batch, length]`` token ids as ``[batch, length, projection_size]``."""
         return self.projection(self.dropout(self.table(tokens)))
 
 
 def tie_none(source: Embedding, target: Embedding, output: nn.Linear) -> None:
-    """Three tables, each its own."""
+    """Leave the three tables separate."""
 
 
 def tie_target(source: Embedding, target: Embedding, output: nn.Linear) -> None:
-    """The target embedding is the output layer's weight (Press & Wolf 2017)."""
+    """Use the target embedding as the weight of the output layer (Press & Wolf 2017)."""
     if target.weight.shape != output.weight.shape:
         raise ValueError(
-            f"tied embeddings need as many columns as the output layer reads: the embedding has "
-            f"{target.embedding_dim}, the output layer {output.in_features}; "
+            f"tied embeddings need the width of the output layer's input, but the embedding has "
+            f"{target.embedding_dim} columns and the output layer {output.in_features}; "
             f"set embedding_size={output.in_features} or tie_embeddings=none"
         )
     output.weight = target.weight
 
 
 def tie_all(source: Embedding, target: Embedding, output: nn.Linear) -> None:
-    """One table for the source embedding, the target embedding and the output layer."""
+    """Use one table for the source embedding, the target embedding and the output layer."""
     if source.num_embeddings != target.num_embeddings:
         raise ValueError(
             f"tie_embeddings=all needs one vocabulary for both sides, but the source has "
@@ -105,5 +112,5 @@ TIES = {"none": tie_none, "target": tie_target, "all": tie_all}
 
 
 def tie(name: str, source: Embedding, target: Embedding, output: nn.Linear) -> None:
-    """Share tables as ``tie_embeddings`` says: ``none``, ``target`` or ``all``."""
+    """Share tables as the option ``tie_embeddings`` says: ``none``, ``target`` or ``all``."""
     choose("tie_embeddings", name, TIES)(source, target, output)

@@ -1,4 +1,4 @@
-"""What a decoder's self-attention has seen, grown in place and never reordered."""
+"""The keys and values of a decoder's self-attention, which grow in place in a search."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from seq2seq.nn.multi_head_attention import KeysValues
 
 @dataclass
 class Room:
-    """Keys and values of every layer, ``[sentences, head, capacity, head_size]`` each.
+    """A buffer of keys and values of every layer.
 
-    ``filled`` entries are in use by whoever wrote last.
+    Attributes:
+        layers: ``[sentences, head, capacity, head_size]`` each.
+        filled: the number of entries that the latest ``History`` uses.
     """
 
     layers: list[KeysValues]
@@ -23,15 +25,15 @@ class Room:
 
     @property
     def capacity(self) -> int:
-        """Entries that there is room for."""
+        """The largest number of entries."""
         return self.layers[0].keys.size(2)
 
     def take(self, sentences: Tensor) -> Room:
-        """Rooms of these sentences ``[n]``, repeats allowed."""
+        """Return a copy with the sentences of the indices ``[n]``, which may repeat."""
         return self._each(lambda tensor: tensor.index_select(0, sentences))
 
     def gathered(self, order: Tensor) -> Room:
-        """Of each sentence the entries ``order`` ``[sentences, n]``."""
+        """Return a copy with the entries ``order`` ``[sentences, n]`` of each sentence."""
 
         def gather(tensor: Tensor) -> Tensor:
             index = order[:, None, :, None].expand(-1, tensor.size(1), -1, tensor.size(3))
@@ -40,7 +42,7 @@ class Room:
         return replace(self._each(gather), filled=order.size(1))
 
     def resized(self, entries: int, capacity: int) -> Room:
-        """A room of its own with the first ``entries``."""
+        """Return a copy of another capacity, with the first ``entries``."""
 
         def copy(tensor: Tensor) -> Tensor:
             larger = tensor.new_empty(*tensor.shape[:2], capacity, tensor.size(3))
@@ -56,17 +58,18 @@ class Room:
 
 @dataclass(frozen=True)
 class History:
-    """The past of a sentence's hypotheses side by side, which share one room.
+    """The past of the hypotheses of each sentence, which share one buffer.
 
-    At every position each hypothesis adds an entry. ``visible`` says which entries are its own
-    past, so that a beam in which hypotheses go on from others reorders bits, not keys and values.
-    Entries that no hypothesis sees any longer leave when there is no room for more.
+    At every position, each hypothesis adds an entry. The mask ``visible`` says which entries belong
+    to the past of a hypothesis. When a beam reorders its hypotheses, only this mask is reordered,
+    not the keys and values. When the buffer is full, entries that no hypothesis sees are removed.
 
     Attributes:
-        room: where keys and values lie.
-        entries: how many of them are of this history; further ones are not looked at.
-        length: positions decoded.
-        visible: ``[sentences, width, entries]`` bool; None: every entry to every hypothesis.
+        room: the buffer of keys and values.
+        entries: the number of entries of this history; further entries of ``room`` are ignored.
+        length: the number of positions decoded.
+        visible: ``[sentences, width, entries]``, bool; ``None`` if every hypothesis sees every
+            entry.
     """
 
     room: Room
@@ -76,13 +79,14 @@ class History:
 
     @classmethod
     def empty(cls, like: Iterable[KeysValues]) -> History:
-        """No positions yet, and a room for each layer, like its memory ``like``."""
+        """Return an empty history, with the sizes and types of each layer's memory ``like``."""
         return cls(Room([KeysValues(k[:, :, :0], v[:, :, :0]) for k, v in like]))
 
     def advance(self, width: int) -> History:
-        """One position more, with an entry for each of ``width`` hypotheses, still to be written.
+        """Return a history with one more position: one unwritten entry per hypothesis.
 
-        Whoever goes on from one history twice gets a room of its own the second time.
+        The second call on the same history copies the buffer, so that the results of the two calls
+        do not overwrite each other.
         """
         if self.entries + width > self.room.capacity:
             return self._tidied(width).advance(width)
@@ -104,20 +108,24 @@ class History:
         return History(room, entries, self.length + 1, visible)
 
     def _tidied(self, width: int) -> History:
-        """The same without entries that no hypothesis sees, and with room for as many again."""
+        """Return a copy without unseen entries, with a capacity of at least twice the seen ones."""
         if self.visible is None:
             room = self.room.resized(self.entries, max(2 * self.entries, 8 * width))
             return replace(self, room=room)
         seen = self.visible.any(1)
         number = int(seen.sum(1).max())
-        # The seen ones first, in their order; sentences that have fewer keep some that are not.
+        # Seen entries come first, in their order. All sentences keep the same number of entries, so
+        # those with fewer seen entries also keep some unseen ones.
         order = seen.int().argsort(dim=1, descending=True, stable=True)[:, :number]
         room = self.room.gathered(order).resized(number, max(2 * number, 8 * width))
         visible = self.visible.gather(2, order[:, None].expand(-1, self.visible.size(1), -1))
         return replace(self, room=room, entries=number, visible=visible)
 
     def write(self, layer: int, new: KeysValues) -> KeysValues:
-        """Enter a layer's keys and values ``[sentences, head, width, head_size]``; all so far."""
+        """Write a layer's new keys and values, and return all of its entries so far.
+
+        ``new`` is ``[sentences, head, width, head_size]`` each.
+        """
         keys, values = self.room.layers[layer]
         first = self.entries - new.keys.size(2)
         keys[:, :, first : self.entries] = new.keys
@@ -125,31 +133,31 @@ class History:
         return KeysValues(keys[:, :, : self.entries], values[:, :, : self.entries])
 
     def mask(self) -> Tensor | None:
-        """``visible`` as attention reads it, ``[sentences, 1, width, entries]``."""
+        """Return ``visible`` as an attention mask, ``[sentences, 1, width, entries]``."""
         return None if self.visible is None else self.visible[:, None]
 
     def select(self, rows: Tensor, width: int) -> History:
-        """Any rows ``[n]``, each a sentence of its own from here."""
+        """Return a history of width 1 with the rows ``[n]``, which may repeat, as sentences."""
         visible = self.visible
         if visible is not None:
             visible = visible.flatten(0, 1).index_select(0, rows)[:, None]
         return replace(self, room=self.room.take(rows // width), visible=visible)
 
     def widen(self, width: int) -> History:
-        """``width`` hypotheses from each."""
+        """Repeat every row ``width`` times, as hypotheses that continue it."""
         if self.visible is None:
             return self
         return replace(self, visible=self.visible.repeat_interleave(width, dim=1))
 
     def reorder(self, rows: Tensor) -> History:
-        """Row i goes on from row ``rows[i]``, which is of the same sentence."""
+        """Let row i continue row ``rows[i]`` of the same sentence."""
         if self.visible is None:
             return self
         visible = self.visible.flatten(0, 1).index_select(0, rows).view_as(self.visible)
         return replace(self, visible=visible)
 
     def keep(self, sentences: Tensor) -> History:
-        """Go on with these sentences ``[n]``."""
+        """Keep the sentences with the indices ``[n]``, and drop the others."""
         visible = self.visible
         if visible is not None:
             visible = visible.index_select(0, sentences)

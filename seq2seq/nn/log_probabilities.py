@@ -1,4 +1,4 @@
-"""Logits that are log-probabilities already, as a mixture of distributions has them."""
+"""The output mapping of models whose logits are log-probabilities, such as mixtures."""
 
 import math
 from typing import Any
@@ -9,18 +9,18 @@ from torch.autograd.function import once_differentiable
 
 from seq2seq.mappings import Softmax
 
-EPSILON = 1e-10  # what the loss takes a probability of zero for
+EPSILON = 1e-10  # the smallest probability that the loss uses
 
 
 class LogProbabilities(Softmax):
     """The softmax of log-probabilities, which is their exponential.
 
     A mixture (``nn.pointer_generator``) predicts ``V + extra`` entries: the vocabulary, and source
-    words beyond it that differ from example to example. Its loss is the negative log-likelihood,
-    read off instead of normalized a second time.
+    words outside it, which differ between examples. Its loss is the negative log-likelihood. It is
+    read from the log-probabilities, without a second normalization.
 
     Args:
-        vocabulary_size: V, the entries that label smoothing spreads its mass over.
+        vocabulary_size: V, the number of entries over which label smoothing is uniform.
     """
 
     def __init__(self, vocabulary_size: int) -> None:
@@ -30,21 +30,24 @@ class LogProbabilities(Softmax):
     def negative_log_likelihood(
         self, logits: Tensor, target: Tensor, real: Tensor, smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        """Sums of ``−Σ_w q_w log p(w)`` and of ``−log p(target)``, over the ``real`` positions.
+        """Sum ``−Σ_w q_w log p(w)`` and ``−log p(target)`` over the ``real`` positions.
 
-        With ε the smoothing, ``q = (1 − ε) one-hot(target) + ε/V`` over the vocabulary alone. The
-        words beyond it get none of ε: those of other examples are impossible here, and what an
-        example is charged must not depend on the batch that it is in.
+        The smoothed target is ``q = (1 − ε) one-hot(target) + ε/V`` over the vocabulary only. Words
+        outside the vocabulary get no part of ε: the words of other examples are impossible here,
+        and the loss of an example must not depend on its batch.
 
-        In the first sum, log p is at least log 1e-10: sparse attention can leave a word to be
-        copied no probability at all, which then costs 23 and has no gradient. The second, without
-        gradient, is inf there.
+        In the first sum, the log p of the target is at least log 1e-10. Sparse attention can give a
+        copied word the probability 0; it then costs 23 and has no gradient. The second sum has no
+        gradient, and is inf in this case.
 
         Args:
             logits: ``[batch, length, V + extra]`` log-probabilities.
-            target: ``[batch, length]`` ids below ``V + extra``; any id where not real.
+            target: ``[batch, length]`` ids below ``V + extra``; any id where ``real`` is False.
             real: ``[batch, length]``, bool.
             smoothing: ε.
+
+        Returns:
+            the two sums.
         """
         loss, plain = _NegativeLogLikelihood.apply(
             logits, target.where(real, 0)[..., None], real, smoothing, self.vocabulary_size
@@ -53,7 +56,7 @@ class LogProbabilities(Softmax):
 
 
 class _NegativeLogLikelihood(torch.autograd.Function):
-    """Its gradient is written once; that of gathering and averaging apart would be four times."""
+    """The loss with its own gradient, which autograd would write four times instead of once."""
 
     @staticmethod
     def forward(

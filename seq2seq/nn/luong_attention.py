@@ -1,4 +1,4 @@
-"""Global attention of a recurrent decoder (Luong et al. 2015), with a pluggable mapping."""
+"""Global attention of a recurrent decoder (Luong et al. 2015), with a choice of mapping."""
 
 from typing import NamedTuple
 
@@ -9,24 +9,30 @@ from seq2seq.mappings import Mapping
 from seq2seq.nn.choice import choose
 from seq2seq.nn.linear import Linear
 
-#: A Transformer divides scores by √size, as its queries and keys have a mean square near 1. The
-#: states of a recurrent model lie within (−1, 1), and their products are this much smaller.
+#: A Transformer divides scores by √size, because its queries and keys have a mean square near 1.
+#: The states of a recurrent model lie within (−1, 1), so their products are smaller by this factor.
 MEAN_SQUARE = 0.25
 
 
 def score_factor(size: int, scaled: bool) -> float:
-    """Return what ``dot`` and ``general`` scores are multiplied by: 1, or 1/(√size · ¼)."""
+    """Return the factor of ``dot`` and ``general`` scores: 1, or 4/√size if ``scaled``."""
     return 1 / (size**0.5 * MEAN_SQUARE) if scaled else 1.0
 
 
 class Dot(nn.Module):
-    """``score(q, m) = ⟨q, m⟩``, times ``4/√size`` if ``scaled``."""
+    """The score ``⟨q, m⟩`` of a query q and a memory m, times ``4/√size`` if ``scaled``."""
 
     def covered(self, queries: Tensor, keys: Tensor, change: Tensor, coverage: Tensor) -> Tensor:
-        """The scores of the keys ``k_i + c_i w``, with the coverage c and ``change`` w ``[size]``.
+        """Compute the scores of the keys ``k_i + c_i w``, here ``⟨q, k_i⟩ + c_i ⟨q, w⟩``.
 
-        ``[batch, target_length, size]``, keys, ``[batch, target_length, source_length]`` → scores
-        like the coverage. Here ``⟨q, k_i⟩ + c_i ⟨q, w⟩``.
+        Args:
+            queries: q, ``[batch, target_length, size]``.
+            keys: k, the result of ``keys``.
+            change: w, ``[size]``.
+            coverage: c, ``[batch, target_length, source_length]``.
+
+        Returns:
+            scores in the shape of ``coverage``.
         """
         return self(queries, keys) + coverage * (self.factor * queries @ change)[..., None]
 
@@ -35,21 +41,26 @@ class Dot(nn.Module):
         self.factor = score_factor(query_size, scaled)
         if query_size != memory_size:
             raise ValueError(
-                f"score=dot needs queries and memory of one size, not {query_size} and "
+                f"score=dot needs queries and memory of equal size, not {query_size} and "
                 f"{memory_size}; use score=general"
             )
 
     def keys(self, memory: Tensor) -> Tensor:
-        """What of the scores depends on the memory alone, computed once a sentence."""
+        """Compute the part of the scores that depends only on the memory, once per sentence."""
         return memory
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """``[batch, target_length, size]``, keys → ``[batch, target_length, source_length]``."""
+        """Compute the scores, ``[batch, target_length, source_length]``.
+
+        Args:
+            queries: ``[batch, target_length, size]``.
+            keys: the result of ``keys``.
+        """
         return (self.factor * queries) @ keys.transpose(1, 2)
 
 
 class General(Dot):
-    """``score(q, m) = ⟨q, W m⟩``, times ``4/√size`` if ``scaled``."""
+    """The score ``⟨q, W m⟩``, times ``4/√size`` if ``scaled``."""
 
     def __init__(self, query_size: int, memory_size: int, scaled: bool = False) -> None:
         nn.Module.__init__(self)
@@ -58,12 +69,12 @@ class General(Dot):
         nn.init.xavier_uniform_(self.projection.weight)
 
     def keys(self, memory: Tensor) -> Tensor:
-        """``W m``."""
+        """Compute ``W m``."""
         return self.projection(memory)
 
 
 class Additive(General):
-    """``score(q, m) = ⟨v, tanh(U q + W m + b)⟩`` (Bahdanau et al. 2015); never scaled."""
+    """The score ``⟨v, tanh(U q + W m + b)⟩`` (Bahdanau et al. 2015), which is never scaled."""
 
     def __init__(self, query_size: int, memory_size: int, scaled: bool = False) -> None:
         super().__init__(query_size, memory_size)
@@ -74,12 +85,17 @@ class Additive(General):
         nn.init.xavier_uniform_(self.vector.weight)
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """``[batch, target_length, size]``, keys → ``[batch, target_length, source_length]``."""
+        """Compute the scores, ``[batch, target_length, source_length]``.
+
+        Args:
+            queries: ``[batch, target_length, size]``.
+            keys: the result of ``keys``.
+        """
         hidden = self.query_projection(queries)[:, :, None] + keys[:, None]
         return self.vector(hidden.tanh_()).squeeze(-1)
 
     def covered(self, queries: Tensor, keys: Tensor, change: Tensor, coverage: Tensor) -> Tensor:
-        """``⟨v, tanh(U q + W m + c w + b)⟩``, as See et al. 2017 have it."""
+        """Compute ``⟨v, tanh(U q + W m + c w + b)⟩`` (See et al. 2017)."""
         hidden = self.query_projection(queries)[:, :, None] + keys[:, None]
         return self.vector(torch.tanh(hidden + coverage[..., None] * change)).squeeze(-1)
 
@@ -88,10 +104,10 @@ SCORES: dict[str, type[nn.Module]] = {"dot": Dot, "general": General, "additive"
 
 
 class Memory(NamedTuple):
-    """A source as the attention reads it.
+    """The projected encoder outputs to which the decoder attends.
 
-    ``mask`` ``[batch, 1, source_length]``; ``keys`` and ``values`` ``[batch, source_length, size]``
-    each.
+    ``mask`` is ``[batch, 1, source_length]``; ``keys`` and ``values`` are ``[batch, source_length,
+    size]`` each.
     """
 
     mask: Tensor
@@ -100,26 +116,27 @@ class Memory(NamedTuple):
 
 
 class LuongAttention(nn.Module):
-    r"""Weights ``a = Π(score(h, m))`` and the attentional state ``tanh(W_c Σ a m + W_h h)``.
+    r"""Attention with one head, whose result is the attentional state of Luong et al.
 
-    That is Luong's ``tanh(W [c; h])``, with ``W = [W_c, W_h]``. Since ``W_c Σ a m = Σ a (W_c m)``,
-    the memory is projected once a sentence instead of the context once a target token.
+    The weights are ``a = Π(score(h, m))`` and the attentional state is ``tanh(W_c Σ a m + W_h h)``.
+    This is Luong's ``tanh(W [c; h])`` with ``W = [W_c, W_h]``. Since ``W_c Σ a m = Σ a (W_c m)``,
+    the layer projects the memory once per sentence, instead of the context once per target token.
 
-    It is one layer of one head: a mapping that learns ``per`` head learns the same as per layer.
+    There is one head, so a mapping that learns ``per`` head learns the same as ``per`` layer.
 
-    With coverage, the scores are those of the keys ``k_i + c_i w``: c sums the weights so far, and
-    w is learned, from zero. Then each position attends after those before it.
+    With coverage, the scores are those of the keys ``k_i + c_i w``. Here c is the sum of the
+    previous weights, and w is learned, starting at 0. The positions then attend one after another.
 
     Args:
         size: width of the queries and of the attentional state.
         memory_size: width of the encoder's outputs.
         mapping: scores → weights.
         score: ``dot``, ``general`` or ``additive``.
-        coverage: whether scores read the weights so far.
-        scaled: whether scores of ``dot`` and ``general`` are multiplied by ``4/√size``.
+        coverage: whether the scores depend on the sum of the previous weights.
+        scaled: whether to multiply the scores of ``dot`` and ``general`` by ``4/√size``.
 
     Raises:
-        ValueError: for a score that there is not.
+        ValueError: if ``score`` is unknown.
     """
 
     def __init__(
@@ -141,43 +158,58 @@ class LuongAttention(nn.Module):
         nn.init.xavier_uniform_(self.query.weight)
 
     def prepare(self, memory: Tensor, mask: Tensor) -> Memory:
-        """Project the memory ``[batch, source_length, memory_size]``; ``mask`` is 2-D, like ids."""
+        """Project the memory ``[batch, source_length, memory_size]``.
+
+        ``mask`` is ``[batch, source_length]``, True for tokens and False for padding.
+        """
         return Memory(mask[:, None], self.score.keys(memory), self.context(memory))  # type: ignore[operator]
 
     def forward(self, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Attend with the decoder's states at all positions, ``[batch, target_length, size]``.
+        """Attend with the decoder's states at all positions.
 
-        Returns the attentional states of the same shape and the weights
-        ``[batch, target_length, source_length]``.
+        Args:
+            queries: ``[batch, target_length, size]``.
+            memory: the result of ``prepare``.
+
+        Returns:
+            the attentional states ``[batch, target_length, size]``, and the weights ``[batch,
+            target_length, source_length]``.
         """
         weights = self._all_weights(queries, memory)
         return self._attentional(queries, weights, memory), weights
 
     def start(self, memory: Memory) -> tuple[Tensor, ...]:
-        """What is carried from step to step, ``[batch, source_length]`` each.
+        """Return the tensors to pass to the first ``step``, ``[batch, source_length]`` each.
 
-        That is the coverage, if there is one, and then what the mapping carries.
+        They are the coverage, if it is used, and then the tensors of a mapping with bounds.
         """
         return tuple(tensor.squeeze(1) for tensor in self._first(memory))
 
     def step(
         self, queries: Tensor, memory: Memory, past: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """Attend at one position of each hypothesis, which are rows side by side.
+        """Attend at one position of each hypothesis; the rows of a sentence are consecutive.
 
-        Takes ``[batch · width, size]`` and what was carried so far; returns the attentional
-        states, the weights ``[batch · width, source_length]``, and what is carried from here.
+        Args:
+            queries: ``[batch · width, size]``.
+            memory: the result of ``prepare``.
+            past: the tensors that ``start`` or the previous ``step`` returned.
+
+        Returns:
+            the attentional states ``[batch · width, size]``, the weights ``[batch · width,
+            source_length]``, and the tensors to pass to the next ``step``.
         """
-        side = (memory.keys.size(0), -1)  # the hypotheses of a sentence attend like positions
-        queries = queries.unflatten(0, side)
-        carried = tuple(tensor.unflatten(0, side) for tensor in past)
+        # The hypotheses of a sentence attend to its source like the positions of one target.
+        shape = (memory.keys.size(0), -1)
+        queries = queries.unflatten(0, shape)
+        carried = tuple(tensor.unflatten(0, shape) for tensor in past)
         weights, carried = self._next_weights(queries, memory, carried)
         attentional = self._attentional(queries, weights, memory)
         after = tuple(tensor.flatten(0, 1) for tensor in carried)
         return attentional.flatten(0, 1), weights.flatten(0, 1), after
 
     def _all_weights(self, queries: Tensor, memory: Memory) -> Tensor:
-        """The weights of all positions: in one call, unless each depends on those before it."""
+        """Compute the weights of all positions, in one call unless they depend on each other."""
         if not self.mapping.stateful and self.coverage is None:
             return self.mapping(self.score(queries, memory.keys), memory.mask)
         past = self._first(memory)
@@ -188,7 +220,7 @@ class LuongAttention(nn.Module):
         return torch.cat(weights, dim=1)
 
     def _first(self, memory: Memory) -> tuple[Tensor, ...]:
-        """``start``, ``[batch, 1, source_length]`` each."""
+        """Return the tensors of ``start`` as ``[batch, 1, source_length]`` each."""
         exact = torch.promote_types(memory.keys.dtype, torch.float32)
         carried = self.mapping.start(memory.mask, exact)
         if self.coverage is None:
@@ -198,7 +230,7 @@ class LuongAttention(nn.Module):
     def _next_weights(
         self, queries: Tensor, memory: Memory, past: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The weights of queries side by side, each with a past of its own."""
+        """Compute the weights of queries that each have a past of their own."""
         if self.coverage is None:
             return self.mapping.step(self.score(queries, memory.keys), memory.mask, past)
         coverage, *carried = past

@@ -1,4 +1,4 @@
-"""Multi-head attention (Vaswani et al. 2017) with a pluggable mapping from scores to weights."""
+"""Multi-head attention (Vaswani et al. 2017) with a choice of mapping from scores to weights."""
 
 from typing import NamedTuple
 
@@ -13,29 +13,33 @@ from seq2seq.nn.linear import Linear, linear
 
 
 class KeysValues(NamedTuple):
-    """What is attended to: keys and values, each ``[batch, head, length, head_size]``."""
+    """The keys and values of an attention, each ``[batch, head, length, head_size]``."""
 
     keys: Tensor
     values: Tensor
 
 
 class MultiHeadAttention(nn.Module):
-    r"""For each head, ``Π(q Kᵀ / √head_size) V``; the heads side by side, projected once more.
+    r"""Multi-head attention: ``Π(q Kᵀ / √head_size) V`` for each head, concatenated and projected.
 
-    With softmax and nobody asking for the weights, ``scaled_dot_product_attention`` does it
-    without writing them down (its ``scale`` carries γ, or the queries do where γ is a tensor), and
-    so do blocks for sparsemax and entmax of long sequences on CUDA (``blockwise``); any other
-    mapping sees the scores. What the mapping learns is this layer's own.
+    Two cases never store the matrix of weights, unless the caller requests the weights:
+
+    - softmax uses ``scaled_dot_product_attention``. Its ``scale`` contains γ; if γ is a tensor, the
+      queries are divided by it instead.
+    - sparsemax and entmax of long sequences on CUDA work in blocks (``nn.blockwise``).
+
+    All other mappings compute the weights from the matrix of scores. Parameters that the mapping
+    learns are not shared with other layers.
 
     Args:
-        size: width of queries, of what is attended to, and of the result.
-        heads: they divide ``size``.
+        size: width of the inputs and of the result.
+        heads: number of heads; it must divide ``size``.
         mapping: scores → weights.
-        dropout: on the weights, in training.
+        dropout: dropout probability of the weights.
 
     Raises:
-        ValueError: if ``heads`` does not divide ``size``, or for a mapping that carries something
-            from step to step.
+        ValueError: if ``heads`` does not divide ``size``, or if the mapping carries bounds from
+            step to step.
     """
 
     def __init__(self, size: int, heads: int, mapping: Mapping, dropout: float = 0.0) -> None:
@@ -44,7 +48,7 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(f"size={size} is not divisible by heads={heads}; change one of them")
         if mapping.stateful:
             raise ValueError(
-                f"{type(mapping).__name__} carries bounds from step to step, and a Transformer "
+                f"{type(mapping).__name__} carries bounds from step to step, but a Transformer "
                 "attends at all positions at once; use it in a recurrent model"
             )
         self.size, self.heads = size, heads
@@ -56,7 +60,7 @@ class MultiHeadAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform for each of the four square matrices; biases start at zero."""
+        """Initialize each of the four square matrices Xavier-uniformly, and biases with 0."""
         for block in self.inputs.weight.data.chunk(3):
             nn.init.xavier_uniform_(block, gain=2**-0.5)
         nn.init.xavier_uniform_(self.output.weight)
@@ -74,7 +78,7 @@ class MultiHeadAttention(nn.Module):
         return self._heads(linear(x, weight, bias), 1)[0]
 
     def keys_values(self, memory: Tensor) -> KeysValues:
-        """Project what is attended to, ``[batch, length, size]``; once a sentence."""
+        """Project ``[batch, length, size]`` to keys and values, once per sentence."""
         weight, bias = self.inputs.weight[self.size :], self.inputs.bias[self.size :]
         return KeysValues(*self._heads(linear(memory, weight, bias), 2))
 
@@ -87,11 +91,19 @@ class MultiHeadAttention(nn.Module):
         causal: bool = False,
         return_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Attend with ``queries`` ``[batch, head, target_length, head_size]``.
+        """Attend with ``queries`` to keys and values.
 
-        ``mask`` is broadcastable to ``[batch, head, target_length, source_length]``, True = may be
-        attended; ``causal``: position t sees positions ≤ t. Returns ``[batch, target_length,
-        size]`` and, if asked for, the weights ``[batch, head, target_length, source_length]``.
+        Args:
+            queries: ``[batch, head, target_length, head_size]``.
+            attended: keys and values of length ``source_length``.
+            mask: broadcastable to ``[batch, head, target_length, source_length]``; True where a
+                query may attend. ``None`` for no mask.
+            causal: whether position t may only attend to positions ≤ t.
+            return_weights: whether to return the weights.
+
+        Returns:
+            ``[batch, target_length, size]``, and the weights ``[batch, head, target_length,
+            source_length]`` or ``None``.
         """
         weights = None
         if return_weights:
@@ -107,14 +119,14 @@ class MultiHeadAttention(nn.Module):
 
     @property
     def fusible(self) -> bool:
-        """Whether ``scaled_dot_product_attention`` can do it: softmax along the last dimension."""
+        """Whether ``scaled_dot_product_attention`` applies: softmax along the last dimension."""
         return isinstance(self.mapping, Softmax) and self.mapping.dim == -1
 
     def _fused(
         self, queries: Tensor, attended: KeysValues, mask: Tensor | None, causal: bool
     ) -> Tensor:
         gamma = self.mapping.gamma
-        if isinstance(gamma, Tensor):  # one number, or one for each head or row, of any gradient
+        if isinstance(gamma, Tensor):  # one γ, or one per head or row, which may need a gradient
             queries = (queries / GAMMA.nearest(gamma)).to(queries.dtype)
             gamma = 1.0
         return F.scaled_dot_product_attention(
@@ -129,7 +141,7 @@ class MultiHeadAttention(nn.Module):
     def _blockwise_alpha(
         self, queries: Tensor, attended: KeysValues, mask: Tensor | None
     ) -> float | None:
-        if self.dropout and self.training:  # drops weights, which blocks do not keep
+        if self.dropout and self.training:  # blocks do not store the weights to drop
             return None
         return blockwise_alpha(self.mapping, queries, attended.keys, mask)
 
@@ -144,7 +156,7 @@ class MultiHeadAttention(nn.Module):
         from seq2seq.mappings.gpu.attention import sparse_attention  # loads Triton
 
         gamma = self.mapping.gamma
-        if self.mapping.is_relative:  # one number a query: the queries carry it
+        if self.mapping.is_relative:  # γ differs per query: divide the queries by it
             count = _attended_positions(queries, attended.keys, mask, causal)
             strength = self.mapping.strength_among((count - 1).clamp(min=1))[1]
             queries, gamma = (queries / strength).to(queries.dtype), 1.0
@@ -162,7 +174,7 @@ class MultiHeadAttention(nn.Module):
         return F.dropout(weights, self.dropout, self.training) @ attended.values, weights
 
     def _heads(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
-        """``[batch, length, parts · size]`` → parts of ``[batch, head, length, head_size]``."""
+        """Split ``[batch, length, parts · size]`` to ``[batch, head, length, head_size]`` each."""
         split = projected.unflatten(-1, (parts, self.heads, self.head_size))
         return split.permute(2, 0, 3, 1, 4).unbind(0)
 

@@ -1,4 +1,4 @@
-"""Copying from the source: the pointer-generator of See, Liu & Manning 2017."""
+"""Copying from the source: the pointer-generator of See, Liu & Manning (2017)."""
 
 from typing import NamedTuple
 
@@ -11,13 +11,14 @@ from seq2seq.nn.copy_mixture import at, log_mixture
 
 
 class CopySource(NamedTuple):
-    """A source as it is copied from, made once a sentence.
+    """The tensors that copying needs of a source, computed once per sentence.
 
     Attributes:
-        ids: ``[batch, source_length]``; V + k is the k-th word of the sentence that the vocabulary
-            lacks.
-        first: ``[batch, source_length]``, where the same word first stands.
-        extra: ``[batch, extra]``, where the word V + k first stands, or ``source_length``: nowhere.
+        ids: ``[batch, source_length]``; V + k is the k-th word of the sentence that is not in the
+            vocabulary.
+        first: ``[batch, source_length]``, the position where the same word first occurs.
+        extra: ``[batch, extra]``, the position where the word V + k first occurs;
+            ``source_length`` if it does not occur.
         gate: ``[batch, source_length]``, ``⟨w_c, m_i⟩``.
     """
 
@@ -28,28 +29,29 @@ class CopySource(NamedTuple):
 
 
 class PointerGenerator(nn.Module):
-    r"""A mixture of the vocabulary's distribution and of the source's words, weighted by attention.
+    r"""A mixture of the distribution over the vocabulary and of the attention to source words.
 
     ``p(w) = p_gen · P_vocab(w) + (1 − p_gen) · Σ_{i: x_i = w} a_i``, with
-    ``p_gen = σ(⟨w_c, Σ_i a_i m_i⟩ + ⟨w_h, h⟩ + ⟨w_x, x⟩ + b)`` of the context (m is the encoder's
-    output), the state h that the output layer reads, and what the decoder reads, x. Weights of
-    exactly zero copy nothing: under a sparse mapping of attention, p(w) is zero for words that the
-    vocabulary lacks and that are not attended to. The end of the source is a token like others,
-    and copying it ends the target.
+    ``p_gen = σ(⟨w_c, Σ_i a_i m_i⟩ + ⟨w_h, h⟩ + ⟨w_x, x⟩ + b)``. Here m are the encoder's outputs, h
+    is the input of the output layer, and x is the input of the decoder.
 
-    It works with logarithms, ``log p_gen + log softmax(logits)`` and what copying adds to it, so
-    that no word of the vocabulary gets too small a probability to learn from.
+    A word whose attention is exactly 0 is not copied. With a sparse attention mapping, p(w) is
+    therefore 0 for words outside the vocabulary that are not attended to. The model can also copy
+    the eos of the source, which ends the target.
+
+    The layer computes with logarithms, so that the probabilities of words of the vocabulary do not
+    underflow to 0, where they would have no gradient.
 
     Args:
-        memory_size: width of the encoder's output.
+        memory_size: width of the encoder's outputs.
         state_size: width of h.
         input_size: width of x.
-        vocabulary_size: V, of both sides.
-        mapping: makes P_vocab of the logits: a softmax.
+        vocabulary_size: V, the size of the vocabulary of both sides.
+        mapping: logits → P_vocab; it must be a softmax.
 
     Raises:
-        ValueError: for another mapping. The mixture has no loss but its negative log-likelihood,
-            which teaches nothing where P_vocab is zero.
+        ValueError: if ``mapping`` is not a softmax. The loss of the mixture is its negative
+            log-likelihood, which has no gradient where P_vocab is 0.
     """
 
     def __init__(
@@ -63,10 +65,10 @@ class PointerGenerator(nn.Module):
         super().__init__()
         if not isinstance(mapping, Softmax):
             raise ValueError(
-                f"output_mapping={type(mapping).__name__} with copying=true: a mixture is trained "
-                "by its negative log-likelihood, which has no gradient where a sparse output layer "
-                "gives no probability; set output_mapping to softmax "
-                "(attention@model.output_mapping=softmax), attention may be as sparse as you like"
+                f"output_mapping={type(mapping).__name__} cannot be combined with copying=true, "
+                "because the loss has no gradient where a sparse output layer gives the "
+                "probability 0; set attention@model.output_mapping=softmax (the mapping of "
+                "attention may be sparse)"
             )
         self.vocabulary_size = vocabulary_size
         self.mapping = mapping
@@ -78,9 +80,9 @@ class PointerGenerator(nn.Module):
         nn.init.zeros_(self.state.bias)
 
     def prepare(self, source: Tensor, memory: Tensor) -> CopySource:
-        """Read the source ``[batch, source_length]`` and its ``[batch, source_length, size]``."""
+        """Prepare the ids ``[batch, source_length]`` and the encoder's outputs for copying."""
         first = (source[:, :, None] == source[:, None, :]).view(torch.uint8).argmax(-1)
-        words = source - self.vocabulary_size  # below 0: in the vocabulary
+        words = source - self.vocabulary_size  # negative for words in the vocabulary
         extra = torch.full(
             (source.size(0), max(0, int(words.max()) + 1) if source.numel() else 0),
             source.size(1),
@@ -94,23 +96,24 @@ class PointerGenerator(nn.Module):
     def forward(
         self, logits: Tensor, weights: Tensor, state: Tensor, embedded: Tensor, source: CopySource
     ) -> Tensor:
-        """Log-probabilities of vocabulary and further words, in float32 or float64.
+        """Compute the log-probabilities of the mixture, in float32 or float64.
 
-        They are −inf for the words beyond the vocabulary that are not attended to, or are not in
+        They are −inf for words outside the vocabulary that are not attended to, or do not occur in
         the sentence.
 
         Args:
             logits: ``[batch, target_length, V]``.
-            weights: ``[batch, target_length, source_length]`` of attention, rows of sum 1.
+            weights: attention, ``[batch, target_length, source_length]``; rows sum to 1.
             state: h, ``[batch, target_length, state_size]``.
             embedded: x, ``[batch, target_length, input_size]``.
-            source: from ``prepare``. Hypotheses of a sentence count as its target positions.
+            source: the result of ``prepare``. In a search, target positions are hypotheses.
 
         Returns:
-            ``[batch, target_length, V + extra]``, extra being the most further words of a sentence.
+            ``[batch, target_length, V + extra]``, where extra is the largest number of words
+            outside the vocabulary in a sentence.
         """
         exact = torch.promote_types(logits.dtype, torch.float32)
-        if weights.dtype != exact:  # rounded to half precision, rows sum to 1 no longer
+        if weights.dtype != exact:  # rows in half precision do not sum to 1 exactly
             weights = weights.to(exact)
             weights = weights / weights.sum(-1, keepdim=True).clamp(min=torch.finfo(exact).tiny)
         gate = (self.state(state) + self.input(embedded)).squeeze(-1).to(exact)
@@ -122,9 +125,10 @@ class PointerGenerator(nn.Module):
 
 
 def _copied(weights: Tensor, first: Tensor, log_share: Tensor) -> Tensor:
-    """The log-probability of copying each word, where it first stands; −inf elsewhere.
+    """Compute the log-probability of copying each word, at the position of its first occurrence.
 
-    ``[batch, target_length, source_length + 1]``: the last place stands for no place.
+    The result is ``[batch, target_length, source_length + 1]``. It is −inf at other positions, and
+    in the last column, which stands for words that do not occur.
     """
     mass = weights.new_zeros(*weights.shape[:2], weights.size(2) + 1)
     mass = mass.scatter_add(-1, at(first, weights), weights)

@@ -1,7 +1,7 @@
-"""Where a token stands: sinusoidal and learned positions are added, rotary ones rotate.
+"""Positional encodings: sinusoidal and learned ones are added, rotary ones rotate.
 
-Every kind has both methods, one of them the identity, so that the Transformer calls both and
-never asks which kind it has.
+Every kind has the methods ``add`` and ``rotate``, one of which is the identity. The Transformer
+calls both, so that it need not know the kind.
 """
 
 import math
@@ -9,25 +9,26 @@ import math
 import torch
 from torch import Tensor, nn
 
-LARGEST_TABLE = 1 << 28  # numbers; 1 GiB
+LARGEST_TABLE = 1 << 28  # elements; 1 GiB in float32
 
 
 class Positions(nn.Module):
-    """No position information: the identity, and the face that the kinds below share."""
+    """The base class of positional encodings: both methods are the identity."""
 
     def __init__(self, size: int, heads: int, max_length: int) -> None:
         super().__init__()
         self.max_length = max_length
 
     def add(self, embedded: Tensor, offset: int = 0) -> Tensor:
-        """Give embeddings ``[batch, length, size]``, the first at position ``offset``, theirs."""
+        """Add positions from ``offset`` on to embeddings ``[batch, length, size]``."""
         return embedded
 
     def rotate(self, heads: Tensor, offset: int = 0) -> Tensor:
-        """Turn queries or keys ``[…, length, head_size]`` by their positions."""
+        """Rotate queries or keys ``[…, length, head_size]`` by positions from ``offset`` on."""
         return heads
 
     def _rows(self, table: Tensor, offset: int, length: int) -> Tensor:
+        """Return ``length`` rows, or raise ``ValueError`` if the table has too few."""
         end = offset + length
         if end > self.max_length:
             raise ValueError(
@@ -38,7 +39,10 @@ class Positions(nn.Module):
 
 
 class Sinusoidal(Positions):
-    """Vaswani et al. 2017: ``p[t, 2i] = sin(t / 10000^(2i/size))``, ``p[t, 2i+1] = cos(…)``."""
+    """Sinusoidal positions: ``p[t, 2i] = sin(t / 10000^(2i/size))``, ``p[t, 2i+1] = cos(…)``.
+
+    See Vaswani et al. (2017).
+    """
 
     table: Tensor
 
@@ -55,7 +59,7 @@ class Sinusoidal(Positions):
 
 
 class Learned(Positions):
-    """A trained vector a position (Gehring et al. 2017)."""
+    """Learned positions: one trained vector per position (Gehring et al. 2017)."""
 
     def __init__(self, size: int, heads: int, max_length: int) -> None:
         super().__init__(size, heads, max_length)
@@ -67,10 +71,11 @@ class Learned(Positions):
 
 
 class Rotary(Positions):
-    r"""Su et al. 2021: queries and keys are turned, so that scores see only distances.
+    r"""Rotary positions: queries and keys are rotated, so that scores depend only on distances.
 
-    With a head's coordinates taken in pairs as complex numbers, ``z_i → z_i · exp(√−1 t θ_i)``,
-    ``θ_i = 10000^(−2i/head_size)``; then ``⟨R_t q, R_s k⟩`` depends on ``t − s`` alone.
+    Each pair of coordinates of a head is a complex number z_i. Position t multiplies it:
+    ``z_i → z_i · exp(√−1 t θ_i)`` with ``θ_i = 10000^(−2i/head_size)``. The score
+    ``⟨R_t q, R_s k⟩`` then depends only on ``t − s``. See Su et al. (2021).
     """
 
     cosine: Tensor
@@ -89,7 +94,7 @@ class Rotary(Positions):
         self.register_buffer("sine", angles.sin(), persistent=False)
 
     def rotate(self, heads: Tensor, offset: int = 0) -> Tensor:
-        """Turn each pair ``(i, i + head_size/2)`` by its angle."""
+        """Rotate each pair ``(i, i + head_size/2)`` by its angle."""
         cosine = self._rows(self.cosine, offset, heads.size(-2)).to(heads.dtype)
         sine = self._rows(self.sine, offset, heads.size(-2)).to(heads.dtype)
         left, right = heads.chunk(2, dim=-1)
@@ -104,14 +109,15 @@ POSITIONS: dict[str, type[Positions]] = {
 
 
 def _angles(length: int, size: int) -> Tensor:
-    """``t / 10000^(2i/size)`` as ``[length, ceil(size / 2)]``.
+    """Return ``t / 10000^(2i/size)`` as ``[length, ceil(size / 2)]``.
 
-    Numbers also where a model is built without (on the device ``meta``): they are not loaded.
+    The table is always computed on the CPU, also if the model is built on the device ``meta``,
+    because it is not part of the weights that are loaded later.
     """
     if length * size > LARGEST_TABLE:
         raise ValueError(
-            f"max_length={length:,} positions of {size:,} numbers each would take "
-            f"{length * size * 4 / 1e9:.1f} GB: set a smaller max_length"
+            f"max_length={length:,} positions with {size:,} numbers each would take "
+            f"{length * size * 4 / 1e9:.1f} GB; set a smaller max_length"
         )
     frequencies = torch.exp(torch.arange(0, size, 2, device="cpu") * (-math.log(10000.0) / size))
     return torch.arange(length, device="cpu")[:, None] * frequencies

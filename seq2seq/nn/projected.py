@@ -1,10 +1,11 @@
-"""Losses of logits that are never there as a whole: the output layer a chunk of rows at a time.
+"""Losses that compute the output layer in chunks of rows and never store all logits.
 
-A batch of 2,000 target tokens and a vocabulary of 8,000 make 64 MB of logits, as much again of
-probabilities and of gradients, which are written and read outside the caches. But a loss is a sum
-over rows, and its gradient by the logits of a row is known as soon as the loss of the row is. So a
-chunk of rows is projected, scored and differentiated while it is in the cache, and leaves behind
-what it adds to the gradients of states, weight and bias only; on the way back these are scaled.
+A batch of 2,000 target tokens and a vocabulary of 8,000 make 64 MB of logits. Probabilities and
+gradients take as much again, and none of them fit into the caches. But the loss is a sum over rows,
+and the gradient by the logits of a row is known together with the loss of the row. The forward pass
+therefore projects, scores and differentiates a chunk of rows while it is in the cache. It keeps
+only the gradients of states, weight and bias, to which each chunk adds its part. The backward pass
+scales them.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from torch.autograd.function import once_differentiable
 
 from seq2seq.nn.linear import linear
 
-ROWS = 256  # of a chunk, at least: below, matrix products are slow
-NUMBERS = {"cpu": 1 << 21}  # logits of a chunk, about: these 8 MB stay in the cache
-NUMBERS_ELSEWHERE = 1 << 26  # where the chunk has to keep a whole GPU busy
+ROWS = 256  # the smallest chunk: matrix products of fewer rows are slow
+NUMBERS = {"cpu": 1 << 21}  # logits of a chunk, approximately: 8 MB, which fit into the cache
+NUMBERS_ELSEWHERE = 1 << 26  # a chunk has to keep a whole GPU busy
 
 Score = Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor, Tensor | None]]
-"""Logits ``[rows, vocabulary]``, target ``[rows]`` and whether to differentiate → the losses and
-the −log p of the rows, and the gradient of the sum of the losses by the logits (or None)."""
+"""A function that computes the losses of a chunk of rows.
+
+Its arguments are logits ``[rows, vocabulary]``, target ``[rows]`` and whether to differentiate. It
+returns the losses ``[rows]``, −log p ``[rows]``, and the gradient of the sum of the losses by the
+logits, or ``None``."""
 
 
 class Projected(NamedTuple):
@@ -39,26 +43,26 @@ class Projected(NamedTuple):
     bias: Tensor | None
 
     def whole(self) -> Tensor:
-        """All of them, ``[batch, length, vocabulary]``."""
+        """Compute all logits, ``[batch, length, vocabulary]``."""
         return linear(self.states, self.weight, self.bias)
 
     def detach(self) -> Projected:
-        """The same without a gradient."""
+        """Return a copy without gradients."""
         bias = None if self.bias is None else self.bias.detach()
         return Projected(self.states.detach(), self.weight.detach(), bias)
 
 
 def by_autograd(losses: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Score:
-    """The score of any losses: logits and target → the losses and the −log p of the rows."""
+    """Make a ``Score`` from a function that returns the losses and −log p of the rows."""
 
     def score(
         logits: Tensor, target: Tensor, differentiate: bool
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         with torch.set_grad_enabled(differentiate):
             leaf = logits.detach().requires_grad_(differentiate)
-            found, surprises = losses(leaf, target)
-            gradient = torch.autograd.grad(found.sum(), leaf)[0] if differentiate else None
-        return found.detach(), surprises, gradient
+            row_losses, surprises = losses(leaf, target)
+            gradient = torch.autograd.grad(row_losses.sum(), leaf)[0] if differentiate else None
+        return row_losses.detach(), surprises, gradient
 
     return score
 
@@ -66,24 +70,24 @@ def by_autograd(losses: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Sc
 def in_chunks(
     score: Score, projected: Projected, target: Tensor, real: Tensor, rows: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Sum a loss over the real rows of logits, a chunk at a time.
+    """Sum a loss over the rows where ``real`` is True, in chunks of rows.
 
     Args:
-        score: of a chunk.
-        projected: states, weight and bias; all may have a gradient, once.
-        target: ``[batch, length]`` ids; any id where not real.
+        score: computes the losses of a chunk.
+        projected: states, weight and bias, which may all need gradients.
+        target: ``[batch, length]`` ids; any id where ``real`` is False.
         real: ``[batch, length]``, bool.
-        rows: of a chunk; by default what suits the device.
+        rows: number of rows of a chunk; the default depends on the device.
 
     Returns:
-        the loss to differentiate, and the sum of −log p, which has no gradient.
+        the loss, which is differentiable only once, and the sum of −log p without a gradient.
     """
     states, weight, bias = projected if torch.is_grad_enabled() else projected.detach()
     states, target, real = states.flatten(0, -2), target.flatten(), real.flatten()
     place = states.device.type
     target = target.where(real, 0)
     padded = place != "cpu"
-    if not padded:  # elsewhere the host would have to wait for the number of rows
+    if not padded:  # CPU only: on a GPU, the number of rows would force a synchronisation
         kept = real.nonzero().squeeze(1)
         states, target, real = states.index_select(0, kept), target[kept], real[kept]
     if torch.is_autocast_enabled(place) and states.dtype != torch.float64:
@@ -120,9 +124,9 @@ class _InChunks(torch.autograd.Function):
             part = slice(first, first + rows)
             near = states[part]
             logits = linear(near, weight, bias)
-            found, missed, gradient = score(logits, target[part], any(wanted))
-            loss += found.where(real[part], 0.0).sum()
-            surprise += missed.where(real[part], 0.0).sum()
+            losses, surprises, gradient = score(logits, target[part], any(wanted))
+            loss += losses.where(real[part], 0.0).sum()
+            surprise += surprises.where(real[part], 0.0).sum()
             if gradient is None:
                 continue
             if padded:
@@ -147,8 +151,8 @@ class _InChunks(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.gradients is None:
             raise RuntimeError(
-                "the loss went backward a second time, but its memory was given away the first "
-                "time; compute the loss anew instead of retaining the graph"
+                "backward() was called twice on this loss, but the first call freed its gradient; "
+                "compute the loss again instead of using retain_graph=True"
             )
         scaled = tuple(g if g is None else g.mul_(upstream) for g in ctx.gradients)
         ctx.gradients = None
@@ -156,7 +160,7 @@ class _InChunks(torch.autograd.Function):
 
 
 def _add_product(total: Tensor, gradient: Tensor, states: Tensor) -> None:
-    """``total += gradientᵀ states``, the sum over chunks in float32 or better."""
+    """Add ``gradientᵀ states`` to ``total``, which is float32 or float64."""
     if total.dtype == states.dtype:
         total.addmm_(gradient.t(), states)
     else:

@@ -11,15 +11,17 @@ from seq2seq.nn.repeated import Repeated, spread
 
 
 class RecurrentDecoder(nn.Module):
-    """The states do not depend on the attention: all of them first, then all attend at once.
+    """A decoder without input feeding, whose states do not depend on the attention.
+
+    It therefore computes the states of all positions first, and then attends with all of them.
 
     Args:
         input_size: width of the embeddings.
         hidden_size: width of the states, and of the attentional states.
-        layers: its depth.
+        layers: number of layers.
         cell: LSTM or GRU.
-        attention: of the states to the source.
-        dropout: between layers, and on attentional states.
+        attention: the attention of the states to the source.
+        dropout: dropout probability between layers, and of attentional states.
     """
 
     def __init__(
@@ -47,13 +49,14 @@ class RecurrentDecoder(nn.Module):
 
     @property
     def network_input_size(self) -> int:
-        """What the lowest layer reads."""
+        """The width of the input of the lowest layer."""
         return self.input_size
 
     def start(self, bridged: States, memory: Memory) -> States:
-        """``[batch, layers · hidden_size]`` each → the states of layer after layer.
+        """Split ``[batch, layers · hidden_size]`` each into the states of the layers.
 
-        After them comes what the attention carries from step to step, if it does.
+        The result also contains, at the end, the tensors that the attention passes from step to
+        step, if any.
         """
         layers = zip(*(state.chunk(self.layers, dim=-1) for state in bridged), strict=True)
         states = (tensor for layer in layers for tensor in layer)
@@ -74,10 +77,18 @@ class RecurrentDecoder(nn.Module):
     def step(
         self, embedded: Repeated, past: States, memory: Memory, origin: Tensor | None = None
     ) -> tuple[Tensor, States, Tensor]:
-        """Decode one position, ``[batch, input_size]``, that goes on from ``past[origin]``.
+        """Decode one position.
 
-        Returns the attentional state ``[batch, hidden_size]``, the states after it and the weights
-        ``[batch, source_length]``.
+        Args:
+            embedded: ``[batch, input_size]``.
+            past: the tensors that ``start`` or the previous ``step`` returned.
+            memory: the projected source.
+            origin: ``[batch]``, the row of ``past`` that each row continues; ``None`` if row i
+                continues row i.
+
+        Returns:
+            the attentional state ``[batch, hidden_size]``, the tensors to pass to the next
+            ``step``, and the weights ``[batch, source_length]``.
         """
         weight, bias = self.weights("ih", 0)
         states, carried = self._split(past)
@@ -88,14 +99,17 @@ class RecurrentDecoder(nn.Module):
         return self.dropout(attentional), (*states, *carried), weights
 
     def weights(self, kind: str, layer: int) -> tuple[Tensor, Tensor]:
-        """Weight and bias of a layer: ``ih`` reads its input, ``hh`` its own past."""
+        """Return weight and bias of a layer: of its input (``ih``) or of its own past (``hh``)."""
         suffix = f"{kind}_l{layer}"
         return getattr(self.network, f"weight_{suffix}"), getattr(self.network, f"bias_{suffix}")
 
     def _climb(
         self, gates: Repeated, past: States, origin: Tensor | None = None
     ) -> tuple[Tensor, States]:
-        """One position through all layers, from the input's part of the lowest layer's gates."""
+        """Run all layers at one position.
+
+        ``gates`` is the part of the lowest layer's gates that depends on the input.
+        """
         after: list[Tensor] = []
         size = self.cell.states
         for layer in range(self.layers):
@@ -107,26 +121,29 @@ class RecurrentDecoder(nn.Module):
         return after[-size], tuple(after)
 
     def _split(self, past: States) -> tuple[States, States]:
-        """The states of the layers, and what follows them."""
+        """Split ``past`` into the states of the layers and the tensors after them."""
         count = self.layers * self.cell.states
         return past[:count], past[count:]
 
 
 class InputFeedingDecoder(RecurrentDecoder):
-    """Each step also reads the attentional state of the step before (Luong et al. 2015, 3.3)."""
+    """A decoder with input feeding (Luong et al. 2015, section 3.3).
+
+    Each step also reads the attentional state of the previous step.
+    """
 
     @property
     def network_input_size(self) -> int:
-        """An embedding and an attentional state."""
+        """The width of an embedding and an attentional state."""
         return self.input_size + self.hidden_size
 
     def start(self, bridged: States, memory: Memory) -> States:
-        """The same, with zeros after the layers for the attentional state before the first."""
+        """See the base class; zeros after the states stand for the first attentional state."""
         states, carried = self._split(super().start(bridged, memory))
         return (*states, bridged[0].new_zeros(bridged[0].size(0), self.hidden_size), *carried)
 
     def forward(self, embedded: Tensor, bridged: States, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Decode all of ``embedded``; see the base class."""
+        """See the base class."""
         weight, bias = self.weights("ih", 0)
         gates = linear(embedded, weight[:, : self.input_size], bias)  # once for all positions
         noise = self.dropout(embedded.new_ones(*embedded.shape[:2], self.hidden_size))
@@ -142,7 +159,7 @@ class InputFeedingDecoder(RecurrentDecoder):
     def step(
         self, embedded: Repeated, past: States, memory: Memory, origin: Tensor | None = None
     ) -> tuple[Tensor, States, Tensor]:
-        """Decode one position; see the base class."""
+        """See the base class."""
         weight, bias = self.weights("ih", 0)
         inputs = torch.cat([embedded.all(), spread(self._fed(past), origin)], dim=-1)
         gates = linear(inputs, weight, bias)
@@ -151,7 +168,7 @@ class InputFeedingDecoder(RecurrentDecoder):
         return attentional, past, weights
 
     def _fed(self, past: States) -> Tensor:
-        """The attentional state of the step before."""
+        """Return the attentional state of the previous step."""
         return self._split(past)[1][0]
 
     def _feed(
@@ -162,6 +179,7 @@ class InputFeedingDecoder(RecurrentDecoder):
         noise: Tensor,
         origin: Tensor | None = None,
     ) -> tuple[Tensor, States, Tensor]:
+        """Run the layers and the attention at one position; ``noise`` is a dropout mask."""
         states, (_, *rest) = self._split(past)
         hidden, states = self._climb(Repeated(gates), states, origin)
         carried = tuple(spread(part, origin) for part in rest)

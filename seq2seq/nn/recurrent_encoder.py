@@ -7,21 +7,21 @@ from seq2seq.nn.cells import Cell, States, initialize, run
 
 
 class RecurrentEncoder(nn.Module):
-    """Reads embeddings, gives a state a position and the final states of every layer.
+    """An encoder that returns one state per position and the final states of every layer.
 
-    With both directions, each has half of ``hidden_size``, as in OpenNMT-py. Sequences are packed:
-    padding is never read.
+    In a bidirectional encoder, each direction has half of ``hidden_size``, as in OpenNMT-py. The
+    sequences are packed, so that the network never reads padding.
 
     Args:
         input_size: width of the embeddings.
         hidden_size: width of the outputs.
-        layers: its depth.
+        layers: number of layers.
         cell: LSTM or GRU.
-        bidirectional: whether it reads both ways.
-        dropout: between layers.
+        bidirectional: whether to read the sequences in both directions.
+        dropout: dropout probability between layers.
 
     Raises:
-        ValueError: for two directions of an odd width.
+        ValueError: if ``bidirectional`` is True and ``hidden_size`` is odd.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class RecurrentEncoder(nn.Module):
         directions = 2 if bidirectional else 1
         if hidden_size % directions:
             raise ValueError(
-                f"hidden_size={hidden_size} is shared by two directions and has to be even; "
+                f"hidden_size={hidden_size} is divided between two directions and has to be even; "
                 f"change it or set bidirectional=false"
             )
         self.layers, self.directions = layers, directions
@@ -54,12 +54,16 @@ class RecurrentEncoder(nn.Module):
     def forward(
         self, embedded: Tensor, lengths: Tensor, first: States | None = None
     ) -> tuple[Tensor, States]:
-        """Encode ``embedded`` ``[batch, source_length, input_size]`` of ``lengths`` ``[batch]``.
+        """Encode a batch of sequences.
 
-        ``first`` are the states to begin in, in the form of the final states; zeros by default.
+        Args:
+            embedded: ``[batch, source_length, input_size]``.
+            lengths: ``[batch]``.
+            first: the initial states, in the form of the final states; zeros by default.
 
-        Returns ``[batch, source_length, hidden_size]`` and the final states of all layers side by
-        side, ``[batch, layers · hidden_size]`` each.
+        Returns:
+            the outputs ``[batch, source_length, hidden_size]``, and the concatenated final states
+            of all layers, ``[batch, layers · hidden_size]`` each.
         """
         packed = pack_padded_sequence(
             embedded, lengths.cpu(), batch_first=True, enforce_sorted=False
@@ -70,7 +74,7 @@ class RecurrentEncoder(nn.Module):
         return memory, tuple(state.transpose(0, 1).flatten(1) for state in states)
 
     def _by_layer(self, states: States | None) -> Tensor | tuple[Tensor, ...] | None:
-        """``[batch, layers · hidden_size]`` each → what the network takes."""
+        """Convert ``[batch, layers · hidden_size]`` each to the form that the network needs."""
         if states is None:
             return None
         parts = [

@@ -1,4 +1,4 @@
-"""The Transformer's encoder and decoder layers."""
+"""The encoder and decoder layers of the Transformer."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.
 
 
 class PreNorm(nn.Module):
-    """``x + dropout(f(norm(x)))``: trains without warm-up, even when deep."""
+    """The residual connection ``x + dropout(f(norm(x)))``, which trains without warm-up."""
 
     def __init__(self, size: int, dropout: float) -> None:
         super().__init__()
@@ -25,23 +25,23 @@ class PreNorm(nn.Module):
         self.dropout = Dropout(dropout)
 
     def enter(self, x: Tensor) -> Tensor:
-        """What the sublayer reads."""
+        """Return the input of the sublayer f."""
         return self.norm(x)
 
     def leave(self, x: Tensor, change: Tensor) -> Tensor:
-        """What goes on, given the sublayer's answer."""
+        """Return the output of the connection; ``change`` is the output of the sublayer."""
         return x + self.dropout(change)
 
 
 class PostNorm(PreNorm):
-    """``norm(x + dropout(f(x)))``: the original Transformer's."""
+    """The residual connection ``norm(x + dropout(f(x)))`` of the original Transformer."""
 
     def enter(self, x: Tensor) -> Tensor:
-        """What the sublayer reads."""
+        """Return the input of the sublayer f."""
         return x
 
     def leave(self, x: Tensor, change: Tensor) -> Tensor:
-        """What goes on, given the sublayer's answer."""
+        """Return the output of the connection; ``change`` is the output of the sublayer."""
         return self.norm(x + self.dropout(change))
 
 
@@ -49,7 +49,7 @@ NORMS: dict[str, type[PreNorm]] = {"pre": PreNorm, "post": PostNorm}
 
 
 class FeedForward(nn.Module):
-    """``W₂ dropout(activation(W₁ x + b₁)) + b₂`` at every position."""
+    """The feed-forward network ``W₂ dropout(activation(W₁ x + b₁)) + b₂`` at every position."""
 
     def __init__(self, size: int, feedforward_size: int, activation: str, dropout: float) -> None:
         super().__init__()
@@ -62,22 +62,22 @@ class FeedForward(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[batch, length, size]`` → the same shape."""
+        """Apply the network to ``[batch, length, size]``; the shape stays the same."""
         return self.outer(self.dropout(self.activation(self.inner(x))))
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention over the source, then the feed-forward network.
+    """An encoder layer: self-attention over the source, then the feed-forward network.
 
     Args:
         size: width of input and output.
-        feedforward_size: width inside the feed-forward network.
-        heads: of the attention; they divide ``size``.
-        mapping: of the attention.
+        feedforward_size: width of the hidden layer of the feed-forward network.
+        heads: number of attention heads; it must divide ``size``.
+        mapping: scores → weights of the attention.
         norm: ``pre`` or ``post``.
         activation: ``relu`` or ``gelu``.
-        dropout: inside the feed-forward network and before residual sums.
-        attention_dropout: on attention weights.
+        dropout: dropout probability inside the feed-forward network and before residual sums.
+        attention_dropout: dropout probability of attention weights.
     """
 
     def __init__(
@@ -100,7 +100,11 @@ class EncoderLayer(nn.Module):
         self.feedforward_residual = residual(size, dropout)
 
     def forward(self, x: Tensor, mask: Tensor, positions: Positions) -> Tensor:
-        """``x`` ``[batch, source_length, size]``, ``mask`` ``[batch, 1, 1, source_length]``."""
+        """Encode ``x`` ``[batch, source_length, size]``; the shape stays the same.
+
+        ``mask`` is ``[batch, 1, 1, source_length]``, True where a position may be attended to.
+        ``positions`` rotates queries and keys.
+        """
         queries, attended = self.attention.queries_keys_values(self.attention_residual.enter(x))
         attended = KeysValues(positions.rotate(attended.keys), attended.values)
         change, _ = self.attention(positions.rotate(queries), attended, mask)
@@ -110,9 +114,10 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention over the target so far, cross-attention, then the feed-forward network.
+    """A decoder layer: causal self-attention, cross-attention, then the feed-forward network.
 
-    Args are those of :class:`EncoderLayer`, and ``cross_mapping``, of the attention to the source.
+    The arguments are those of :class:`EncoderLayer`, and ``cross_mapping``, the mapping of the
+    attention to the source.
     """
 
     def __init__(
@@ -138,7 +143,7 @@ class DecoderLayer(nn.Module):
         self.feedforward_residual = residual(size, dropout)
 
     def keys_values(self, memory: Tensor) -> KeysValues:
-        """What the cross-attention reads of the source, ``[batch, source_length, size]``."""
+        """Project the source ``[batch, source_length, size]`` for the cross-attention."""
         return self.cross_attention.keys_values(memory)
 
     def forward(
@@ -152,22 +157,22 @@ class DecoderLayer(nn.Module):
         *,
         return_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Decode ``x``: all target positions at once, or the one that follows ``past``.
+        """Decode all target positions at once or, with ``past``, one position per hypothesis.
 
         Args:
-            x: ``[sentences, target_length, size]``; with ``past``, ``[sentences, width, size]``:
-                the hypotheses of a sentence stand side by side at one position, and attend to the
+            x: ``[sentences, target_length, size]``. With ``past``, ``[sentences, width, size]``:
+                one position of each hypothesis. The hypotheses of a sentence then attend to the
                 source as if they were its target positions.
             memory: this layer's keys and values of the source.
-            mask: ``[sentences, 1, 1, source_length]``.
+            mask: ``[sentences, 1, 1, source_length]``, True where a position may be attended to.
             positions: rotates queries and keys.
-            past: the positions decoded before, with room for this one.
-            layer: the number of this layer in ``past``.
-            return_weights: whether the cross-attention is wanted.
+            past: the history of self-attention, in which ``advance`` has added this position.
+            layer: the index of this layer in ``past``.
+            return_weights: whether to return the weights of the cross-attention.
 
         Returns:
-            the output like ``x`` and the weights ``[sentences, head, target_length,
-            source_length]`` or None.
+            the output in the shape of ``x``, and the weights ``[sentences, head, target_length,
+            source_length]`` or ``None``.
         """
         queries, attended = self.attention.queries_keys_values(self.attention_residual.enter(x))
         if past is None:

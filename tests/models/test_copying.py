@@ -130,13 +130,15 @@ def test_bfloat16_autocast_mixes_in_float32(
 def test_two_vocabularies_are_refused(family: type[EncoderDecoder]) -> None:
     mapping = {"mapping" if family is Recurrent else "cross_mapping": Softmax()}
     with pytest.raises(
-        ValueError, match=r"11 entries and the target 12: set data\.subwords\.joint"
+        ValueError, match=r"11 entries and the target 12; set data\.subwords\.joint"
     ):
         family(11, 12, copying=True, **mapping)
 
 
 def test_a_sparse_output_layer_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"output_mapping=Sparsemax with copying=true"):
+    with pytest.raises(
+        ValueError, match=r"output_mapping=Sparsemax cannot be combined with copying=true"
+    ):
         Recurrent(12, 12, mapping=Softmax(), copying=True, output_mapping=Sparsemax())
 
 
@@ -199,5 +201,5 @@ def test_an_ensemble_copies_by_the_mean_of_its_members(
     together = Beam(3)(model, source, source_lengths)
     ((alone,),) = Beam(3)(model, source[:1], source_lengths[:1])
     assert together[0][0].tokens == alone.tokens
-    with pytest.raises(ValueError, match="whether they copy"):
+    with pytest.raises(ValueError, match="either all copy or none"):
         Ensemble([members[0], recurrent()])

@@ -212,7 +212,7 @@ def test_conditional_reading_begins_where_the_premise_ended():
 
 @pytest.mark.parametrize("place", ["mapping", "reverse_mapping", "intra_mapping"])
 def test_bounds_over_steps_are_refused_where_there_are_no_steps(place):
-    with pytest.raises(ValueError, match=f"^{place}=ConstrainedSoftmax bounds the sum of attention"):
+    with pytest.raises(ValueError, match=f"^{place}=ConstrainedSoftmax bounds the sum"):
         decomposable(**{place: ConstrainedSoftmax(0.6)})
 
 

@@ -81,7 +81,7 @@ def test_no_word_receives_more_than_its_fertility_but_the_end_of_the_sentence(
 
 
 def test_bounds_have_no_place_in_the_output_layer() -> None:
-    with pytest.raises(ValueError, match="output_mapping=ConstrainedSparsemax bounds attention"):
+    with pytest.raises(ValueError, match="output_mapping=ConstrainedSparsemax bounds the sum"):
         build(output_mapping=ConstrainedSparsemax())
 
 

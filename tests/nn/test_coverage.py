@@ -39,7 +39,7 @@ def test_the_sequence_loss_adds_it_by_its_weight() -> None:
     extra = coverage_loss(attention, target != 0)
     torch.testing.assert_close(found.loss_sum, plain.loss_sum + 0.5 * extra)
     assert found.nll_sum == plain.nll_sum
-    with pytest.raises(ValueError, match="needs the model's attention"):
+    with pytest.raises(ValueError, match="needs the attention of the model"):
         loss(logits, target, Softmax())
     with pytest.raises(ValueError, match=r"loss\.coverage=-1"):
         SequenceLoss(coverage=-1)

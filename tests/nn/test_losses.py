@@ -155,5 +155,5 @@ def test_a_second_backward_pass_is_refused_rather_than_wrong(
 ) -> None:
     loss = SequenceLoss()(logits, target, Softmax()).loss_sum
     loss.backward(retain_graph=True)
-    with pytest.raises(RuntimeError, match="second time"):
+    with pytest.raises(RuntimeError, match="called twice"):
         loss.backward()
