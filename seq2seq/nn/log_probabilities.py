@@ -37,8 +37,8 @@ class LogProbabilities(Softmax):
         and the loss of an example must not depend on its batch.
 
         In the first sum, the log p of the target is at least log 1e-10. Sparse attention can give a
-        copied word the probability 0; it then costs 23 and has no gradient. The second sum has no
-        gradient, and is inf in this case.
+        copied word the probability 0. Its loss is then 23, without a gradient. The second sum never
+        has a gradient, and is inf in this case.
 
         Args:
             logits: ``[batch, length, V + extra]`` log-probabilities.
@@ -56,7 +56,7 @@ class LogProbabilities(Softmax):
 
 
 class _NegativeLogLikelihood(torch.autograd.Function):
-    """The loss with its own gradient, which autograd would write four times instead of once."""
+    """The loss with a gradient written once; autograd would write that large tensor four times."""
 
     @staticmethod
     def forward(
