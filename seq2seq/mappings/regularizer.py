@@ -137,8 +137,8 @@ class Regularizer(ABC):
 
         The lead Δ is how far one score must lie above ``others`` equal scores to get the weight ½.
         At γ = 1 it is :math:`\Delta_\Omega = \partial_1\Omega(y) - \partial_2\Omega(y)` at the
-        weights :math:`y = (\tfrac12, \tfrac1{2m}, \dots)`, where m = ``others``. At another γ it is
-        γΔ. For softmax it is log m, so :math:`\kappa = \log m / \Delta_\Omega`.
+        weights :math:`y = (\tfrac12, \tfrac1{2m}, \ldots)`, where m = ``others``. At another γ it
+        is γΔ. For softmax it is log m, so :math:`\kappa = \log m / \Delta_\Omega`.
 
         Args:
             others: m ≥ 1, the number of valid positions less one; broadcastable to θ.
