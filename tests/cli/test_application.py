@@ -108,7 +108,7 @@ def test_help_shows_choices_examples_and_configuration(name: str, tmp_path: Path
     assert "search" in result.stdout
     assert "beam" in result.stdout
     assert "--config-dir" in result.stdout
-    assert "Exit codes: 0 done, 1 a mistake or a defect, 128 + signal" in result.stdout
+    assert "Exit codes: 0 success, 1 an error (yours or a bug), 128 + signal" in result.stdout
 
 
 @pytest.mark.e2e
