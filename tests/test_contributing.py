@@ -112,7 +112,7 @@ def test_a_recipe_trains_and_its_checkpoint_is_loaded(
 @pytest.mark.e2e
 @pytest.mark.slow
 @pytest.mark.thorough
-def test_a_class_outside_the_package_trains_but_its_checkpoint_is_refused(checkout: Path) -> None:
+def test_a_class_outside_the_package_trains_and_its_checkpoint_needs_trust(checkout: Path) -> None:
     shutil.move(checkout / "seq2seq" / "mappings" / "expmax.py", checkout / "mine.py")
     for name in ("__init__", "functional"):
         shutil.copy(
@@ -128,6 +128,8 @@ def test_a_class_outside_the_package_trains_but_its_checkpoint_is_refused(checko
         refused = command(name, "checkpoint=run", cwd=checkout)
         assert refused.returncode == 1
         assert "'mine.Expmax', which a checkpoint may not" in refused.stderr
+    trusted = command("evaluate", "checkpoint=run", "trust=[mine]", cwd=checkout)
+    assert trusted.returncode == 0, trusted.stdout + trusted.stderr
 
 
 def test_the_verbs_are_those_of_the_makefile() -> None:
