@@ -78,7 +78,7 @@ def test_a_mapping_that_two_attentions_were_given_is_annealed_in_one() -> None:
             lambda: Annealer(
                 Linear(4.0, 1.0, 9), transformer(cross_mapping=Softmax(learn=["gamma"]))
             ),
-            "take gamma out of learn, or choose annealing=none",
+            "take gamma out of learn, or set annealing=none",
         ),
     ],
 )
