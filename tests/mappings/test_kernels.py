@@ -19,7 +19,6 @@ from seq2seq.mappings import (
     entmax,
 )
 from seq2seq.mappings.cpu.kernels import SOLVERS
-from seq2seq.mappings.cpu.threads import GRAIN
 from seq2seq.mappings.implementations import jacobian_product, reference
 from seq2seq.mappings.operators import prepare
 
@@ -140,7 +139,6 @@ def test_what_is_computed_in_single_precision_is_right_to_a_millionth(problem, a
 @every
 def test_threads_batches_and_layouts_change_nothing(mapping):
     x = torch.randn(4, 64, 300, generator=torch.Generator().manual_seed(1))
-    assert x.numel() > 2 * GRAIN
     mask = torch.arange(300) < torch.tensor([300, 20, 0, 299])[:, None, None]
     before = torch.get_num_threads()
     try:
@@ -189,7 +187,7 @@ def test_scores_of_the_largest_sizes(mapping, dtype):
     assert mapping(torch.tensor([-1e30, 1e30], dtype=dtype)).tolist() == [0, 1]
 
 
-def test_a_forked_process_has_threads_of_its_own():
+def test_kernels_run_in_a_forked_process():
     script = """
 import os, torch
 from seq2seq.mappings import sparsemax

@@ -7,6 +7,7 @@ dispatched on, and the interpreter's lock is free while it runs.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import platform
@@ -71,6 +72,17 @@ def address(function: Callable[..., Any], signature: Any) -> int:
 
 
 _alive: list[Any] = []  # a compiled function is freed with its object
+
+
+@cache
+def kernel(function: Callable[..., None], signature: Any) -> Any:
+    """Return ``function`` as a C function of pointers, integers and floats.
+
+    It runs on the calling thread and releases the interpreter's lock.
+    """
+    kinds = {types.int64: ctypes.c_int64, types.float64: ctypes.c_double}
+    arguments = [kinds.get(argument, ctypes.c_void_p) for argument in signature.args]
+    return ctypes.CFUNCTYPE(None, *arguments)(address(function, signature))
 
 
 @contextlib.contextmanager

@@ -20,8 +20,7 @@ from seq2seq.mappings.cpu import (
     sparsemax,
     sqpnormmax,
 )
-from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address
-from seq2seq.mappings.cpu.threads import RowKernel
+from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address, kernel
 from seq2seq.mappings.implementations import Call
 
 SOLVERS: dict[str, ModuleType] = {
@@ -45,15 +44,15 @@ def supports(name: str, length: int) -> bool:
 
 
 @cache
-def _forward(name: str, dtype: torch.dtype) -> tuple[RowKernel, int, int]:
+def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int]:
     module = SOLVERS[name]
-    driver = RowKernel(rows.forward, rows.signature(*REALS[dtype]), rows.FIRST)
+    driver = kernel(rows.forward, rows.signature(*REALS[dtype]))
     return driver, address(module.solve, SOLVER), address(module.reach, REACH)
 
 
 @cache
-def _backward(name: str, dtype: torch.dtype) -> tuple[RowKernel, int]:
-    driver = RowKernel(rows.backward, rows.signature(*REALS[dtype]), rows.FIRST)
+def _backward(name: str, dtype: torch.dtype) -> tuple[Any, int]:
+    driver = kernel(rows.backward, rows.signature(*REALS[dtype]))
     return driver, address(SOLVERS[name].product, SOLVER)
 
 
@@ -113,7 +112,7 @@ def _precision(scores: Tensor) -> int:
 
 
 def _run(
-    driver: RowKernel,
+    driver: Any,
     pointers: tuple[int | None, ...],
     mask: Tensor | None,
     out: tuple[int, int | None],
@@ -140,7 +139,7 @@ def _run(
         geometry,
     )
     rest = (length, given, call.gamma, call.theta, solver, reach)
-    driver(*pointers, *parameters, 0, shape.numel() // length, *rest, length=length)
+    driver(*pointers, *parameters, 0, shape.numel() // length, *rest)
 
 
 def mask_of(mask: Tensor | None, shape: torch.Size, given: int) -> tuple[int | None, Any, int]:

@@ -37,8 +37,6 @@ MANY = 512  # positions from which on a bound on the threshold is looked for
 FEW = 1.75  # how far down, in γ, the scores reach that it is looked for in
 LEFT, RIGHT = 1, 2  # the sides on which a target has a neighbor
 
-FORWARD_FIRST, BACKWARD_FIRST = 15, 12  # the place of ``first`` among the arguments
-
 _NUMBERS = types.CPointer(types.int32)
 _BYTES = types.CPointer(types.uint8)
 

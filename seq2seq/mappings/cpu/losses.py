@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from seq2seq.mappings.cpu import loss_rows, rows
-from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address
+from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address, kernel
 from seq2seq.mappings.cpu.kernels import REALS, SOLVERS, mask_of
 from seq2seq.mappings.cpu.lift import LIFT, LIFTS
-from seq2seq.mappings.cpu.threads import RowKernel
 from seq2seq.mappings.implementations import Call
 
 TILE = 1 << 20  # numbers that are copied together, where a kernel cannot read them in place
@@ -38,18 +37,18 @@ class RowLosses(NamedTuple):
 
 
 @cache
-def _forward(name: str, dtype: torch.dtype) -> tuple[RowKernel, int, int, int]:
+def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int, int]:
     module = SOLVERS[name]
     signature = loss_rows.forward_signature(*REALS[dtype])
-    driver = RowKernel(loss_rows.forward, signature, loss_rows.FORWARD_FIRST)
+    driver = kernel(loss_rows.forward, signature)
     lift = address(LIFTS[name], LIFT) if name in LIFTS else 0
     return driver, address(module.solve, SOLVER), address(module.reach, REACH), lift
 
 
 @cache
-def _backward(dtype: torch.dtype) -> RowKernel:
+def _backward(dtype: torch.dtype) -> Any:
     signature = loss_rows.backward_signature(REALS[dtype][0])
-    return RowKernel(loss_rows.backward, signature, loss_rows.BACKWARD_FIRST)
+    return kernel(loss_rows.backward, signature)
 
 
 def class_losses(
@@ -79,7 +78,7 @@ def class_losses(
     pointers = (masks, geometry, target.data_ptr(), *(part.data_ptr() for part in found))
     for near, base in _tiles(x, real):
         place, end = near.data_ptr(), base + near.size(0)
-        driver(place, place, *pointers, base, base, end, *rest, length=length)
+        driver(place, place, *pointers, base, base, end, *rest)
     return RowLosses(losses, surprises, sizes, sides, (*found[:5], sizes))
 
 
@@ -104,7 +103,7 @@ def class_gradient(
         out = result if in_place else torch.empty(near.shape, dtype=real)
         place, end = near.data_ptr() if looked_at else None, base + near.size(0)
         rest = (base, base, end, length, given)
-        driver(place, *pointers, out.data_ptr(), *rest, length=length)
+        driver(place, *pointers, out.data_ptr(), *rest)
         if not in_place:
             result[base:end] = out
     return result.view(scores.shape)

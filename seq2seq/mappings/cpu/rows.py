@@ -35,7 +35,6 @@ from seq2seq.mappings.cpu.scan import (
 MASK, GAMMAS, THETAS, HOLES, SCORES = (1 << bit for bit in range(2, 7))
 ANYWHERE = 1 << 62  # a mask's strides may lead to any byte
 WORK, ORDER = 5, 7  # arrays of a row's length that a solver may scribble in
-FIRST = 10  # the place of ``first`` among the arguments
 
 
 def signature(real: types.Float, bits: types.Integer) -> types.Type:
