@@ -1,12 +1,11 @@
-"""LSTM and GRU cells as one step from gates, beside the ``nn`` modules that hold the weights.
+"""LSTM and GRU cells as single steps, beside the ``nn`` modules that hold the weights.
 
-A cell's step takes the input's part of the gates ready-made, ``W_ih x + b_ih``: whoever knows all
-inputs beforehand computes it for all positions in one matrix product. Where hypotheses go on
-from one state together, ``place`` says from which row of the states each does, and its part is
-computed once.
+A step takes the input's part of the gates, ``W_ih x + b_ih``, as an argument. A caller that knows
+all inputs computes this part for all positions in one matrix product. If several hypotheses
+continue from the same state, ``place`` gives the state's row for each of them, and the step
+computes that row's part of the gates once.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,27 +13,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from seq2seq.nn.linear import linear, weights_are_fixed
+from seq2seq.nn.linear import linear
 from seq2seq.nn.repeated import Repeated, spread
 
 States = tuple[Tensor, ...]  # (hidden, memory) of an LSTM, (hidden,) of a GRU: [batch, size] each
-#: Numbers of states on which the compiled pass saves the time that loading the compiler takes. When
-#: so many have passed, or a mapping has loaded it, the last digits of scores may change.
-REPAID = 1 << 25
-COMPILER = "seq2seq.mappings.cpu.compilation"
-_passed = 0  # numbers without it so far
 
 
 def lstm_step(
     inputs: Repeated, state: States, weight: Tensor, bias: Tensor, place: Tensor | None = None
 ) -> States:
-    """``c = σ(f) c + σ(i) tanh(g)``, ``h = σ(o) tanh(c)``, ``(i, f, g, o) = inputs + W h + b``."""
+    """Compute one step of an LSTM.
+
+    ``c = σ(f) c + σ(i) tanh(g)`` and ``h = σ(o) tanh(c)`` with ``(i, f, g, o) = inputs + W h + b``.
+    """
     hidden, memory = state
     past = Repeated(linear(hidden, weight, bias), place)
-    if _is_compiled(inputs, past, memory):
-        from seq2seq.nn.cell_kernels import lstm  # loads the compiler
-
-        return lstm(inputs, past, memory)
     i, f, g, o = (inputs.all() + past.all()).chunk(4, dim=-1)
     memory = torch.sigmoid(f) * spread(memory, place) + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(memory), memory
@@ -43,13 +36,12 @@ def lstm_step(
 def gru_step(
     inputs: Repeated, state: States, weight: Tensor, bias: Tensor, place: Tensor | None = None
 ) -> States:
-    """``h = (1 − z) n + z h``, ``n = tanh(inputs_n + r (W_n h + b_n))``, z and r the gates."""
+    """Compute one step of a GRU with gates z and r.
+
+    ``h = (1 − z) n + z h`` with ``n = tanh(inputs_n + r (W_n h + b_n))``.
+    """
     (hidden,) = state
     past = Repeated(linear(hidden, weight, bias), place)
-    if _is_compiled(inputs, past, hidden):
-        from seq2seq.nn.cell_kernels import gru
-
-        return gru(inputs, past, hidden)
     input_r, input_z, input_n = inputs.all().chunk(3, dim=-1)
     past_r, past_z, past_n = past.all().chunk(3, dim=-1)
     reset, update = torch.sigmoid(input_r + past_r), torch.sigmoid(input_z + past_z)
@@ -57,23 +49,8 @@ def gru_step(
     return (candidate + update * (spread(hidden, place) - candidate),)
 
 
-def _is_compiled(inputs: Repeated, past: Repeated, state: Tensor) -> bool:
-    """Whether the compiled pass does it: in a search on a CPU, once it is worth its loading."""
-    gates = past.distinct
-    if not weights_are_fixed() or inputs.rows != past.rows or gates.size(0) != state.size(0):
-        return False
-    tensors = (inputs.distinct, gates, state)
-    if any(part.device.type != "cpu" or part.dtype != torch.float32 for part in tensors):
-        return False
-    global _passed
-    if COMPILER not in sys.modules and _passed < REPAID:
-        _passed += past.rows * state.size(-1)
-        return False
-    return True
-
-
 class Step(Protocol):
-    """One position: from the input's part of the gates to the states after it."""
+    """The step of one position, from the input's part of the gates to the next states."""
 
     def __call__(
         self,
@@ -83,13 +60,19 @@ class Step(Protocol):
         bias: Tensor,
         place: Tensor | None = None,
     ) -> States:
-        """Go on from ``state[place]``, whose part of the gates is ``weight · hidden + bias``."""
+        """Return the states that follow ``state[place]``; see :func:`lstm_step`."""
         ...
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The module that runs whole sequences, the step of one position, and the states carried."""
+    """A kind of recurrent cell.
+
+    Attributes:
+        module: runs whole sequences.
+        step: computes one position.
+        states: number of tensors in its state.
+    """
 
     module: type[nn.LSTM] | type[nn.GRU]
     step: Step
@@ -109,10 +92,10 @@ def run(
     inputs: Tensor | PackedSequence,
     first: Tensor | tuple[Tensor, ...] | None,
 ) -> tuple[Any, Any]:
-    """What the module makes of whole sequences and the states to begin in.
+    """Run the module over whole sequences, beginning in the states ``first``.
 
-    oneDNN, by which LSTMs run on the CPU, has none in bfloat16 for CPUs without AVX-512: under
-    autocast it fails there. Then this part of the model computes in single precision.
+    PyTorch computes LSTMs on the CPU by oneDNN, which fails in bfloat16 on CPUs without AVX-512.
+    There, an LSTM under autocast runs in single precision.
     """
     lacking = isinstance(network, nn.LSTM) and not HAS_BFLOAT16
     if not (lacking and torch.is_autocast_enabled("cpu") and inputs.data.device.type == "cpu"):
@@ -124,7 +107,7 @@ def run(
 
 
 def initialize(network: nn.RNNBase) -> None:
-    """Xavier inputs, orthogonal recurrence, zero biases, and an LSTM that starts by remembering."""
+    """Set Xavier inputs, orthogonal recurrence, zero biases, and 1 for the LSTM's forget gates."""
     for name, parameter in network.named_parameters():
         if "bias" in name:
             nn.init.zeros_(parameter)

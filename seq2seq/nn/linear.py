@@ -1,4 +1,4 @@
-"""Affine maps, by the fastest of the CPU's matrix products where no gradient is asked for."""
+"""Affine maps that use the fastest matrix product of the CPU when no gradient is needed."""
 
 from __future__ import annotations
 
@@ -11,41 +11,37 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-#: Whether oneDNN's product is the one to take: on a CPU without AVX-512, MKL's is up to a quarter
-#: faster.
+#: Whether to use oneDNN's product. On a CPU without AVX-512, MKL's is up to a quarter faster.
 PREFERS_ONEDNN = HAS_ONEDNN and torch.backends.cpu.get_cpu_capability() == "AVX512"
-#: Numbers of a matrix that is packed: the output layer, the gates of wide cells. Smaller ones are
-#: brought into order as fast as they are read.
+#: Smallest number of elements of a weight that is packed. Converting a smaller one takes no longer
+#: than reading it.
 LARGE = 1 << 20
-SEVERAL = 16  # rows at least that a matrix is packed for: fewer than it is packed for do not matter
+SEVERAL = 16  # pack for at least this many rows; below, the number makes no difference
 
 
 class Packed:
-    """Large parameters in the order in which oneDNN multiplies by them, from their second use on.
+    """Large parameters in the memory layout that oneDNN multiplies by.
 
-    Each product would bring them into an order like this, which takes as long as multiplying some
-    dozens of rows. What is computed at each use, as a parametrization does, stays as it is.
+    Without it, each product converts the weight first, which takes as long as multiplying some
+    dozens of rows. Only parameters are packed: a weight that a parametrization computes anew at
+    each use would be converted each time.
     """
 
     def __init__(self) -> None:
-        # With the weight itself, so that no other can come to lie where it lies.
-        self.found: dict[tuple[int, torch.Size], tuple[Tensor, Tensor | None]] = {}
+        # Keep each weight alive beside its packed copy, so that its address is not reused.
+        self.matrices: dict[tuple[int, torch.Size], tuple[Tensor, Tensor]] = {}
 
     def get(self, weight: Tensor, rows: int) -> Tensor | None:
-        """The weight packed for about so many rows, if it was used before."""
+        """Return the weight packed for about ``rows`` rows; None if it is small or computed."""
         whole = weight if weight._base is None else weight._base
         if weight.numel() < LARGE or type(whole) is not nn.Parameter:
             return None
         key = (weight.data_ptr(), weight.shape)
-        if key not in self.found:
-            self.found[key] = (weight, None)
-            return None
-        _, packed = self.found[key]
-        if packed is None:
+        if key not in self.matrices:
             rows = max(rows, SEVERAL)
             packed = torch.ops.mkldnn._reorder_linear_weight.default(weight.detach(), rows)
-            self.found[key] = (weight, packed)
-        return packed
+            self.matrices[key] = (weight, packed)
+        return self.matrices[key][1]
 
 
 _packed: ContextVar[Packed | None] = ContextVar("packed", default=None)
@@ -53,7 +49,10 @@ _packed: ContextVar[Packed | None] = ContextVar("packed", default=None)
 
 @contextmanager
 def fixed_weights() -> Iterator[None]:
-    """Inside, as in a search, nobody changes weights, differentiates or traces; see ``Packed``."""
+    """Pack large weights in this block, in which nobody changes weights, differentiates or traces.
+
+    A search runs in such a block.
+    """
     token = _packed.set(Packed())
     try:
         yield
@@ -61,18 +60,13 @@ def fixed_weights() -> Iterator[None]:
         _packed.reset(token)
 
 
-def weights_are_fixed() -> bool:
-    """Whether inside of :func:`fixed_weights`."""
-    return not torch.compiler.is_compiling() and _packed.get() is not None
-
-
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x Wᵀ + b``, with ``x`` ``[…, size]`` and ``weight`` ``[output_size, size]``.
+    """Return ``x Wᵀ + b``, with ``x`` ``[…, size]`` and ``weight`` ``[output_size, size]``.
 
     PyTorch multiplies float32 matrices by MKL, which leaves half of AVX-512 unused on CPUs that are
-    not Intel's; oneDNN, which comes with PyTorch too, uses all of it and is twice as fast there.
-    What PyTorch offers of it has no gradient, and is slow where a matrix has gaps. By large
-    weights that are packed it multiplies faster than MKL on CPUs without AVX-512 too.
+    not Intel's. oneDNN, which comes with PyTorch too, uses all of it and is twice as fast there.
+    PyTorch's function for it has no gradient, and is slow if a matrix is not contiguous. With
+    packed weights it is faster than MKL on CPUs without AVX-512 too.
     """
     if (
         not HAS_ONEDNN
@@ -97,8 +91,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """``nn.Linear`` by :func:`linear`."""
+    """``nn.Linear`` that computes with :func:`linear`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """``[…, in_features]`` → ``[…, out_features]``."""
+        """Map ``[…, in_features]`` to ``[…, out_features]``."""
         return linear(input, self.weight, self.bias)

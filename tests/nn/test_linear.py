@@ -56,20 +56,26 @@ def test_without_gradients_it_is_onednns_where_that_is_preferred() -> None:
 
 @pytest.mark.skipif(not HAS_ONEDNN, reason="this PyTorch has no oneDNN")
 @pytest.mark.parametrize("inference", [True, False])
-def test_fixed_weights_are_packed_from_their_second_use_on(inference: bool) -> None:
+def test_fixed_weights_are_packed_once(inference: bool) -> None:
     weight, bias = nn.Parameter(torch.randn(90, 24)), torch.randn(90)
     with torch.inference_mode(inference), torch.no_grad(), fixed_weights():
         packed = seq2seq.nn.linear._packed.get()
-        for use, rows in enumerate((64, 320, 5, 1)):
+        for rows in (64, 320, 5, 1):
             x = torch.randn(rows, 24)
             for first in (0, 30):  # parts of a matrix are matrices of their own
                 expected = F.linear(x, weight[first:], bias[first:])
-                found = linear(x, weight[first:], bias[first:])
-                torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-            assert len(packed.found) == 2
-            assert all((matrix is not None) == (use > 0) for _, matrix in packed.found.values())
+                result = linear(x, weight[first:], bias[first:])
+                torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-5)
+            assert len(packed.matrices) == 2
         x = torch.randn(7, 1, 24)
         torch.testing.assert_close(linear(x, weight), F.linear(x, weight), rtol=1e-5, atol=1e-5)
+
+
+def test_the_same_call_in_a_search_gives_the_same_digits() -> None:
+    weight, x = nn.Parameter(torch.randn(90, 24)), torch.randn(64, 24)
+    with torch.no_grad(), fixed_weights():
+        first, *others = (linear(x, weight) for _ in range(4))
+    assert all(torch.equal(first, other) for other in others)
 
 
 def test_weights_are_fixed_inside_only() -> None:
@@ -90,7 +96,7 @@ def test_what_is_computed_at_each_use_is_neither_kept_nor_taken_for_another() ->
             weight = torch.randn(90, 7)
             torch.testing.assert_close(linear(x, weight), F.linear(x, weight), rtol=1e-5, atol=1e-5)
             del weight
-        assert not seq2seq.nn.linear._packed.get().found
+        assert not seq2seq.nn.linear._packed.get().matrices
 
 
 def test_it_is_compiled_in_one_graph_without_gradients() -> None:
