@@ -1,14 +1,17 @@
 """The compiled kernels compute what the reference computes, for any layout, threads and batch."""
 
 import math
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import seq2seq
 from seq2seq.mappings import (
     Entmax,
     Fusedmax,
@@ -208,23 +211,37 @@ def test_importing_the_mappings_compiles_and_loads_nothing():
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
+def run(script, cache, **environment):
+    """Run a script in a process whose compiled kernels are cached in the folder ``cache``."""
+    environment |= {"PATH": "", "NUMBA_CACHE_DIR": str(cache), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=300, env=environment)
+    return {file: file.stat().st_mtime_ns for file in cache.rglob("*.nb?")}
+
+
 def test_another_process_finds_the_kernels_compiled(tmp_path):
     script = """
 import torch, numba
 from seq2seq.mappings import fusedmax
 fusedmax(torch.randn(4, 8, requires_grad=True)).sum().backward()
 """
-    environment = {"PATH": "", "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    files = []
-    for _ in range(2):
-        subprocess.run([sys.executable, "-c", script], check=True, timeout=300, env=environment)
-        files.append({f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.nb?") if f.is_file()})
-    assert files[0]
-    assert files[0] == files[1]
+    first, second = (run(script, tmp_path) for _ in range(2))
+    assert first
+    assert first == second
+
+
+def test_a_change_in_any_file_of_the_kernels_compiles_them_anew(tmp_path):
+    package, cache = tmp_path / "seq2seq", tmp_path / "cache"
+    cache.mkdir()
+    shutil.copytree(Path(seq2seq.__file__).parent, package)
+    script = "import torch; from seq2seq.mappings import sparsemax; sparsemax(torch.randn(4, 8))"
+    before = run(script, cache, PYTHONPATH=str(tmp_path))
+    with (package / "mappings/cpu/scan.py").open("a") as file:  # the kernels are in another file
+        file.write("# a comment\n")
+    assert set(before) < set(run(script, cache, PYTHONPATH=str(tmp_path)))
 
 
 def test_where_nothing_can_be_kept_kernels_compile_all_the_same(tmp_path):
     (tmp_path / "file").write_text("no folder can be made below a file")
     script = "import torch; from seq2seq.mappings import sparsemax; sparsemax(torch.randn(4, 8))"
-    environment = {"PATH": "", "XDG_CACHE_HOME": str(tmp_path / "file"), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=300, env=environment)
+    locator = "UserProvidedCacheLocator"  # of numba's places, the one that the test can block
+    assert not run(script, tmp_path / "file", NUMBA_CACHE_LOCATOR_CLASSES=locator)

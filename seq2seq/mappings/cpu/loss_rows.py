@@ -1,273 +1,150 @@
-"""The Fenchel–Young loss of a class, row by row, compiled: L = max_Ω(x) + γΩ(q) − ⟨x, q⟩.
+"""The loop over rows that computes Fenchel–Young losses: L = max_Ω(x) + γΩ(q) − ⟨x, q⟩.
 
-q = (1 − ε)·onehot + ε·uniform over the n positions of a row that may be attended. A row is read for
-its largest score, with ε for its sum, and for its candidates; what remains of it is the *entries*
-of the gradient Π(x) − q, the few that differ from −ε/n. A gradient of the size of the scores is
-made on the way back alone, in one pass.
+q = (1 − ε)·onehot + ε·uniform over the n positions of a row that may be attended. The gradient
+Π(x) − q is −ε/n except in the support and at the target. The kernel writes these few *entries*
+only, so it never holds an array of gradients.
 """
 
-# What is compiled is typed by the compiler, not by annotations.
+# numba infers the types of compiled functions, so they have no annotations.
 # mypy: disable-error-code="no-untyped-def"
 
 import numpy as np
-from numba import carray, types
 
-from seq2seq.mappings.cpu.compilation import (
-    BLOCK,
-    FLOATS,
-    INTEGERS,
-    call_reach,
-    call_solver,
-    jit,
-)
-from seq2seq.mappings.cpu.lift import call_lift
-from seq2seq.mappings.cpu.rows import ANYWHERE, HOLES, MASK, ORDER, VALUES, WORK
-from seq2seq.mappings.cpu.scan import (
-    below,
-    collect,
-    gather,
-    largest,
-    largest_of,
-    leading,
-    offset_of,
-)
+from seq2seq.mappings.cpu.compilation import jit, kernel
+from seq2seq.mappings.cpu.scan import leading, read, room_for
 
-IGNORED, NEIGHBORS, SCORES = 1 << 8, 1 << 9, 1 << 10
-MANY = 512  # positions from which on a bound on the threshold is looked for
-FEW = 1.75  # how far down, in γ, the scores reach that it is looked for in
 LEFT, RIGHT = 1, 2  # the sides on which a target has a neighbor
 
-_NUMBERS = types.CPointer(types.int32)
-_BYTES = types.CPointer(types.uint8)
 
+def loss_kernel(solve, workspace, version):
+    """Build the kernel that computes losses."""
 
-def forward_signature(real: types.Float, bits: types.Integer) -> types.Type:
-    """Of ``forward`` for scores of the type ``real``, as large as ``bits``."""
-    reals = types.CPointer(real)
-    given = [reals, types.CPointer(bits), _BYTES, INTEGERS, INTEGERS]
-    found = [reals, _NUMBERS, INTEGERS, INTEGERS, FLOATS, FLOATS, FLOATS, INTEGERS, INTEGERS]
-    numbers = [types.int64] * 5 + [types.float64] * 3 + [types.int64] * 4
-    return types.void(*given, *found, *numbers)
+    @kernel
+    def losses(
+        scores,
+        mask,
+        holes,
+        targets,
+        gamma,
+        theta,
+        span,
+        smoothing,
+        entries,
+        places,
+        counts,
+        losses,
+        surprises,
+        sizes,
+        sides,
+    ):
+        """Write the losses of rows, and the entries of their gradients.
 
+        Args:
+            scores: ``[rows, length]``.
+            mask: ``[masks, length]`` bool; consecutive rows, equally many, share a mask.
+            holes: whether −inf between other scores changes the mapping.
+            targets: the true class ``[rows]``; −1 for a row without a loss.
+            gamma: the strength γ.
+            theta: the parameter of the mapping.
+            span: how far the support reaches.
+            smoothing: ε.
+            entries: ``[rows · length]``, receives the entries one after another.
+            places: ``[rows · length]``, the place of each entry in the flattened scores.
+            counts: ``[rows]``, receives the number of entries.
+            losses: ``[rows]``, receives the loss without γΩ(q).
+            surprises: ``[rows]``, receives −log of the weight of the target.
+            sizes: ``[rows]``, receives n; 0 if a row has no loss.
+            sides: ``[rows]``, receives the sides on which the target has a neighbor.
 
-def backward_signature(real: types.Float) -> types.Type:
-    """Of ``backward`` for scores of the type ``real``."""
-    reals = types.CPointer(real)
-    given = [reals, _BYTES, INTEGERS, FLOATS, reals, _NUMBERS, INTEGERS, INTEGERS, FLOATS, INTEGERS]
-    return types.void(*given, reals, *[types.int64] * 5)
+        Returns:
+            The number of entries of all rows.
+        """
+        _ = version
+        rows, length = scores.shape
+        shared = rows // len(mask)
+        room, work, used = room_for(scores), workspace(length), 0
+        for group in range(len(mask)):
+            valid, whole = leading(mask[group])
+            for row in range(group * shared, (group + 1) * shared):
+                counts[row], sizes[row], sides[row] = 0, 0, 0
+                losses[row], surprises[row] = 0.0, 0.0
+                if targets[row] < 0:
+                    continue
+                attended, packed, best, count = read(
+                    scores[row], mask[group], valid, whole, holes, gamma, span, room
+                )
+                if count == 0:  # no maximum: NaN, or nothing may be attended
+                    losses[row] = np.nan if best != best else 0.0
+                    surprises[row] = np.nan if best != best else np.inf
+                    continue
+                members = len(attended)
+                x, place, y = room.values[:count], room.place[:count], room.result[:count]
+                value = solve(x, place, members, theta, y, work, True)
+                target = targets[row]
+                if packed:
+                    target = find(room.where[:members], target)
+                elif target >= members:
+                    target = -1
+                seen = target >= 0 and attended[target] > -np.inf
+                score = np.float64(attended[target]) - best if seen else 0.0
+                if smoothing > 0.0:
+                    mean = total(attended) / members - best
+                    score = (1.0 - smoothing) * score + smoothing * mean
+                losses[row] = value * gamma - score if seen else np.inf
+                spot = find(place, target)
+                surprises[row] = -np.log(y[spot]) if spot >= 0 else np.inf
+                sizes[row] = members
+                sides[row] = (target > 0) * LEFT + (target < members - 1) * RIGHT
+                used, before = (
+                    keep(
+                        y,
+                        room.index[:count],
+                        spot,
+                        targets[row] if seen else -1,
+                        smoothing,
+                        smoothing / members,
+                        row * length,
+                        entries,
+                        places,
+                        used,
+                    ),
+                    used,
+                )
+                counts[row] = used - before
+        return used
 
-
-def forward(
-    scores,  # [rows from ``base`` on, length], contiguous
-    bits,  # the same memory as integers
-    masks,  # bytes, where the geometry says; if MASK is given
-    geometry,
-    targets,  # [rows]
-    entries,  # [rows·length], of which the beginning is used
-    places,  # the positions of the entries in their rows
-    starts,  # [rows]: the first entry of each
-    counts,  # [rows]: how many there are
-    rests,  # [rows]: ε/n
-    losses,  # [rows]: the loss, all but γΩ(q)
-    surprises,  # [rows]: −log Π(x) of the target
-    sizes,  # [rows]: n; 0 where a row has no loss
-    sides,  # [rows]: LEFT and RIGHT, if NEIGHBORS is given
-    base,
-    first,
-    end,
-    length,
-    given,
-    gamma,
-    theta,
-    smoothing,
-    ignored,
-    solver,
-    reach,
-    lift,  # of a lower bound on the threshold; 0 where there is none
-):
-    """Losses of the rows from ``first`` to before ``end``, and what their gradients need."""
-    x, b = carray(scores, (end - base) * length), carray(bits, (end - base) * length)
-    mask, form, target = carray(masks, ANYWHERE), carray(geometry, 2), carray(targets, end)
-    entry, place = carray(entries, end * length), carray(places, end * length)
-    start_of, count_of, rest = carray(starts, end), carray(counts, end), carray(rests, end)
-    loss, surprise = carray(losses, end), carray(surprises, end)
-    size, side = carray(sizes, end), carray(sides, end)
-    capacity = length + BLOCK
-    floats = np.empty((2 + WORK) * capacity)
-    integers = np.empty((2 + ORDER) * capacity, np.int64)
-    packed = np.empty(capacity, x.dtype)
-    candidates, found, work = floats[:capacity], floats[capacity:], floats[2 * capacity :]
-    index, where, order = integers[:capacity], integers[capacity:], integers[2 * capacity :]
-    masked, step = given & MASK != 0, np.int64(1)
-    if masked:
-        step = form[0]
-    offset, valid, whole = np.int64(-1), length, True
-    cursor = first * length
-    for row in range(first, end):
-        start_of[row], count_of[row], rest[row] = cursor, 0, 0.0
-        loss[row], surprise[row], size[row], side[row] = 0.0, 0.0, 0, 0
-        true = target[row]
-        if given & IGNORED and true == ignored:
-            continue
-        start = (row - base) * length
-        xs = x[start : start + length]
-        if masked:
-            before, offset = offset, offset_of(form, row)
-            if offset != before:
-                valid, whole = leading(mask[offset:], step, length)
-        best, extent, members, spread = x.dtype.type(-np.inf), x.dtype.type(0), valid, not whole
-        if whole:
-            best, extent = largest(b[start : start + length], valid)
-            spread = extent == np.inf and (given & HOLES != 0 or smoothing > 0.0)
-        if spread:
-            members = gather(xs, length, mask[offset:], step, masked, packed, where)
-            best, extent = largest_of(packed, members)
-        if members == 0 or best == -np.inf or extent != extent or best == np.inf:
-            surprise[row] = np.inf
-            if members > 0 and (best != -np.inf or extent != extent):
-                # NaN among the scores, or no finite maximum
-                loss[row], surprise[row], rest[row] = np.nan, np.nan, np.nan
-            continue
-        row_scores = packed if spread else xs
-        spot = find(where, members, true) if spread else (true if true < members else -1)
-        span = span_of(
-            row_scores, members, best, gamma, theta, reach, lift, candidates, index, work
-        )
-        limit = below(x, best - span * gamma)
-        count = collect(row_scores, members, limit, best, 1.0 / gamma, candidates, index)
-        value = call_solver(
-            solver,
-            (
-                candidates.ctypes.data,
-                candidates.ctypes.data,
-                index.ctypes.data,
-                count,
-                members,
-                theta,
-                found.ctypes.data,
-                work.ctypes.data,
-                order.ctypes.data,
-                VALUES,
-            ),
-        )
-        size[row] = members
-        if given & NEIGHBORS:
-            side[row] = (LEFT if spot > 0 else 0) + (RIGHT if spot < members - 1 else 0)
-        seen = spot >= 0 and row_scores[spot] > -np.inf
-        product = (1.0 - smoothing) * (np.float64(row_scores[spot]) - best) if seen else -np.inf
-        if smoothing > 0.0:
-            product += smoothing * (total(row_scores, members) / members - best)
-            rest[row] = smoothing / members
-        loss[row] = value * gamma - product
-        chance = probability(found, index, count, spot)
-        surprise[row] = -np.log(chance) if chance > 0.0 else np.inf
-        if spread:
-            for i in range(count):
-                index[i] = where[index[i]]
-        cursor = keep(
-            found, index, count, true if seen else -1, smoothing, rest[row], entry, place, cursor
-        )
-        count_of[row] = cursor - start_of[row]
+    return losses
 
 
 @jit
-def span_of(x, members, best, gamma, theta, reach, lift, candidates, index, work):
-    """How far below the largest score the support can reach, in γ."""
-    span = call_reach(reach, (theta, members))
-    if lift == 0 or members < MANY:
-        return span
-    top = min(0.5 * span, FEW)
-    limit = below(x, best - top * gamma)
-    count = collect(x, members, limit, best, 1.0 / gamma, candidates, index)
-    threshold = call_lift(lift, (candidates.ctypes.data, count, top, theta, work.ctypes.data))
-    return span - threshold + 1e-9  # with room for rounding
+def find(positions, position):
+    """Return the place of a position among ascending ones; −1 if it is not among them."""
+    place = np.searchsorted(positions, position)
+    return place if place < len(positions) and positions[place] == position else -1
 
 
 @jit
-def find(where, count, position):
-    """The place of ``position`` among the first ``count`` of an ascending row; −1 if none."""
-    low, high = 0, count
-    while low < high:
-        middle = (low + high) // 2
-        if where[middle] < position:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < count and where[low] == position else -1
-
-
-@jit
-def total(x, length):
-    """Σx in double precision."""
+def total(x):
+    """Return Σx in double precision."""
     result = 0.0
-    for j in range(length):
+    for j in range(len(x)):
         result += np.float64(x[j])
     return result
 
 
 @jit
-def probability(found, index, count, position):
-    """The weight of a position; 0 if it is no candidate."""
-    place = find(index, count, position)
-    return found[place] if place >= 0 else 0.0
+def keep(y, index, spot, target, smoothing, share, start, entries, places, used):
+    """Append the entries of Π − q for a row that begins at ``start``; return their new number.
 
-
-@jit
-def keep(weights, index, count, target, smoothing, rest, entries, places, cursor):
-    """Append the entries of Π − q, in the support and at the target; returns where they end."""
-    sure, missing = 1.0 - smoothing, target >= 0
-    for i in range(count):
-        true = index[i] == target
-        entries[cursor] = weights[i] - rest - (sure if true else 0.0)
-        places[cursor] = index[i]
-        cursor += weights[i] > 0.0 or true
-        missing = missing and not true
-    if missing:
-        entries[cursor] = -rest - sure
-        places[cursor] = target
-        cursor += 1
-    return cursor
-
-
-def backward(
-    scores,  # [rows from ``base`` on, length], contiguous; if SCORES is given
-    masks,
-    geometry,
-    upstream,  # [rows]: the gradient of each loss
-    entries,
-    places,
-    starts,
-    counts,
-    rests,
-    sizes,
-    gradients,  # [rows from ``base`` on, length]
-    base,
-    first,
-    end,
-    length,
-    given,
-):
-    """Gradients of the rows from ``first`` to before ``end``: −ε/n where valid, and the entries."""
-    x, out = carray(scores, (end - base) * length), carray(gradients, (end - base) * length)
-    mask, form, slope = carray(masks, ANYWHERE), carray(geometry, 2), carray(upstream, end)
-    entry, place = carray(entries, end * length), carray(places, end * length)
-    start_of, count_of, rest = carray(starts, end), carray(counts, end), carray(rests, end)
-    size = carray(sizes, end)
-    masked, offset, step = given & MASK != 0, np.int64(0), np.int64(1)
-    if masked:
-        step = form[0]
-    for row in range(first, end):
-        start = (row - base) * length
-        outs = out[start : start + length]
-        fill = out.dtype.type(-rest[row] * slope[row] if rest[row] != 0.0 else 0.0)
-        for j in range(length):
-            outs[j] = fill
-        if given & SCORES and size[row] < length and rest[row] > 0.0:
-            xs = x[start : start + length]
-            if masked:
-                offset = offset_of(form, row)
-            for j in range(length):
-                if xs[j] == -np.inf or (masked and not mask[offset + j * step]):
-                    outs[j] = 0
-        for i in range(start_of[row], start_of[row] + count_of[row]):
-            outs[place[i]] = entry[i] * slope[row]
+    ``spot`` is the place of the target among the candidates, or −1.
+    """
+    for i in range(len(y)):
+        if y[i] > 0.0 or i == spot:
+            entries[used] = y[i] - share - (1.0 - smoothing if i == spot else 0.0)
+            places[used] = start + index[i]
+            used += 1
+    if spot < 0 and target >= 0:
+        entries[used] = smoothing - 1.0 - share
+        places[used] = start + target
+        used += 1
+    return used

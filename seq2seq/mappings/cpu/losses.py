@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from seq2seq.mappings.cpu import loss_rows, rows
-from seq2seq.mappings.cpu.compilation import REACH, SOLVER, address, kernel
-from seq2seq.mappings.cpu.kernels import REALS, SOLVERS, mask_of
-from seq2seq.mappings.cpu.lift import LIFT, LIFTS
-from seq2seq.mappings.implementations import Call
-
-TILE = 1 << 20  # numbers that are copied together, where a kernel cannot read them in place
+from seq2seq.mappings.cpu.compilation import VERSION
+from seq2seq.mappings.cpu.kernels import SOLVERS, as_rows, mask_rows, strengths_of
+from seq2seq.mappings.cpu.loss_rows import loss_kernel
+from seq2seq.mappings.implementations import Call, valid_rows
 
 
 class RowLosses(NamedTuple):
-    """What a pass over the scores found, ``[rows]`` each.
+    """The results of one pass over the scores, ``[rows]`` each.
 
     Attributes:
-        losses: float64, the loss less γΩ(q).
+        losses: float64, the loss without γΩ(q).
         surprises: float64, −log of the weight of the target.
-        sizes: the number of positions that may be attended; 0 where a row has no loss.
-        sides: the sides on which the target has a neighbor, for Ω that know of neighbors.
+        sizes: the number of positions that may be attended; 0 if a row has no loss.
+        sides: the sides on which the target has a neighbor.
         kept: what the gradient needs.
     """
 
@@ -37,18 +33,8 @@ class RowLosses(NamedTuple):
 
 
 @cache
-def _forward(name: str, dtype: torch.dtype) -> tuple[Any, int, int, int]:
-    module = SOLVERS[name]
-    signature = loss_rows.forward_signature(*REALS[dtype])
-    driver = kernel(loss_rows.forward, signature)
-    lift = address(LIFTS[name], LIFT) if name in LIFTS else 0
-    return driver, address(module.solve, SOLVER), address(module.reach, REACH), lift
-
-
-@cache
-def _backward(dtype: torch.dtype) -> Any:
-    signature = loss_rows.backward_signature(REALS[dtype][0])
-    return kernel(loss_rows.backward, signature)
+def _kernel(name: str) -> Any:
+    return loss_kernel(SOLVERS[name].solve, SOLVERS[name].workspace, VERSION)
 
 
 def class_losses(
@@ -59,27 +45,41 @@ def class_losses(
     smoothing: float,
     ignore_index: int | None,
 ) -> RowLosses:
-    """Losses of ``scores`` ``[..., length]`` of any float type against ``index`` ``[...]``."""
-    length, real = scores.size(-1), _exact(scores.dtype)
-    x, target = scores.reshape(-1, length), index.reshape(-1).contiguous()
-    number = x.size(0)
-    driver, *solver = _forward(call.omega.name, real)
-    # Memory that is not written to is never handed out: room for all is the room for what there is.
-    entries = torch.empty(number * length, dtype=real)
-    places = torch.empty(number * length, dtype=torch.int32)
-    starts, counts, sizes, sides = torch.empty(4, number, dtype=torch.int64)
-    rests, losses, surprises = torch.empty(3, number, dtype=torch.float64)
-    found = (entries, places, starts, counts, rests, losses, surprises, sizes, sides)
-    given = rows.HOLES if call.omega.of_holes or call.omega.neighbors else 0
-    given |= loss_rows.NEIGHBORS if call.omega.neighbors else 0
-    given |= loss_rows.IGNORED if ignore_index is not None else 0
-    masks, geometry, given = mask_of(mask, scores.shape, given)
-    rest = (length, given, call.gamma, call.theta, smoothing, ignore_index or 0, *solver)
-    pointers = (masks, geometry, target.data_ptr(), *(part.data_ptr() for part in found))
-    for near, base in _tiles(x, real):
-        place, end = near.data_ptr(), base + near.size(0)
-        driver(place, place, *pointers, base, base, end, *rest)
-    return RowLosses(losses, surprises, sizes, sides, (*found[:5], sizes))
+    """Return losses of ``scores`` ``[..., length]``, of any float type, for ``index`` ``[...]``."""
+    length, real = scores.size(-1), torch.promote_types(scores.dtype, torch.float32)
+    x, targets = scores.detach().to(real), index.reshape(-1)
+    if ignore_index is not None:
+        targets = targets.masked_fill(targets == ignore_index, -1)
+    rows = targets.numel()
+    # The system hands out memory at the first write, so that unused room costs nothing.
+    entries = torch.empty(rows * length, dtype=real)
+    places = torch.empty(rows * length, dtype=torch.int64)
+    counts, sizes, sides = torch.empty(3, rows, dtype=torch.int64)
+    losses, surprises = torch.empty(2, rows, dtype=torch.float64)
+    gammas, thetas = strengths_of(call, scores.shape)
+    neighbors = call.omega.neighbors
+    used = _kernel(call.omega.name)(
+        scores=as_rows(x),
+        mask=mask_rows(mask, scores.shape),
+        holes=call.omega.of_holes or neighbors or smoothing > 0.0,
+        targets=targets.contiguous().numpy(),
+        gamma=gammas[0],
+        theta=thetas[0],
+        span=SOLVERS[call.omega.name].reach(thetas, length)[0],
+        smoothing=float(smoothing),
+        entries=entries.numpy(),
+        places=places.numpy(),
+        counts=counts.numpy(),
+        losses=losses.numpy(),
+        surprises=surprises.numpy(),
+        sizes=sizes.numpy(),
+        sides=sides.numpy(),
+    )
+    if not neighbors:
+        sides.zero_()  # Ω(q) is the same wherever the target is
+    return RowLosses(
+        losses, surprises, sizes, sides, (entries[:used], places[:used], counts, sizes, losses)
+    )
 
 
 def class_gradient(
@@ -89,41 +89,16 @@ def class_gradient(
     kept: tuple[Tensor, ...],
     smoothing: float,
 ) -> Tensor:
-    """The gradient of ``scores``, of their type, from that of the losses ``[...]``."""
-    length, real = scores.size(-1), _exact(scores.dtype)
-    x, slope = scores.reshape(-1, length), upstream.reshape(-1).double().contiguous()
-    # With smoothing, every valid position has a gradient, so it matters which these are.
-    looked_at = smoothing > 0 and bool((kept[-1] < length).any())
-    masks, geometry, given = mask_of(mask, scores.shape, loss_rows.SCORES if looked_at else 0)
-    result = torch.empty(x.shape, dtype=scores.dtype)
-    pointers = (masks, geometry, slope.data_ptr(), *(part.data_ptr() for part in kept))
-    driver = _backward(real)
-    in_place = result.dtype == real and (not looked_at or x.is_contiguous())
-    for near, base in [(x, 0)] if in_place else _tiles(x, real, filled=looked_at):
-        out = result if in_place else torch.empty(near.shape, dtype=real)
-        place, end = near.data_ptr() if looked_at else None, base + near.size(0)
-        rest = (base, base, end, length, given)
-        driver(place, *pointers, out.data_ptr(), *rest)
-        if not in_place:
-            result[base:end] = out
-    return result.view(scores.shape)
-
-
-def _exact(dtype: torch.dtype) -> torch.dtype:
-    return torch.promote_types(dtype, torch.float32)
-
-
-def _tiles(x: Tensor, real: torch.dtype, filled: bool = True) -> Iterator[tuple[Tensor, int]]:
-    """Rows of type ``real``, contiguous, and the number of the first: a part after the other.
-
-    What is of another type or layout is copied a part at a time, to stay in the cache.
-    """
-    if x.dtype == real and x.is_contiguous():
-        yield x, 0
-        return
-    step = max(TILE // x.size(1), 1)
-    memory = torch.empty(min(step, x.size(0)), x.size(1), dtype=real)
-    for base in range(0, x.size(0), step):
-        part = x[base : base + step]
-        near = memory[: part.size(0)]
-        yield near.copy_(part) if filled else near, base
+    """Return the gradient of the scores, of their type, from that of the losses ``[...]``."""
+    entries, places, counts, sizes, losses = kept
+    slope = upstream.reshape(-1).double()
+    gradient = torch.zeros(slope.numel(), scores.size(-1), dtype=scores.dtype)
+    if smoothing > 0.0:
+        share = torch.where(sizes > 0, smoothing / sizes.double(), 0.0) * slope
+        gradient -= share[:, None].to(gradient.dtype)
+        if bool((sizes < scores.size(-1)).any()):
+            gradient.masked_fill_(~valid_rows(scores, scores, mask), 0.0)
+    gradient[losses.isnan()] = torch.nan
+    values = entries * slope.repeat_interleave(counts)
+    gradient.view(-1)[places] = values.to(gradient.dtype)
+    return gradient.view(scores.shape)

@@ -1,229 +1,121 @@
-"""What all mappings do with a row before and after their own mathematics, compiled.
+"""The loops over rows that all mappings share.
 
-A row of scores is read twice: for its largest value, and for its *candidates*, the positions that
-the support can reach. A solver sees the candidates alone, in double precision, with the largest
-at 0 and γ divided out; what it returns is written over zeros. On the way back the support is what
-a solver sees.
+``forward_kernel`` and ``backward_kernel`` build a loop around the functions of one mapping. A
+mapping is a module of this package with four functions:
+
+- ``reach(theta, length)`` returns how far below the largest score the support can reach, at γ = 1,
+  for an array of parameters.
+- ``workspace(length)`` allocates the memory that the other two need for a row.
+- ``solve(x, place, length, theta, y, work, wanted)`` writes the weights of the candidates ``x`` to
+  ``y``, and returns the smoothed max if ``wanted``. The largest candidate is 0. ``place`` has the
+  position of each among the ``length`` scores that may be attended.
+- ``product(y, v, place, theta, u, work)`` writes J·v to ``u``, all on the support.
 """
 
-# What is compiled is typed by the compiler, not by annotations.
+# numba infers the types of compiled functions, so they have no annotations.
 # mypy: disable-error-code="no-untyped-def"
 
 import numpy as np
-from numba import carray, types
 
-from seq2seq.mappings.cpu.compilation import (
-    BLOCK,
-    FLOATS,
-    INTEGERS,
-    SINGLE,
-    VALUES,
-    call_reach,
-    call_solver,
-)
-from seq2seq.mappings.cpu.scan import (
-    apart,
-    below,
-    collect,
-    gather,
-    largest,
-    largest_of,
-    leading,
-    offset_of,
-)
-
-MASK, GAMMAS, THETAS, HOLES, SCORES = (1 << bit for bit in range(2, 7))
-ANYWHERE = 1 << 62  # a mask's strides may lead to any byte
-WORK, ORDER = 5, 7  # arrays of a row's length that a solver may scribble in
+from seq2seq.mappings.cpu.compilation import jit, kernel
+from seq2seq.mappings.cpu.scan import apart, collect, leading, read, room_for
 
 
-def signature(real: types.Float, bits: types.Integer) -> types.Type:
-    """Of ``forward`` and ``backward`` for numbers of the type ``real``, as large as ``bits``."""
-    reals = types.CPointer(real)
-    tensors = [reals, types.CPointer(bits), reals, reals, types.CPointer(types.uint8), reals]
-    parameters = [FLOATS, FLOATS, FLOATS, INTEGERS]
-    numbers = [types.int64] * 4 + [types.float64] * 2 + [types.int64] * 2
-    return types.void(*tensors, *parameters, *numbers)
+def forward_kernel(solve, workspace, version):
+    """Build the kernel that computes weights."""
+
+    @kernel
+    def forward(scores, mask, holes, gammas, thetas, spans, weights, maxima):
+        """Write the weights of rows of scores.
+
+        Args:
+            scores: ``[rows, length]``.
+            mask: ``[masks, length]`` bool; consecutive rows, equally many, share a mask.
+            holes: whether −inf between other scores changes the mapping.
+            gammas: γ ``[rows]``, or ``[1]`` for all.
+            thetas: the parameter of the mapping, as many.
+            spans: how far the support reaches, as many.
+            weights: ``[rows, length]``, the result.
+            maxima: ``[rows]``, receives the smoothed max; ``[0]`` if it is not wanted.
+        """
+        _ = version
+        rows, length = scores.shape
+        shared = rows // len(mask)
+        room, work, wanted = room_for(scores), workspace(length), len(maxima) > 0
+        for group in range(len(mask)):
+            valid, whole = leading(mask[group])
+            for row in range(group * shared, (group + 1) * shared):
+                at = row if len(gammas) > 1 else 0
+                gamma, theta, span = gammas[at], thetas[at], spans[at]
+                attended, _, best, count = read(
+                    scores[row], mask[group], valid, whole, holes, gamma, span, room
+                )
+                y = weights[row]
+                y[:] = np.nan if best != best else 0
+                value = np.nan if best != best else 0.0
+                if count > 0:
+                    x, place, result = room.values[:count], room.place[:count], room.result[:count]
+                    value = solve(x, place, len(attended), theta, result, work, wanted)
+                    value = value * gamma + best
+                    for i in range(count):
+                        y[room.index[i]] = result[i]
+                if wanted:
+                    maxima[row] = value
+
+    return forward
 
 
-def forward(
-    scores,  # [rows, length], contiguous
-    bits,  # the same memory as integers
-    _,
-    __,
-    masks,  # bytes, where the geometry says; if MASK is given
-    result,  # [rows, length]
-    values,  # [rows], for the smoothed max; if VALUES is given
-    gammas,  # [rows]; if GAMMAS is given
-    thetas,  # [rows]; if THETAS is given
-    geometry,
-    first,
-    end,
-    length,
-    given,  # which of the above are there; HOLES: whether holes in a row change the mapping
-    gamma,
-    theta,
-    solver,
-    reach,
-):
-    """Weights, and the smoothed max if wanted, of the rows from ``first`` to before ``end``."""
-    x, b, y = carray(scores, end * length), carray(bits, end * length), carray(result, end * length)
-    mask, maximum = carray(masks, ANYWHERE), carray(values, end)
-    form = carray(geometry, 2)
-    capacity = length + BLOCK
-    floats = np.empty((2 + WORK) * capacity)
-    integers = np.empty((2 + ORDER) * capacity, np.int64)
-    packed = np.empty(capacity, x.dtype)
-    candidates, found, work = floats[:capacity], floats[capacity:], floats[2 * capacity :]
-    index, where, order = integers[:capacity], integers[capacity:], integers[2 * capacity :]
-    masked, step = given & MASK != 0, np.int64(1)
-    if masked:
-        step = form[0]
-    offset, valid, whole = np.int64(-1), length, True
-    for row in range(first, end):
-        start = row * length
-        xs, ys = x[start : start + length], y[start : start + length]
-        if masked:
-            before, offset = offset, offset_of(form, row)
-            if offset != before:
-                valid, whole = leading(mask[offset:], step, length)
-        members = valid
-        best, extent = x.dtype.type(-np.inf), x.dtype.type(0)
-        if whole:
-            best, extent = largest(b[start : start + length], valid)
-        spread = not whole or (extent == np.inf and given & HOLES != 0)
-        if spread:
-            members = gather(xs, length, mask[offset:], step, masked, packed, where)
-            best, extent = largest_of(packed, members)
-        for j in range(length):
-            ys[j] = 0
-        if members == 0 or best == -np.inf or extent != extent or best == np.inf:
-            answer = 0.0 if members == 0 or (best == -np.inf and extent == extent) else np.nan
-            if answer != answer:  # NaN among the scores, or no finite maximum
-                for j in range(length):
-                    ys[j] = np.nan
-            if given & VALUES:
-                maximum[row] = answer
-            continue
-        if given & GAMMAS:
-            gamma = carray(gammas, end)[row]
-        if given & THETAS:
-            theta = carray(thetas, end)[row]
-        limit = below(x, best - call_reach(reach, (theta, members)) * gamma)
-        row_scores = packed if spread else xs
-        count = collect(row_scores, members, limit, best, 1.0 / gamma, candidates, index)
-        value = call_solver(
-            solver,
-            (
-                candidates.ctypes.data,
-                candidates.ctypes.data,
-                index.ctypes.data,
-                count,
-                members,
-                theta,
-                found.ctypes.data,
-                work.ctypes.data,
-                order.ctypes.data,
-                given & (VALUES | SINGLE),
-            ),
-        )
-        if spread:
+def backward_kernel(product, workspace, version):
+    """Build the kernel that multiplies by the Jacobian."""
+
+    @kernel
+    def backward(weights, vectors, scores, mask, neighbors, gammas, thetas, result):
+        """Write J·v of rows, computed from the weights alone.
+
+        Args:
+            weights: ``[rows, length]``.
+            vectors: v ``[rows, length]``.
+            scores: ``[rows, length]``; only their −inf matter, and only if ``neighbors``.
+            mask: ``[masks, length]`` bool, likewise; consecutive rows share a mask.
+            neighbors: whether the mapping depends on which positions are next to each other.
+            gammas: γ ``[rows]``, or ``[1]`` for all.
+            thetas: the parameter of the mapping, as many.
+            result: ``[rows, length]``.
+        """
+        _ = version
+        rows, length = weights.shape
+        shared = rows // len(mask)
+        room, work, directions = room_for(weights), workspace(length), np.empty(length)
+        for row in range(rows):
+            y, out, index, place = weights[row], result[row], room.index, room.place
+            out[:] = np.nan if y[0] != y[0] else 0
+            count = collect(y, y.dtype.type(0), index)
+            if count <= 1:  # a single weight is 1, whatever the scores are
+                continue
+            at = row if len(gammas) > 1 else 0
+            scale = 1.0 / gammas[at]
             for i in range(count):
-                index[i] = where[index[i]]
-        for i in range(count):
-            ys[index[i]] = found[i]
-        if given & VALUES:
-            maximum[row] = value * gamma + best
+                room.values[i] = y[index[i]]
+                directions[i] = vectors[row, index[i]] * scale
+            if neighbors:
+                close_holes(y, scores[row], mask[row // shared], index[:count], place)
+            u = room.result[:count]
+            product(room.values[:count], directions[:count], place[:count], thetas[at], u, work)
+            for i in range(count):
+                out[index[i]] = u[i]
+
+    return backward
 
 
-def backward(
-    weights,  # [rows, length], contiguous
-    _,
-    vectors,  # [rows, length], contiguous
-    scores,  # [rows, length], contiguous; if SCORES is given
-    masks,
-    result,
-    __,
-    gammas,
-    thetas,
-    geometry,
-    first,
-    end,
-    length,
-    given,
-    gamma,
-    theta,
-    solver,
-    ___,
-):
-    """J·v of the rows from ``first`` to before ``end``, from the weights alone.
+@jit
+def close_holes(y, x, mask, index, place):
+    """Write places for the support, 1 apart if nothing that may be attended lies between them.
 
-    Mask and scores tell the two sides of a hole, which are neighbors, from others; nothing else.
+    The others are 2 apart. Positions of different weight are in different runs, so it does not
+    matter whether these are neighbors.
     """
-    y, g, out = (
-        carray(weights, end * length),
-        carray(vectors, end * length),
-        carray(result, end * length),
-    )
-    x, mask = carray(scores, end * length), carray(masks, ANYWHERE)
-    form = carray(geometry, 2)
-    capacity = length + BLOCK
-    floats = np.empty((3 + WORK) * capacity)
-    integers = np.empty((2 + ORDER) * capacity, np.int64)
-    support, found = floats[:capacity], floats[capacity:]
-    directions, work = floats[2 * capacity :], floats[3 * capacity :]
-    index, place, order = integers[:capacity], integers[capacity:], integers[2 * capacity :]
-    zero = y.dtype.type(0)
-    offset, step = np.int64(0), np.int64(1)
-    masked, scored = given & MASK != 0, given & SCORES != 0
-    if masked:
-        step = form[0]
-    for row in range(first, end):
-        start = row * length
-        ys, gs, outs = (
-            y[start : start + length],
-            g[start : start + length],
-            out[start : start + length],
-        )
-        count = collect(ys, length, zero, 0.0, 1.0, support, index)
-        fill = ys[0] if ys[0] != ys[0] else zero
-        for j in range(length):
-            outs[j] = fill
-        if count <= 1:  # one weight alone is 1, and stays so
-            continue
-        if given & GAMMAS:
-            gamma = carray(gammas, end)[row]
-        if given & THETAS:
-            theta = carray(thetas, end)[row]
-        scale = 1.0 / gamma
-        for i in range(count):
-            directions[i] = gs[index[i]] * scale
-        if given & HOLES:
-            if masked:
-                offset = offset_of(form, row)
-            xs = x[start : start + length] if scored else ys
-            place[0] = index[0]
-            for i in range(1, count):
-                near = index[i] == index[i - 1] + 1
-                if not near and support[i] == support[i - 1]:
-                    near = not apart(
-                        xs, scored, mask[offset:], step, masked, index[i - 1], index[i]
-                    )
-                place[i] = place[i - 1] + (1 if near else 2)
-        call_solver(
-            solver,
-            (
-                support.ctypes.data,
-                directions.ctypes.data,
-                place.ctypes.data,
-                count,
-                length,
-                theta,
-                found.ctypes.data,
-                work.ctypes.data,
-                order.ctypes.data,
-                given & SINGLE,
-            ),
-        )
-        for i in range(count):
-            outs[index[i]] = found[i]
+    place[0] = index[0]
+    for i in range(1, len(index)):
+        left, right = index[i - 1], index[i]
+        near = right == left + 1 or (y[left] == y[right] and not apart(x, mask, left, right))
+        place[i] = place[i - 1] + (1 if near else 2)

@@ -1,143 +1,169 @@
-"""Passes over one row: its largest value, its candidates, and what a mask leaves of it."""
+"""Passes over one row of scores: its maximum, its mask, and its candidates.
 
-# What is compiled is typed by the compiler, not by annotations.
+The *candidates* of a row are the positions that the support can reach. They are few, so mappings
+are computed on the candidates alone, in double precision, with the largest score at 0 and γ divided
+out.
+"""
+
+# numba infers the types of compiled functions, so they have no annotations.
 # mypy: disable-error-code="no-untyped-def"
+
+from typing import NamedTuple
 
 import numpy as np
 
-from seq2seq.mappings.cpu.compilation import BLOCK, PADDED, above, from_bits, jit, lowest_bit
+from seq2seq.mappings.cpu.compilation import jit, ordered
 
-WORD = 64
-LOWEST = -1e300
+BLOCK = 16  # positions that are skipped together if none is a candidate
 
 
-@jit
-def largest(bits, length):
-    """The largest number, and the largest size ``|x|``, of a row given by its bits.
+class Room(NamedTuple):
+    """Memory for one row, each array as long as the row.
 
-    Floats are ordered as their bits are, but for the sign; integers vectorize where the rules of
-    NaN would not let floats, and NaN shows itself: it is larger in size than infinity.
+    Attributes:
+        packed: the scores that may be attended, side by side; used if a row has holes.
+        where: the position of each packed score in the row.
+        values: the candidates in double precision.
+        place: the position of each candidate among the scores that may be attended.
+        index: the position of each candidate in the row.
+        result: what a mapping returns for each candidate.
     """
-    integer = bits.dtype.type  # of this width throughout: numba would widen it
-    sign = integer(8 * bits.itemsize - 1)
-    smallest = integer(integer(-1) << sign)
-    rest = integer(~smallest)  # all bits but the sign
-    top, extent = smallest, integer(0)
-    for j in range(length):
-        b = bits[j]
-        top = max(top, integer(b ^ integer(integer(b >> sign) & rest)))
-        extent = max(extent, integer(b & rest))
-    return from_bits(integer(top ^ integer(integer(top >> sign) & rest))), from_bits(extent)
+
+    packed: np.ndarray
+    where: np.ndarray
+    values: np.ndarray
+    place: np.ndarray
+    index: np.ndarray
+    result: np.ndarray
 
 
 @jit
-def largest_of(values, length):
-    """The same of the first ``length`` of ``values``, one by one; both NaN if one is."""
-    top, extent = -np.inf, 0.0
-    for j in range(length):
-        v = float(values[j])
-        if v != v:  # NaN stays
-            return values.dtype.type(v), values.dtype.type(v)
-        top = max(top, v)
-        extent = max(extent, abs(v))
-    return values.dtype.type(top), values.dtype.type(extent)
+def room_for(scores):
+    """Allocate memory for rows like those of ``scores`` ``[rows, length]``."""
+    length = scores.shape[1]
+    return Room(
+        np.empty(length, scores.dtype),
+        np.empty(length, np.int64),
+        np.empty(length),
+        np.empty(length, np.int64),
+        np.empty(length, np.int64),
+        np.empty(length),
+    )
+
+
+@jit
+def read(x, mask, valid, whole, holes, gamma, span, room):
+    """Find the candidates of a row, whose scores are at most ``span``·γ below the largest.
+
+    Args:
+        x: the scores of the row.
+        mask: where the row may be attended.
+        valid: the number of True values in the mask.
+        whole: whether these are the first values.
+        holes: whether −inf among the scores must be removed, as the mask's False are.
+        gamma: the strength γ.
+        span: how far below the largest score the support can reach, at γ = 1.
+        room: receives the candidates.
+
+    Returns:
+        The scores that may be attended; whether they are packed; the largest of them, which is −inf
+        if there is none, and NaN if a score is NaN or inf; and the number of candidates, 0 in both
+        cases.
+    """
+    row, packed = x[:valid], not whole
+    best, lowest = x.dtype.type(-np.inf), False
+    if whole:
+        best, lowest = survey(row)
+    if packed or (lowest and holes):
+        packed = True
+        row = room.packed[: pack(x, mask, room.packed, room.where)]
+        best, _ = survey(row)
+    if best == -np.inf:
+        return row, packed, best, 0
+    if not best < np.inf:
+        return row, packed, x.dtype.type(np.nan), 0
+    count = collect(row, below(x, best - span * gamma), room.place)
+    scale = 1.0 / gamma
+    for i in range(count):
+        place = room.place[i]
+        room.values[i] = (np.float64(row[place]) - best) * scale
+        room.index[i] = room.where[place] if packed else place
+    return row, packed, best, count
+
+
+@jit
+def survey(x):
+    """Return the maximum of a row, NaN if it contains NaN, and whether it contains −inf."""
+    lowest = x.dtype.type(-np.inf)
+    nans, lows = 0, 0
+    for j in range(len(x)):
+        nans += x[j] != x[j]
+        lows += x[j] == lowest
+    return x.dtype.type(np.nan) if nans else largest(x), lows > 0
+
+
+@ordered
+def largest(x):
+    """Return the maximum of numbers; −inf if there are none."""
+    top = x.dtype.type(-np.inf)
+    for j in range(len(x)):
+        top = x[j] if x[j] > top else top
+    return top
 
 
 @jit
 def below(x, value):
-    """A float of the type of ``x`` that is not above ``value``, as rounding might be."""
+    """Return a number of the type of ``x`` that is at most ``value``, and close to it."""
     rounded = x.dtype.type(value)
     return rounded - abs(rounded) * x.dtype.type(2.0 ** (-23 if x.itemsize == 4 else -52))
 
 
 @jit
-def collect(x, length, limit, best, scale, values, index):
-    """Positions of a row where x > ``limit``, and (x − ``best``)·``scale`` there.
-
-    Returns how many there are. ``values`` is filled up with numbers below all others, so that
-    solvers may read it in whole blocks of ``PADDED``.
-    """
+def collect(x, limit, positions):
+    """Write the positions where x > ``limit``; return their number."""
     count = 0
-    done = length - length % BLOCK
-    for first in range(0, done, WORD):  # bits of four blocks, so that few branches go astray
-        bits = np.int64(0)
-        for k in range(0, min(WORD, done - first), BLOCK):
-            bits |= above(x, first + k, limit) << k
-        if bits == np.int64(-1):
-            for k in range(WORD):
-                index[count + k] = first + k
-            count += WORD
-            continue
-        while bits:
-            index[count] = first + lowest_bit(bits)
-            count += 1
-            bits &= bits - 1
-    for j in range(done, length):
-        index[count] = j
+    done = len(x) - len(x) % BLOCK
+    for first in range(0, done, BLOCK):
+        hits = 0
+        for k in range(BLOCK):
+            hits += x[first + k] > limit
+        if hits:
+            for j in range(first, first + BLOCK):
+                positions[count] = j
+                count += x[j] > limit
+    for j in range(done, len(x)):
+        positions[count] = j
         count += x[j] > limit
-    for i in range(count):
-        values[i] = (np.float64(x[index[i]]) - best) * scale
-    pad(values, count)
     return count
 
 
 @jit
-def padded(count):
-    """How many numbers there are with those that fill up the last block."""
-    return (count + PADDED - 1) // PADDED * PADDED
-
-
-@jit
-def pad(values, count):
-    """Fill ``values`` from ``count`` to a whole block with numbers that no threshold lets in."""
-    for i in range(count, count + PADDED):
-        values[i] = LOWEST
-
-
-@jit
-def offset_of(geometry, row):
-    """Where the mask of a row begins.
-
-    ``geometry`` holds the step along the row, the number of leading dimensions, their sizes, and
-    their strides in the mask.
-    """
-    dimensions = geometry[1]
-    offset = np.int64(0)
-    for k in range(dimensions - 1, -1, -1):
-        size = geometry[2 + k]
-        offset += (row % size) * geometry[2 + dimensions + k]
-        row //= size
-    return offset
-
-
-@jit
-def leading(mask, step, length):
-    """How many positions are True, and whether these are the first ones."""
-    count, whole = 0, 0
-    for j in range(length):
-        count += mask[j * step]
+def leading(mask):
+    """Return the number of True values, and whether these are the first values."""
+    count, first = 0, 0
+    for j in range(len(mask)):
+        count += mask[j]
     for j in range(count):
-        whole += mask[j * step]
-    return count, whole == count
+        first += mask[j]
+    return count, first == count
 
 
 @jit
-def gather(x, length, mask, step, masked, values, index):
-    """The numbers of a row that may be attended, side by side; returns how many."""
+def pack(x, mask, packed, where):
+    """Write the scores that may be attended side by side; return their number."""
     count = 0
-    for j in range(length):
-        v = x[j]
-        if (v > -np.inf or v != v) and (not masked or mask[j * step]):
-            values[count] = v
-            index[count] = j
+    for j in range(len(x)):
+        if mask[j] and x[j] != -np.inf:
+            packed[count] = x[j]
+            where[count] = j
             count += 1
     return count
 
 
 @jit
-def apart(x, scored, mask, step, masked, left, right):
-    """Whether a position that may be attended lies between two others of a row."""
+def apart(x, mask, left, right):
+    """Return whether a position that may be attended lies between two others of a row."""
+    between = 0
     for j in range(left + 1, right):
-        if (not masked or mask[j * step]) and (not scored or x[j] > -np.inf):
-            return True
-    return False
+        between += mask[j] and x[j] > -np.inf
+    return between > 0

@@ -1,60 +1,39 @@
-"""Sparsemax, compiled: projection onto the simplex, y = (x − τ)_+ with Σy = 1."""
+"""Sparsemax: the projection onto the simplex, y = (x − τ)_+ with Σy = 1."""
 
-# What is compiled is typed by the compiler, not by annotations.
+# numba infers the types of compiled functions, so they have no annotations.
 # mypy: disable-error-code="no-untyped-def"
 
-from numba import carray
+import numpy as np
 
-from seq2seq.mappings.cpu.compilation import PADDED, VALUES, jit, sums_above
+from seq2seq.mappings.cpu.compilation import part
+from seq2seq.mappings.cpu.thresholds import project
 
 
 def reach(theta, length):
-    """How far below the largest score the support can reach: τ ≥ max x − 1."""
-    return 1.0
+    """Return 1, since τ ≥ max x − 1."""
+    return np.ones_like(theta)
 
 
-@jit
-def threshold(x, count):
-    """The τ of Σ(x − τ)_+ = 1, for a row whose candidates are ``x``, padded.
-
-    Newton's method from below: the sum is convex in τ, so τ only grows; when it does not, it is
-    exact.
-    """
-    tau = -1e299
-    while True:
-        active, total, _ = sums_above(x, count, tau)
-        larger = (total - 1.0) / active if active > 0.0 else tau
-        if not larger > tau:
-            return tau
-        tau = larger
+@part
+def workspace(length):
+    """Return an array, which is not used."""
+    return np.empty(0)
 
 
-@jit
-def project(x, count, y):
-    """(x − τ)_+ into ``y``."""
-    tau = threshold(x, count)
-    for i in range(count):
-        y[i] = max(x[i] - tau, 0.0)
-
-
-def solve(values, _, places, count, length, theta, result, work, order, asked):
-    """Weights; returns ⟨y, x⟩ − ½‖y‖² if wanted."""
-    x, y = carray(values, count + PADDED), carray(result, count)
-    project(x, count, y)
+@part
+def solve(x, place, length, theta, y, work, wanted):
+    """Write the weights; return ⟨y, x⟩ − ½‖y‖²."""
+    project(x, y)
     value = 0.0
-    if asked & VALUES:
-        for i in range(count):
+    if wanted:
+        for i in range(len(x)):
             value += y[i] * (x[i] - 0.5 * y[i])
     return value
 
 
-def product(weights, vectors, places, count, length, theta, result, work, order, _):
-    """J·v = v − mean of v, on the support."""
-    v, u = carray(vectors, count), carray(result, count)
-    mean = 0.0
-    for i in range(count):
-        mean += v[i]
-    mean /= count
-    for i in range(count):
+@part
+def product(y, v, place, theta, u, work):
+    """Write J·v = v − mean of v, on the support."""
+    mean = v.sum() / len(v)
+    for i in range(len(v)):
         u[i] = v[i] - mean
-    return 0.0
