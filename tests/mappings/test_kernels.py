@@ -211,10 +211,15 @@ def test_importing_the_mappings_compiles_and_loads_nothing():
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
-def run(script, cache, **environment):
+PACKAGE = Path(seq2seq.__file__).parent
+
+
+def run(script, cache, package=PACKAGE, **environment):
     """Run a script in a process whose compiled kernels are cached in the folder ``cache``."""
-    environment |= {"PATH": "", "NUMBA_CACHE_DIR": str(cache), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=300, env=environment)
+    environment |= {"PATH": "", "PYTHONPATH": str(package.parent), "OMP_NUM_THREADS": "1"}
+    environment["NUMBA_CACHE_DIR"] = str(cache)
+    command = [sys.executable, "-P", "-c", script]
+    subprocess.run(command, check=True, timeout=300, env=environment)
     return {file: file.stat().st_mtime_ns for file in cache.rglob("*.nb?")}
 
 
@@ -232,12 +237,12 @@ fusedmax(torch.randn(4, 8, requires_grad=True)).sum().backward()
 def test_a_change_in_any_file_of_the_kernels_compiles_them_anew(tmp_path):
     package, cache = tmp_path / "seq2seq", tmp_path / "cache"
     cache.mkdir()
-    shutil.copytree(Path(seq2seq.__file__).parent, package)
+    shutil.copytree(PACKAGE, package)
     script = "import torch; from seq2seq.mappings import sparsemax; sparsemax(torch.randn(4, 8))"
-    before = run(script, cache, PYTHONPATH=str(tmp_path))
+    before = run(script, cache, package)
     with (package / "mappings/cpu/scan.py").open("a") as file:  # the kernels are in another file
         file.write("# a comment\n")
-    assert set(before) < set(run(script, cache, PYTHONPATH=str(tmp_path)))
+    assert set(before) < set(run(script, cache, package))
 
 
 def test_where_nothing_can_be_kept_kernels_compile_all_the_same(tmp_path):

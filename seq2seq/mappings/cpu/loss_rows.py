@@ -98,7 +98,7 @@ def loss_kernel(solve, workspace, version):
                 used, before = (
                     keep(
                         y,
-                        room.index[:count],
+                        room.position[:count],
                         spot,
                         targets[row] if seen else -1,
                         smoothing,

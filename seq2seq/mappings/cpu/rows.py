@@ -58,7 +58,7 @@ def forward_kernel(solve, workspace, version):
                     value = solve(x, place, len(attended), theta, result, work, wanted)
                     value = value * gamma + best
                     for i in range(count):
-                        y[room.index[i]] = result[i]
+                        y[room.position[i]] = result[i]
                 if wanted:
                     maxima[row] = value
 
@@ -87,7 +87,7 @@ def backward_kernel(product, workspace, version):
         shared = rows // len(mask)
         room, work, directions = room_for(weights), workspace(length), np.empty(length)
         for row in range(rows):
-            y, out, index, place = weights[row], result[row], room.index, room.place
+            y, out, index, place = weights[row], result[row], room.position, room.place
             out[:] = np.nan if y[0] != y[0] else 0
             count = collect(y, y.dtype.type(0), index)
             if count <= 1:  # a single weight is 1, whatever the scores are

@@ -25,7 +25,7 @@ class Room(NamedTuple):
         where: the position of each packed score in the row.
         values: the candidates in double precision.
         place: the position of each candidate among the scores that may be attended.
-        index: the position of each candidate in the row.
+        position: the position of each candidate in the row.
         result: what a mapping returns for each candidate.
     """
 
@@ -33,7 +33,7 @@ class Room(NamedTuple):
     where: np.ndarray
     values: np.ndarray
     place: np.ndarray
-    index: np.ndarray
+    position: np.ndarray
     result: np.ndarray
 
 
@@ -87,7 +87,7 @@ def read(x, mask, valid, whole, holes, gamma, span, room):
     for i in range(count):
         place = room.place[i]
         room.values[i] = (np.float64(row[place]) - best) * scale
-        room.index[i] = room.where[place] if packed else place
+        room.position[i] = room.where[place] if packed else place
     return row, packed, best, count
 
 
