@@ -287,7 +287,7 @@ def test_memory_that_runs_out_among_several_is_explained() -> None:
     config = {"data": {"batch": {"tokens": 4096}}}
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
     several = Group(rank=1, size=2)
-    message = r"set data\.batch\.tokens=2048"
+    message = r"Set data\.batch\.tokens=2048"
     with pytest.raises(ValueError, match=message), _explaining_memory(several, config):
         raise error
     with pytest.raises(torch.OutOfMemoryError), _explaining_memory(Group(), config):

@@ -234,7 +234,7 @@ def test_resuming_nowhere_leaves_nothing_behind(work: Path) -> None:
     ("override", "message"),
     [
         ("test.split=tset", "test.split=tset: the corpus has no such split"),
-        ("validation.monitor=blue", "choose loss, perplexity, bleu, chrf"),
+        ("validation.monitor=blue", "choose one of loss, perplexity, bleu, chrf"),
         ("trainer.devices=2", "torchrun --nproc-per-node=2"),
         ("model.hidden_size=23", "tied embeddings"),
         ("optimizer.lr=abc", "optimizer"),
@@ -337,7 +337,7 @@ def test_a_strangers_checkpoint_fetches_nothing_and_writes_nowhere(work: Path) -
         path.write_text(yaml.safe_dump(config))
         result = forked("evaluate", "checkpoint=stranger", cwd=work)
         assert result.returncode == 1
-        assert "secret', and it was not trained here; choose the corpus" in result.stderr
+        assert "corpus is fetched from 'json'; allow it by choosing the corpus" in result.stderr
         assert not planted.exists()
 
 
@@ -384,7 +384,7 @@ def test_early_stopping_stops(work: Path) -> None:
     [
         (
             ["attention=fusedmax", "attention.learn=[gamma,lam]", "optimizer=adamw"],
-            {"cross/gamma": 1.0, "cross/lam": 0.1},
+            {"cross/gamma": 1.0, "cross/lam": 0.05},
         ),
         (
             [

@@ -31,7 +31,7 @@ def test_second_start_trains_and_encodes_nothing(texts, monkeypatch):
     def forbidden(*_):
         raise AssertionError("done again")
 
-    monkeypatch.setattr(subword_training, "_train", forbidden)
+    monkeypatch.setattr(subword_training, "train_model", forbidden)
     monkeypatch.setattr(Subwords, "encode_batch", forbidden)
     second = prepare(InMemory(texts), subwords={"size": 300})
     assert (epoch(second.train_loader()), epoch(second.loader("test"))) == expected
