@@ -30,8 +30,6 @@ class Regularizer(ABC):
         of_holes: whether Ω depends on which other positions are valid.
         neighbors: whether Ω couples neighbors, so that J·v depends on which positions are valid.
         piecewise_linear: whether J depends only on which weights are 0 or equal, not on their size.
-        pools: which positions share one gradient: a ``word``, a ``run`` of equal neighbors, or a
-            ``group`` of equal weights. J is zero if the support is a single one of these.
     """
 
     name: ClassVar[str]
@@ -43,7 +41,11 @@ class Regularizer(ABC):
 
     @property
     def pools(self) -> str:
-        """Return ``word``, ``run`` or ``group``; see the class."""
+        """Return what shares one gradient: a ``word``, a ``run`` or a ``group``.
+
+        A run is of equal neighbors, a group of equal weights anywhere. J is zero if the support is
+        a single one of these.
+        """
         return "word"
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -17,7 +17,7 @@ from seq2seq.mappings.cpu.compilation import jit, ordered
 BLOCK = 16  # positions that are skipped together if none is a candidate
 
 
-class Room(NamedTuple):
+class RowMemory(NamedTuple):
     """Memory for one row, each array as long as the row.
 
     Attributes:
@@ -41,7 +41,7 @@ class Room(NamedTuple):
 def room_for(scores):
     """Allocate memory for rows like those of ``scores`` ``[rows, length]``."""
     length = scores.shape[1]
-    return Room(
+    return RowMemory(
         np.empty(length, scores.dtype),
         np.empty(length, np.int64),
         np.empty(length),
