@@ -295,11 +295,13 @@ def test_prefixes_are_as_many_as_lines(work: Path) -> None:
 
 
 def test_an_ensemble_of_twins_translates_as_one_of_them(work: Path) -> None:
-    twins = ["checkpoint=[run,run/checkpoints/best]", 'search.forbid=["<unk>"]']
-    result = forked("evaluate", *twins, "search.replace_unknown=true", "output=twins", cwd=work)
-    assert result.returncode == 0, result.stderr
+    twins = ["checkpoint=[run,run/checkpoints/best]"]
+    options = ('search.forbid=["<unk>"]', "search.replace_unknown=true")
+    for name, checkpoint in (("twins", twins[0]), ("one", "checkpoint=run")):
+        result = forked("evaluate", checkpoint, *options, f"output={name}", cwd=work)
+        assert result.returncode == 0, result.stderr
     assert (work / "twins" / "hypotheses.test.txt").read_bytes() == (
-        work / "run" / "hypotheses.test.txt"
+        work / "one" / "hypotheses.test.txt"
     ).read_bytes()
     ours = json.loads((work / "twins" / "metrics.json").read_text())["test"]
     theirs = json.loads((work / "run" / "metrics.json").read_text())["test"]
