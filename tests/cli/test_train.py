@@ -385,8 +385,12 @@ def test_early_stopping_stops(work: Path) -> None:
     ("overrides", "learned"),
     [
         (
-            ["attention=fusedmax", "attention.learn=[gamma,lam]", "optimizer=adamw"],
-            {"cross/gamma": 1.0, "cross/lam": 0.05},
+            [
+                # With a larger λ, all scores of a row stay one run, without gradient, for longer.
+                *("attention=fusedmax", "attention.lam=1e-4", "attention.learn=[gamma,lam]"),
+                "optimizer=adamw",
+            ],
+            {"cross/gamma": 1.0, "cross/lam": 1e-4},
         ),
         (
             [
