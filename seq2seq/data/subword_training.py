@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,20 +104,34 @@ def _cached_model(
     key = content_key(
         TRAINING_VERSION, sentencepiece.__version__, keys, sorted(settings.items()), seed
     )
-    path = folder / "subwords" / f"{key}.model"
+
+    def trained() -> Subwords:
+        logger.info("training %s subwords on %s", settings["model_type"], " and ".join(columns))
+        model = Subwords(train_model(texts_of(split, columns), settings, seed))
+        if model.size < settings["vocab_size"]:
+            logger.info(
+                "the texts yield %d subwords, not data.subwords.size=%d",
+                model.size,
+                settings["vocab_size"],
+            )
+        return model
+
+    return cached_model(folder / "subwords" / f"{key}.model", trained)
+
+
+def cached_model(path: Path, train: Callable[[], Subwords]) -> Subwords:
+    """Load a model from the cache; if it is missing or damaged, train it and save it there.
+
+    Args:
+        path: the entry of the cache.
+        train: returns the model.
+    """
     if path.exists():
         try:
             return Subwords.load(path)
         except DataError as error:
             tell_damaged(path, error)
-    logger.info("training %s subwords on %s", settings["model_type"], " and ".join(columns))
-    model = Subwords(train_model(texts_of(split, columns), settings, seed))
-    if model.size < settings["vocab_size"]:
-        logger.info(
-            "the texts yield %d subwords, not data.subwords.size=%d",
-            model.size,
-            settings["vocab_size"],
-        )
+    model = train()
     model.save(path)
     return model
 

@@ -15,7 +15,7 @@ from seq2seq.data.batch import UNK_ID
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, texts_key
 from seq2seq.data.errors import DataError
-from seq2seq.data.subword_training import texts_of, train_model
+from seq2seq.data.subword_training import cached_model, texts_of, train_model
 from seq2seq.data.subwords import SPACE, Subwords
 from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.data.vocabulary_pair import VocabularyPair
@@ -138,11 +138,12 @@ def _extended_subwords(
     keys = [texts_key(split, column, folder) for column in columns]
     versions = (EXTENSION_VERSION, sentencepiece.__version__)
     key = content_key(*versions, old.model, keys, sorted(options.items()), seed)
-    path = folder / "subwords" / f"{key}.model"
-    if not path.exists():
+
+    def trained() -> Subwords:
         logger.info("training the new subwords of %s", " and ".join(columns))
-        _with_new_pieces(old, texts_of(split, columns), options, seed).save(path)
-    extended = Subwords.load(path)
+        return _with_new_pieces(old, texts_of(split, columns), options, seed)
+
+    extended = cached_model(folder / "subwords" / f"{key}.model", trained)
     _tell(extended.size - old.size, old, columns)
     return extended
 

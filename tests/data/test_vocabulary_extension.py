@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from datasets import Dataset
@@ -123,3 +125,12 @@ def test_the_same_texts_and_settings_give_the_same_vocabulary() -> None:
         extend_vocabularies(old, split(NEW), size=150, cache_folder=cache) for cache in (None, None)
     )
     assert one == other
+
+
+@pytest.mark.parametrize("damage", [b"", b"no model"])
+def test_a_damaged_vocabulary_of_the_cache_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+    old = built("bpe")
+    first = extend_vocabularies(old, split(NEW), size=150, cache_folder=tmp_path)
+    (entry,) = (tmp_path / "subwords").iterdir()
+    entry.write_bytes(damage)
+    assert extend_vocabularies(old, split(NEW), size=150, cache_folder=tmp_path) == first
