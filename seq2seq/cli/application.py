@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
@@ -50,6 +51,21 @@ def config_folder() -> Path:
         if folder.is_dir():
             return folder
     raise FileNotFoundError(f"no configs folder in {package} or beside it: reinstall seq2seq")
+
+
+def configured_classes(group: str) -> dict[str, str]:
+    """Return the class that each configuration of a group builds, by the name of the configuration.
+
+    A configuration without a class is left out.
+    """
+    classes = {}
+    for path in sorted((config_folder() / group).glob("*.yaml")):
+        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        # With the package _global_, the content of a file is below the name of its group.
+        target = content.get(group, content).get("_target_")
+        if target is not None:
+            classes[path.stem] = str(target)
+    return classes
 
 
 def run(job: Callable[[DictConfig], None], config_name: str) -> None:
@@ -110,16 +126,16 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
 
 
 def _message(error: Exception) -> str:
-    """What is wrong, in words that name the key or the file."""
-    told = error.__cause__ if isinstance(error, InstantiationException) else None
+    """Return what is wrong, with the key or the file."""
+    cause: BaseException = error
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        cause = error.__cause__
     place = getattr(error, "full_key", None)
     if isinstance(error, MissingMandatoryValue) and place:
         return f"{place} is not given, and has no default: add {place}=VALUE"
-    if isinstance(told or error, OSError):
-        cause: Any = told or error
-        if cause.filename is not None and cause.strerror:
-            return f"{cause.filename}: {cause.strerror}"
-    message = str(told or error).partition("\n    full_key:")[0]  # `place` again
+    if isinstance(cause, OSError) and cause.filename is not None and cause.strerror:
+        return f"{cause.filename}: {cause.strerror}"
+    message = str(cause).partition("\n    full_key:")[0]  # OmegaConf repeats `place` there
     return f"{place}: {message}" if place else message
 
 

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from seq2seq.cli.application import config_folder, plain
+from seq2seq.cli.application import config_folder, configured_classes, plain
 from seq2seq.cli.importing import quick_imports
 
 if TYPE_CHECKING:
@@ -103,12 +102,8 @@ def _check_task(config: DictConfig, checkpoint: Checkpoint) -> None:
 
 
 def _configurations(group: str, target: str) -> list[str]:
-    """The names of our configurations in a group that build a class."""
-    return [
-        path.stem
-        for path in sorted((config_folder() / group).glob("*.yaml"))
-        if yaml.safe_load(path.read_text(encoding="utf-8")).get("_target_") == target
-    ]
+    """Return the names of our configurations in a group that build a class."""
+    return [name for name, built in configured_classes(group).items() if built == target]
 
 
 @dataclass(frozen=True)
@@ -176,7 +171,10 @@ def _wanted(config: DictConfig, checkpoint: Checkpoint) -> _Wanted:
 
 
 def _composed(overrides: list[str]) -> tuple[DictConfig, Any]:
-    """A configuration of seq2seq-train and the choices in it, found where this run's was found."""
+    """Compose a configuration of seq2seq-train; return it and the choices in it.
+
+    The configuration groups are looked for where this run has found its own.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
@@ -243,7 +241,7 @@ def _take_subwords(wanted: _Wanted, checkpoint: Checkpoint) -> None:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value, perhaps a stranger's, is a number or a simple word."""
+    """Return whether a value, perhaps of an untrusted file, is a number or a simple word."""
     is_word = isinstance(value, str) and re.fullmatch(r"\w*", value) is not None
     return is_word or isinstance(value, int | float)
 

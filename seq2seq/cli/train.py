@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.cli.application import config_folder, plain, run
+from seq2seq.cli.application import configured_classes, plain, run
 from seq2seq.cli.beginning import NOTHING_TAKEN, begun, spelled_out
 from seq2seq.cli.corpus import remember_corpus
 from seq2seq.cli.importing import quick_imports, without_extras
@@ -297,15 +297,14 @@ def check_model(task: Any, model: type, keys: list[str]) -> None:
 
 
 def _models_for(task: Any) -> list[str]:
-    """The names of our model configurations that can do a task."""
+    """Return the names of our model configurations that can do a task."""
     from hydra.utils import get_class
 
-    found = []
-    for path in sorted((config_folder() / "model").glob("*.yaml")):
-        target = yaml.safe_load(path.read_text(encoding="utf-8")).get("_target_")
-        if target and issubclass(get_class(target), task.model_type):
-            found.append(path.stem)
-    return found
+    return [
+        name
+        for name, target in configured_classes("model").items()
+        if issubclass(get_class(target), task.model_type)
+    ]
 
 
 def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None:

@@ -18,6 +18,7 @@ from omegaconf.errors import MissingMandatoryValue
 from seq2seq.cli.application import (
     _message,
     config_folder,
+    configured_classes,
     show_any_character,
     suggestions,
 )
@@ -161,6 +162,16 @@ def test_every_group_of_the_house_has_options() -> None:
         "search",
     ):
         assert list((config_folder() / group).glob("*.yaml")), group
+
+
+def test_the_class_of_every_choice_is_known_where_it_has_one() -> None:
+    for group in ("task", "model"):
+        classes = configured_classes(group)
+        assert classes.keys() == {path.stem for path in (config_folder() / group).glob("*.yaml")}
+        for name, target in classes.items():
+            with initialize_config_dir(str(config_folder()), version_base="1.3"):
+                choice = {"task": [f"task={name}"], "model": [f"model={name}"]}[group]
+                assert compose("train", choice)[group]["_target_"] == target
 
 
 def test_errors_name_the_key_or_the_file_and_no_number() -> None:
