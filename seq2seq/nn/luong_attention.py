@@ -46,8 +46,11 @@ class Dot(nn.Module):
             )
 
     def keys(self, memory: Tensor) -> Tensor:
-        """Compute the part of the scores that depends only on the memory, once per sentence."""
-        return memory
+        """Compute the part of the scores that depends only on the memory, once per sentence.
+
+        The factor of the scores is part of it.
+        """
+        return memory if self.factor == 1.0 else self.factor * memory
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Compute the scores, ``[batch, target_length, source_length]``.
@@ -56,7 +59,7 @@ class Dot(nn.Module):
             queries: ``[batch, target_length, size]``.
             keys: the result of ``keys``.
         """
-        return (self.factor * queries) @ keys.transpose(1, 2)
+        return queries @ keys.transpose(1, 2)
 
 
 class General(Dot):
@@ -69,8 +72,8 @@ class General(Dot):
         nn.init.xavier_uniform_(self.projection.weight)
 
     def keys(self, memory: Tensor) -> Tensor:
-        """Compute ``W m``."""
-        return self.projection(memory)
+        """Compute ``W m``, times the factor of the scores."""
+        return super().keys(self.projection(memory))
 
 
 class Additive(General):
