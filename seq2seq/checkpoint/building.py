@@ -66,16 +66,22 @@ def check_targets(node: Any, where: str = CONFIG) -> None:
             check_targets(item, f"{where}[{position}]")
     if not isinstance(node, dict):
         return
+    kind = target_class(node["_target_"], _below(where, "_target_")) if "_target_" in node else None
     for key, value in node.items():
-        name = f"{where}: {shown(key)}" if where == CONFIG else f"{where}.{shown(key)}"
+        name = _below(where, key)
         if key == "_target_":
-            target_class(value, name)
-        elif isinstance(key, str) and key.startswith("_") and key.endswith("_"):
+            continue
+        if isinstance(key, str) and key.startswith("_") and key.endswith("_"):
             raise CheckpointError(f"{name} is refused: a checkpoint may name classes only")
         else:
             check_targets(value, name)
-    if "_target_" in node:  # now that its parts are in order
-        _check_arguments(node, target_class(node["_target_"], where), where)
+    if kind is not None:  # now that its parts are in order
+        _check_arguments(node, kind, where)
+
+
+def _below(where: str, key: Any) -> str:
+    """Return the place of a key, for messages."""
+    return f"{where}: {shown(key)}" if where == CONFIG else f"{where}.{shown(key)}"
 
 
 def _check_arguments(node: dict[str, Any], kind: type, where: str) -> None:
@@ -94,8 +100,7 @@ def _check_arguments(node: dict[str, Any], kind: type, where: str) -> None:
         raise CheckpointError(f"{where}: {kind.__name__} is not built from YAML") from error
     if found:
         key, reason = found
-        name = f"{where}: {shown(key)}" if where == CONFIG else f"{where}.{shown(key)}"
-        raise CheckpointError(f"{name}: {reason}")
+        raise CheckpointError(f"{_below(where, key)}: {reason}")
 
 
 def trust(packages: Sequence[str]) -> None:
