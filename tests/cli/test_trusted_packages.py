@@ -59,7 +59,7 @@ def test_every_command_loads_what_the_user_trusts(work: Path, command: str) -> N
     assert "If my_package is a package of yours, allow it to run: trust=[my_package]" in (
         refused.stderr
     )
-    if command == "export":  # takes long, and is told by its own tests
+    if command == "export":  # slow, and tested elsewhere
         return
     result = forked(
         command,

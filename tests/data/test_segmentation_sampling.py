@@ -64,9 +64,11 @@ def trained(kind: str, **settings: Any) -> Any:
     return sentencepiece_model_pb2.ModelProto.FromString(writer.getvalue())
 
 
-def p_value(subwords: Subwords, text: str, alpha: float, nbest: int) -> float:
-    """Of the hypothesis that ours and SentencePiece's draws have one distribution."""
-    seed_sampling(5)
+def drawn_by_both(
+    subwords: Subwords, text: str, alpha: float, nbest: int, seed: int
+) -> list[Counter[tuple[int, ...]]]:
+    """How often we draw each segmentation of a text, and how often SentencePiece does."""
+    seed_sampling(seed)
     ours = subwords.encode_batch([text] * DRAWS, sample=True, alpha=alpha, nbest=nbest)
     theirs = subwords._processor.Encode(
         [text] * DRAWS,
@@ -76,7 +78,12 @@ def p_value(subwords: Subwords, text: str, alpha: float, nbest: int) -> float:
         nbest_size=nbest,
         num_threads=1,
     )
-    counts = [Counter(tuple(map(int, ids)) for ids in drawn) for drawn in (ours, theirs)]
+    return [Counter(tuple(map(int, ids)) for ids in drawn) for drawn in (ours, theirs)]
+
+
+def p_value(subwords: Subwords, text: str, alpha: float, nbest: int) -> float:
+    """Of the hypothesis that ours and SentencePiece's draws have one distribution."""
+    counts = drawn_by_both(subwords, text, alpha, nbest, seed=5)
     common = [key for key, count in (counts[0] + counts[1]).items() if count >= 20]
     table = [[count[key] for key in common] for count in counts]
     table = [[*row, DRAWS - sum(row)] for row in table if row]  # the rare ones together
@@ -162,22 +169,7 @@ def test_segmentations_are_as_frequent_as_sentencepiece_draws_them(
         drawn = subwords.encode_batch([TEXT], sample=True, alpha=alpha, nbest=1)[0].tolist()
         assert kind == "bpe" or drawn == subwords.encode(TEXT)
         return
-    seed_sampling(1)
-    ours = Counter(
-        tuple(map(int, ids))
-        for ids in subwords.encode_batch([TEXT] * DRAWS, sample=True, alpha=alpha, nbest=nbest)
-    )
-    theirs = Counter(
-        tuple(ids)
-        for ids in subwords._processor.Encode(
-            [TEXT] * DRAWS,
-            return_type=int,
-            enable_sampling=True,
-            alpha=alpha,
-            nbest_size=nbest,
-            num_threads=1,
-        )
-    )
+    ours, theirs = drawn_by_both(subwords, TEXT, alpha, nbest, seed=1)
     assert len(ours) > 1
     assert distance(ours, theirs) < 0.05
 

@@ -46,6 +46,14 @@ def train(
     torch.manual_seed(3)
     model = Recurrent(30, 30, mapping=Softmax(), embedding_size=8, hidden_size=8, dropout=0.0)
     module = Seq2SeqModule(Translation(), model, loss, optimizer, constant, soundness)
+    trainer = fit(module, given, gradient_clip_val=1.0, **options)
+    state = trainer.optimizers[0].state_dict()["state"]
+    kept = {f"{n}/{k}": v for n, entry in state.items() for k, v in entry.items()}
+    return {**model.state_dict(), **kept}, trainer
+
+
+def fit(module: Seq2SeqModule, given: list[Batch], **options: Any) -> lightning.Trainer:
+    """One pass over the batches; options are those of the trainer."""
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=1,
@@ -53,13 +61,10 @@ def train(
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        gradient_clip_val=1.0,
         **options,
     )
     trainer.fit(module, DataLoader(given, batch_size=None))  # type: ignore[arg-type]
-    state = trainer.optimizers[0].state_dict()["state"]
-    kept = {f"{n}/{k}": v for n, entry in state.items() for k, v in entry.items()}
-    return {**model.state_dict(), **kept}, trainer
+    return trainer
 
 
 def same(first: dict[str, Any], second: dict[str, Any]) -> bool:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-import lightning
 import pytest
 import torch
 from datasets import Dataset
-from small_runs import batches
-from torch.utils.data import DataLoader
+from small_runs import batches, fit
 
 from seq2seq.data import VocabularyPair, build_subwords
 from seq2seq.data.vocabulary_extension import extend_vocabularies, written_before
@@ -176,14 +174,7 @@ def test_frozen_parts_stay_as_they_are_under_weight_decay() -> None:
     assert left == sum(p.numel() for p in model.parameters() if p.requires_grad)
     optimizer = functools.partial(torch.optim.AdamW, lr=0.1, weight_decay=0.5)
     module = Seq2SeqModule(Translation(), model, SequenceLoss(), optimizer, constant)
-    lightning.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    ).fit(module, DataLoader(batches(3), batch_size=None))  # type: ignore[arg-type]
+    fit(module, batches(3))
     learned = "decoder.attention.mapping.lam.free"
     for name, tensor in model.state_dict().items():
         stays = name.startswith(frozen) and name != learned
