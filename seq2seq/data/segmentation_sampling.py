@@ -171,9 +171,14 @@ class SegmentationSampler:
 def draw_among(
     best: Sequence[tuple[list[int], float]], alpha: float, generator: random.Random
 ) -> list[int]:
-    """One of the best segmentations, each given as its ids and the logarithm of its probability.
+    """Draw one of the best segmentations; return its ids.
 
-    Its probability to the power of ``alpha`` is its weight.
+    The weight of a segmentation is its probability to the power of ``alpha``.
+
+    Args:
+        best: the ids of each segmentation, and the logarithm of its probability.
+        alpha: the exponent.
+        generator: draws.
     """
     highest = max(score for _, score in best)
     weights = [math.exp(alpha * (score - highest)) for _, score in best]

@@ -12,9 +12,9 @@ from seq2seq.data.corpora.corpus import SIDES
 
 logger = logging.getLogger(__name__)
 
-LEAST_SHARE = (
-    0.01  # of a split's pairs that are in train: fewer are the short sentences of any text
-)
+#: Warn if at least this share of a split's pairs is in train. Any text has short sentences that
+#: occur elsewhere too.
+LEAST_SHARE = 0.01
 SAMPLE = 2000  # lines whose characters are compared
 LEAST_DIFFERENCE = 0.2  # of shares of known character trigrams
 

@@ -21,9 +21,9 @@ def never(reachable: Tensor, last: Tensor) -> Tensor:
     return reachable > -torch.inf
 
 
-#: Functions of ``(reachable, last)`` that return whether to continue. ``reachable`` is the best
-#: score that a live hypothesis may reach, −inf if there is none. ``last`` is the score of the
-#: ``n_best``-th finished hypothesis, −inf if there are fewer.
+#: Functions of ``(reachable, last)`` that return whether to continue. ``reachable`` is an upper
+#: bound on the scores of live hypotheses, or −inf if no hypothesis is live. ``last`` is the score
+#: of the ``n_best``-th finished hypothesis, or −inf if fewer have finished.
 STOPPING: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "exact": exact,
     "first": first,

@@ -16,7 +16,7 @@ LARGEST_SHARE = 0.5
 
 
 class CollapseWarning:
-    """Warning, given once, if attention is mostly on single words in the first validations.
+    """A warning, logged once, that attention is mostly on single words in the first validations.
 
     If a sparse mapping puts all its weight on one word, its Jacobian is zero. The scores then
     receive no gradient, and the model cannot learn to look elsewhere.

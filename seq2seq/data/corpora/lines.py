@@ -55,7 +55,7 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def bytes_of(file: BinaryIO, path: Path) -> Iterator[bytes]:
-    """The lines of an open file, of bounded length, as they come."""
+    """Yield the lines of an open file as bytes; refuse a line that is too long."""
     packed = path.suffix.lower() in OPENERS
     return bounded_lines(file, path, path.stat().st_size if packed else None)
 

@@ -137,7 +137,13 @@ class Text:
         columns: Sequence[str],
         given: Mapping[str, str | int | None],
     ) -> Iterator[PlacedRow]:
-        """Rows of files that hold a column each; `given` says where, in files of several."""
+        """Yield the rows of files that hold one column each.
+
+        Args:
+            paths: a file for each column.
+            columns: names of the columns.
+            given: the field of a file to read for a column, if the file has several.
+        """
         open_all = []
         for path, column in zip(paths, columns, strict=True):
             reader = self._reader(path)
