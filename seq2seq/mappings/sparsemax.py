@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Self, Unpack
 
+import torch
 from torch import Tensor
 
 from seq2seq.mappings import simplex
-from seq2seq.mappings.exponential import quotient
 from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights
@@ -41,7 +41,8 @@ class SquaredNorm(Regularizer):
 
     def relative(self, others: Tensor) -> tuple[Self, Tensor]:
         """Return Ω, and κ = 2·log m / (1 − 1/m), 2 for m = 1; the lead is Δ = ½ − 1/(2m)."""
-        return self, 2 / quotient(-others.log())
+        lead = 0.5 - 0.5 / others
+        return self, torch.where(others > 1, others.log() / lead, 2.0)
 
 
 def sparsemax(
