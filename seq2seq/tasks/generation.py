@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from seq2seq.data.batch import EOS_ID, PAD_ID, Batch
+from seq2seq.data.batch import Batch
 from seq2seq.data.corpora.corpus import Corpus, references
 from seq2seq.data.errors import DataError
 from seq2seq.data.group import ALONE, Group
-from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
@@ -23,10 +21,10 @@ from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
-from seq2seq.tasks.looking import Outcome, look
+from seq2seq.tasks.looking import Outcome, batches, look
 from seq2seq.tasks.reading import ReferenceReader, check_alignments, check_links, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
-from seq2seq.tasks.wording import hypothesis_text
+from seq2seq.tasks.writer import Writer
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -161,7 +159,7 @@ class Generation(Task):
         """
         if search is None:
             raise ValueError(f"{type(self).__name__} needs a search to write text with")
-        search = search.with_vocabulary(data.subwords.target.written_ids)
+        writer = Writer(model, data.subwords, search)
         texts = data.split(split, sentences)
         if split == "train":  # the links of others were checked at the start
             check_links(texts, split)
@@ -175,15 +173,7 @@ class Generation(Task):
             for batch in progress(loader):
                 batch = batch.to(device)
                 reader.read(batch)
-                results = search(
-                    model,
-                    batch.source,
-                    batch.source_lengths,
-                    return_attention=search.replace_unknown,
-                )
-                for row, index in enumerate(batch.indices.tolist()):
-                    source, _ = batch.ids(row)
-                    text = hypothesis_text(results[row][0], sources[index], source, data.subwords)
+                for index, [(text, _), *_] in writer.write(batch, sources):
                     written[index] = text
         reader.share(group)
         written = group.united(written)
@@ -274,58 +264,17 @@ class Generation(Task):
             device: device of ``model``.
             group: processes that share the batches; each one returns all hypotheses.
         """
-        search = search.with_vocabulary(subwords.target.written_ids)
+        writer = Writer(model, subwords, search)
         starts = [""] * len(sentences) if prefixes is None else prefixes
+        ids = subwords.source.encode_batch(list(sentences))
+        places = [i for i, row in enumerate(ids) if len(row)]  # an empty sentence has no ids
+        texts, beginnings = ([side[i] for i in places] for side in (sentences, starts))
         results: dict[int, list[tuple[str, float]]] = {}
-        ids = [
-            _ids(subwords.source, sentence, sentence, model.copying)[:max_source_length]
-            for sentence in sentences
-        ]
-        prefix_ids = [
-            _ids(subwords.target, prefix, sentence, model.copying)
-            for prefix, sentence in zip(starts, sentences, strict=True)
-        ]
-        order = sorted((i for i in range(len(ids)) if ids[i]), key=lambda i: len(ids[i]))
-        batches = _batches(order, [len(row) + 1 for row in ids], batch_tokens)
-        for members in itertools.islice(batches, group.rank, None, group.size):
-            rows = [torch.tensor([*ids[i], EOS_ID]) for i in members]
-            source = torch.nn.utils.rnn.pad_sequence(rows, True, PAD_ID).to(device)
-            lengths = torch.tensor([len(row) for row in rows], device=device)
-            with torch.inference_mode():
-                hypotheses = search(
-                    model,
-                    source,
-                    lengths,
-                    prefixes=[prefix_ids[i] for i in members],
-                    return_attention=search.replace_unknown,
-                )
-            for i, best in zip(members, hypotheses, strict=True):
-                texts = (
-                    hypothesis_text(h, sentences[i], [*ids[i], EOS_ID], subwords) for h in best
-                )
-                results[i] = [(text, h.score) for text, h in zip(texts, best, strict=True)]
+        with torch.inference_mode():
+            for batch in batches(
+                model, subwords, texts, None, batch_tokens, max_source_length, group
+            ):
+                for index, found in writer.write(batch.to(device), texts, beginnings):
+                    results[places[index]] = [(text, best.score) for text, best in found]
         results = group.united(results)
         return [results.get(i, [(prefix, 0.0)]) for i, prefix in enumerate(starts)]
-
-
-def _ids(vocabulary: Vocabulary, text: str, source: str, copying: bool) -> Sequence[int]:
-    """Return the ids of a text; if ``copying``, unknown words of ``source`` have extended ids."""
-    ids = vocabulary.encode(text)
-    if not copying:
-        return ids
-    return vocabulary.extended(ids, text, vocabulary.unknown_words(source))
-
-
-def _batches(order: list[int], lengths: list[int], tokens: int) -> Iterator[list[int]]:
-    """Yield batches of consecutive members of ``order`` that fit into ``tokens`` with padding.
-
-    ``order`` is sorted by length, shortest first.
-    """
-    batch: list[int] = []
-    for index in order:
-        if batch and (len(batch) + 1) * lengths[index] > tokens:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch

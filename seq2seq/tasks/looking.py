@@ -9,6 +9,7 @@ import torch
 
 from seq2seq.data.batch import EOS_ID
 from seq2seq.data.extended_ids import ExtendedIds
+from seq2seq.data.group import ALONE, Group
 from seq2seq.data.loaders import Encoded, EvaluationLoader
 from seq2seq.data.sequences import Sequences
 from seq2seq.data.vocabulary_pair import VocabularyPair
@@ -17,7 +18,7 @@ from seq2seq.models.attending import AttendingModel, evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.search import Search
 from seq2seq.tasks.attention_map import attention_map
-from seq2seq.tasks.wording import hypothesis_text
+from seq2seq.tasks.writer import Writer
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,11 @@ def look(
     """
     if not sources:
         return []
-    search = search.with_vocabulary(subwords.target.written_ids)
+    writer = Writer(model, subwords, search, return_attention=True)
     outcomes: dict[int, Outcome] = {}
     with evaluating(model):
         for batch in batches(model, subwords, sources, references, batch_tokens, max_length):
             batch = batch.to(device)
-            hypotheses = search(model, batch.source, batch.source_lengths, return_attention=True)
             read = None
             if references is not None:
                 read = model(
@@ -76,20 +76,15 @@ def look(
                     return_attention=True,
                     return_logits=False,
                 ).attention
-            for row, index in enumerate(batch.indices.tolist()):
-                best, text = hypotheses[row][0], sources[index]
+            for row, (index, [(written, best), *_]) in enumerate(writer.write(batch, sources)):
                 assert best.attention is not None
                 source, target = batch.ids(row)
-                tokens = [*best.tokens, EOS_ID]
+                text, tokens = sources[index], [*best.tokens, EOS_ID]
                 looks = {"writing": attention_map(subwords, text, source, tokens, best.attention)}
                 if read is not None and references is not None:
                     looks["reading"] = attention_map(
                         subwords, text, source, target, read[row], references[index]
                     )
-                if search.replace_unknown:
-                    written = hypothesis_text(best, text, source, subwords)
-                else:
-                    written = subwords.target.decode(best.tokens, text)
                 outcomes[index] = Outcome(written, best.log_probability, looks)
     return [outcomes[index] for index in range(len(sources))]
 
@@ -101,6 +96,7 @@ def batches(
     targets: Sequence[str] | None,
     batch_tokens: int,
     max_length: int | None = None,
+    group: Group = ALONE,
 ) -> EvaluationLoader:
     """Return a loader of batches of texts, cut to the model's maximum length.
 
@@ -111,6 +107,7 @@ def batches(
         targets: a target for each source; None: empty targets.
         batch_tokens: maximum number of subwords in a batch, including padding.
         max_length: maximum number of subwords; longer texts are cut. None: only the model's limit.
+        group: processes that share the batches.
     """
     if model.max_length is not None:
         max_length = min(max_length or model.max_length, model.max_length - 1)
@@ -126,4 +123,5 @@ def batches(
         from datasets import Dataset  # takes a second to import; only copying models need it
 
         extended = ExtendedIds(Dataset.from_dict(texts), subwords.source)
-    return EvaluationLoader(Encoded(source, target, extended_ids=extended), batch_tokens)
+    encoded = Encoded(source, target, extended_ids=extended)
+    return EvaluationLoader(encoded, batch_tokens, group=group)

@@ -9,7 +9,7 @@ from seq2seq.data.batch import UNK_ID
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.words import Words
 from seq2seq.search import Hypothesis
-from seq2seq.tasks.wording import hypothesis_text
+from seq2seq.tasks.writer import hypothesis_text
 
 SENTENCE = "a small Ωmega sentence"
 
