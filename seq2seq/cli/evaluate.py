@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seq2seq.data.batch import Batch
     from seq2seq.data.group import Group
     from seq2seq.evaluation.evaluation import AttentionMap
+    from seq2seq.tasks.generation import Generation
 
 
 def evaluate(config: DictConfig, folder: Path, group: Group) -> None:
@@ -47,7 +48,6 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
         from seq2seq.cli.device import choose_device
         from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
         from seq2seq.evaluation.scored_texts import ScoredTexts, check_output, own_folders
-        from seq2seq.tasks.generation import Generation
         from seq2seq.tasks.task import silent
 
     if config.references is not None:
@@ -63,7 +63,7 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     warn_of_languages(corpus, checkpoint)
     task = checkpoint_task(checkpoint.config, plain(config.task))
     task.check_model(type(checkpoint.model))
-    if config.alignments and not isinstance(task, Generation):
+    if config.alignments and not task.searches:
         raise ValueError(f"alignments=true: {type(task).__name__} reads no target to align")
     aligned: dict[str, Any] = {"alignments": True} if config.alignments else {}
     data = task.open(corpus, checkpoint.subwords, cache=config.data.get("cache"))
@@ -141,15 +141,14 @@ def evaluate_hypotheses(config: DictConfig) -> None:
     from seq2seq.data.corpora.corpus import references
     from seq2seq.evaluation.report import metrics_table, read_texts, write_metrics
     from seq2seq.evaluation.scored_texts import check_output
-    from seq2seq.tasks.generation import Generation
 
     if (config.references is None) == ("corpus" not in config.data):
         raise ValueError(
             "hypotheses=FILE is scored against references=[FILE,…], or against a split of a corpus "
             "such as data=multi30k data.split=test_2017_flickr: give one of them"
         )
-    task = checkpoint_task({}, plain(config.task))
-    if not isinstance(task, Generation):
+    task = cast("Generation", checkpoint_task({}, plain(config.task)))
+    if not task.searches:
         raise ValueError(f"{type(task).__name__} writes no text, so it scores no hypotheses")
     hypotheses = read_texts(config.hypotheses)
     language = ""

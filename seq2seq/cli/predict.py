@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from omegaconf import DictConfig
 
@@ -12,26 +12,28 @@ from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
 from seq2seq.cli.trusting import trust_packages
 
+if TYPE_CHECKING:
+    from seq2seq.models.pair_classifier import PairClassifier
+    from seq2seq.tasks.entailment import Entailment
+
 
 def predict_lines(config: DictConfig) -> None:
     """Read ``buffer`` lines, classify them together, write them, until there are no more."""
     with quick_imports():
         from seq2seq.checkpoint import load_checkpoint
         from seq2seq.cli.device import choose_device
-        from seq2seq.models.pair_classifier import PairClassifier
-        from seq2seq.tasks.entailment import Entailment
 
     check_files(config.output, config.buffer, input=config.input)
     device = choose_device(config.device)
     trust_packages(config)
     checkpoint = load_checkpoint(config.checkpoint, device)
     task = checkpoint.task
-    if not isinstance(task, Entailment):
+    if task.labels is None:
         raise ValueError(
             f"checkpoint={config.checkpoint} does {type(task).__name__}, which has no labels; "
             f"use it by: {task.use} checkpoint={config.checkpoint}"
         )
-    model = cast(PairClassifier, checkpoint.model)  # of this task
+    model, task = cast("PairClassifier", checkpoint.model), cast("Entailment", task)
     number = 0
     with reader(config.input) as lines, writer(config.output) as out:
         if config.header:

@@ -19,6 +19,8 @@ from seq2seq.cli.trusting import trust_packages
 
 if TYPE_CHECKING:
     from seq2seq.data.group import Group
+    from seq2seq.models.encoder_decoder import EncoderDecoder
+    from seq2seq.tasks.generation import Generation
 
 log = logging.getLogger(__name__)
 
@@ -36,20 +38,18 @@ def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
 
         from seq2seq.checkpoint import load_checkpoints
         from seq2seq.cli.device import choose_device
-        from seq2seq.models.encoder_decoder import EncoderDecoder
-        from seq2seq.tasks.generation import Generation
 
     check_files(config.output, config.buffer, input=config.input, prefix=config.prefix)
     device = choose_device(config.device, group)
     trust_packages(config)
     checkpoint = load_checkpoints(config.checkpoint, device)
     task = checkpoint.task
-    if not isinstance(task, Generation):
+    if not task.searches:
         raise ValueError(
             f"checkpoint={config.checkpoint} does {type(task).__name__}, which writes no text; "
             f"use it by: {task.use} checkpoint={config.checkpoint}"
         )
-    model = cast(EncoderDecoder, checkpoint.model)  # of this task
+    model, task = cast("EncoderDecoder", checkpoint.model), cast("Generation", task)
     search = instantiate(config.search)
     numbered = config.search.get("n_best", 1) > 1
     subwords = checkpoint.subwords

@@ -19,17 +19,9 @@ from seq2seq.evaluation.markdown import code, escaped, table
 from seq2seq.evaluation.report import read_metrics
 from seq2seq.mappings import Mapping as Plug
 from seq2seq.publishing.provenance import read_provenance
-from seq2seq.tasks.entailment import Entailment
-from seq2seq.tasks.summarization import Summarization
 from seq2seq.tasks.task import Task
-from seq2seq.tasks.translation import Translation
 
 #: What the hub calls our tasks.
-PIPELINES: dict[type[Task], str] = {
-    Translation: "translation",
-    Summarization: "summarization",
-    Entailment: "text-classification",
-}
 STATISTICS = ("support_size", "zero_share", "entropy", "top_mass", "coverage_deviation")
 PAPER = """\
 @inproceedings{niculae2017regularized,
@@ -82,7 +74,7 @@ def _head(
     license: str | None,
 ) -> ModelCardData:
     """The YAML for the hub; languages that are no codes are left out."""
-    pipeline = _pipeline(checkpoint.task)
+    pipeline = checkpoint.task.pipeline
     corpus = _corpus(checkpoint.config)
     results = [
         EvalResult(
@@ -242,10 +234,6 @@ def _limitations(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> list[str
     if not any(True for _ in _scored(metrics)):
         lines.append("- How good it is has not been measured.")
     return lines
-
-
-def _pipeline(task: Task) -> str | None:
-    return next((name for kind, name in PIPELINES.items() if isinstance(task, kind)), None)
 
 
 def _corpus(config: Mapping[str, Any]) -> str:

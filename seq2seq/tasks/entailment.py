@@ -57,6 +57,7 @@ class Entailment(Task):
 
     model_type = PairClassifier
     use = r"printf 'premise\thypothesis\n' | seq2seq-predict"
+    pipeline = "text-classification"
     monitor = "accuracy"
     validation_scores = ("accuracy", "macro_f1")
     example_score = "accuracy"

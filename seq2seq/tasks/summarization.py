@@ -27,6 +27,7 @@ class Summarization(Generation):
             sentence instead.
     """
 
+    pipeline = "summarization"
     monitor = "rouge_l"
     validation_scores = tuple(ORDERS)
     example_score = "rouge_l"

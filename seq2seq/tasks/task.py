@@ -49,7 +49,8 @@ class Task(ABC):
         example_score: score by which single examples are compared.
         sides: names of the two texts of an example.
         use: command that uses a trained model; ``checkpoint=`` is appended.
-        searches: whether the task writes text with a search.
+        searches: whether the task writes text with a search; it is then a ``Generation``.
+        pipeline: name of the task on the hub (``pipeline_tag``); None: it has none.
         labels: class names that the corpus's column `label` may contain; None: the column is not
             read.
     """
@@ -62,6 +63,7 @@ class Task(ABC):
     sides: ClassVar[tuple[str, str]] = ("source", "reference")
     use: ClassVar[str]
     searches: ClassVar[bool] = False
+    pipeline: ClassVar[str | None] = None
     labels: tuple[str, ...] | None = None
 
     @property

@@ -26,6 +26,7 @@ class Translation(Generation):
             sacreBLEU's tokenizer for the target language, chosen by language code or by script.
     """
 
+    pipeline = "translation"
     monitor = "bleu"
     validation_scores = ("bleu", "chrf")  # TER takes longer than all the others
     example_score = "chrf"  # BLEU needs more than a single sentence
