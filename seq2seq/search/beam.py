@@ -7,15 +7,17 @@ from torch import Tensor
 
 from seq2seq.models import EncoderDecoder
 from seq2seq.nn.choice import choose
-from seq2seq.search.attention_record import AttentionRecord
-from seq2seq.search.beams import Beams, Ended
-from seq2seq.search.candidates import Candidates, best_candidates
-from seq2seq.search.coverage import coverage_penalty, covered, nothing_covered
-from seq2seq.search.hypothesis import Hypothesis
-from seq2seq.search.length_penalty import LengthPenalty
+from seq2seq.search.beams import Beams, Candidates, Ended, best_candidates
+from seq2seq.search.hypothesis import AttentionRecord, Hypothesis
 from seq2seq.search.limits import Bounds
+from seq2seq.search.ranking import (
+    STOPPING,
+    LengthPenalty,
+    coverage_penalty,
+    covered,
+    nothing_covered,
+)
 from seq2seq.search.search import Options, Search
-from seq2seq.search.stopping import STOPPING
 
 
 class Beam(Search):

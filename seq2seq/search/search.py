@@ -13,8 +13,9 @@ from torch import Tensor
 from seq2seq.models import EncoderDecoder
 from seq2seq.models.attending import evaluating
 from seq2seq.nn.linear import fixed_weights
-from seq2seq.search.constraints import (
+from seq2seq.search.distribution import (
     Constraint,
+    Distribution,
     Ends,
     ForbiddenSequences,
     NoRepeatedNgram,
@@ -22,7 +23,6 @@ from seq2seq.search.constraints import (
 )
 from seq2seq.search.hypothesis import Hypothesis
 from seq2seq.search.limits import Bounds, LengthLimit
-from seq2seq.search.vocabulary import log_probabilities
 
 
 class Options(TypedDict, total=False):
@@ -193,46 +193,3 @@ class Search(ABC):
         constraints += [Ends(self.eos_id), Prefix()]
         largest = max([*ids, *(token for sequence in sequences for token in sequence)])
         return Distribution(model, torch.tensor(ids, device=device), constraints, largest)
-
-
-class Distribution:
-    """The log-probabilities of the next token, under all constraints.
-
-    Args:
-        model: its ``output_mapping`` computes the probabilities.
-        forbidden: ids that are never emitted; the other tokens share their probability.
-        constraints: applied to the log-probabilities, in this order.
-        largest: the largest id among the forbidden ones, checked against the vocabulary.
-    """
-
-    def __init__(
-        self,
-        model: EncoderDecoder,
-        forbidden: Tensor,
-        constraints: Sequence[Constraint],
-        largest: int,
-    ) -> None:
-        self.model, self.forbidden, self.constraints = model, forbidden, constraints
-        self.largest = largest
-
-    def __call__(self, logits: Tensor, tokens: Tensor, bounds: Bounds) -> Tensor:
-        """Compute log-probabilities ``[sentences, width, vocabulary]`` of the next token.
-
-        Args:
-            logits: ``[sentences · width, vocabulary]``; this method overwrites them.
-            tokens: ``[sentences, width, 1 + length]``, the hypotheses so far, bos first.
-            bounds: the limits of length and the prefixes of the sentences.
-
-        Raises:
-            ValueError: if ``forbid`` contains an id outside the vocabulary.
-        """
-        if self.largest >= logits.size(-1):
-            raise ValueError(
-                f"forbid contains the id {self.largest}, but the model's vocabulary has only "
-                f"{logits.size(-1)} entries; remove it"
-            )
-        step = log_probabilities(logits, self.model.output_mapping, self.forbidden)
-        step = step.unflatten(0, tokens.shape[:2])
-        for constraint in self.constraints:
-            constraint(step, tokens, bounds)
-        return step

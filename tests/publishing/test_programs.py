@@ -29,7 +29,7 @@ from seq2seq.models.recurrent_classifier import RecurrentClassifier
 from seq2seq.publishing.errors import PublishingError
 from seq2seq.publishing.export import FORMS, recorded
 from seq2seq.publishing.programs import Port, Program, programs
-from seq2seq.search.vocabulary import log_probabilities
+from seq2seq.search.distribution import log_probabilities
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from seq2seq.mappings import ConstrainedSparsemax, Softmax, Sparsemax
 from seq2seq.models import EncoderDecoder, Recurrent, Transformer
-from seq2seq.search.vocabulary import log_probabilities
+from seq2seq.search.distribution import log_probabilities
 
 VOCABULARY = 7  # pad, unk, bos, eos and three words
 BUILDERS = {

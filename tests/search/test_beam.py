@@ -12,8 +12,8 @@ from torch import Tensor
 from seq2seq.mappings import Sparsemax
 from seq2seq.models import EncoderDecoder, State, Step
 from seq2seq.search import Beam, Greedy, Hypothesis
-from seq2seq.search.length_penalty import LengthPenalty
-from seq2seq.search.vocabulary import log_probabilities
+from seq2seq.search.distribution import log_probabilities
+from seq2seq.search.ranking import LengthPenalty
 
 PENALTIES = [("average", 1.0), ("average", 0.0), ("average", 2.0), ("gnmt", 0.6), ("gnmt", -0.5)]
 

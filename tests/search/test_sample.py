@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seq2seq.models import EncoderDecoder
 from seq2seq.search import Greedy, Sample
-from seq2seq.search.noise import fork, keys, uniform
+from seq2seq.search.sample import fork, keys, uniform
 
 LIMITS = {"max_length_ratio": 0.0, "max_length_offset": 1}
 DRAWS = 4000

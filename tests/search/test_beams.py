@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seq2seq.search.candidates import PIECE, largest
+from seq2seq.search.beams import PIECE, largest
 
 
 @pytest.mark.parametrize("length", [1, PIECE, 40 * PIECE, 40 * PIECE + 1, 41 * PIECE - 1, 40_000])

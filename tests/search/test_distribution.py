@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seq2seq.mappings import Fusedmax, Mapping, Softmax, Sparsemax
-from seq2seq.search.vocabulary import log_probabilities
+from seq2seq.search.distribution import log_probabilities
 
 
 @pytest.mark.parametrize("mapping", [Softmax(), Softmax(0.5), Sparsemax(), Fusedmax()], ids=str)
