@@ -87,6 +87,12 @@ def command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProces
             marks=pytest.mark.thorough,
         ),
         pytest.param(
+            "task=rewriting",
+            [*TINY_SUBWORDS, *TINY_RECURRENT],
+            "seq2seq.tasks.rewriting.Rewriting",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
             "model=convolutional",
             [*TINY_SUBWORDS, "model.size=16", "model.layers=6", "attention=fusedmax"],
             "seq2seq.models.convolutional.Convolutional",
@@ -107,6 +113,23 @@ def test_a_recipe_trains_and_its_checkpoint_is_loaded(
     )
     assert first == again
     assert first["test"]["perplexity"] > 1
+    if "task=rewriting" in choice:
+        assert first["test"]["exact"]["signature"] == "case:mixed"
+        check_the_search_option(checkout)
+
+
+def check_the_search_option(checkout: Path) -> None:
+    """Write with and without the recipe's limit on equal tokens."""
+    (checkout / "source.txt").write_text("the old dog sees a small house\n" * 2)
+    option = "search.constraints=[{_target_:seq2seq.search.frequency.MaxFrequency,times:2}]"
+    most = []
+    for extra in ([], [option]):
+        files = ["input=source.txt", "output=written.txt"]
+        written = command("translate", "checkpoint=run", *files, *extra, cwd=checkout)
+        assert written.returncode == 0, written.stdout + written.stderr
+        words = (checkout / "written.txt").read_text().splitlines()[0].split()
+        most.append(max(words.count(word) for word in words))
+    assert most[0] > 2 >= most[1]
 
 
 @pytest.mark.e2e

@@ -85,7 +85,7 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
         checkpoint.model,
         data,
         split,
-        search=instantiate(config.search) if task.searches else None,
+        search=instantiate(config.search, _convert_="all") if task.searches else None,
         sentences=config.sentences,
         batch_tokens=config.batch_tokens,
         attention=config.statistics,

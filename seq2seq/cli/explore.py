@@ -34,7 +34,7 @@ def explore(config: DictConfig) -> None:
     trust_packages(config)
     checkpoints = _checkpoints(config.checkpoint, device)
     corpus = chosen_corpus(config.data, checkpoints[0])
-    search = instantiate(config.search)
+    search = instantiate(config.search, _convert_="all")
     split = config.data.split
     data = checkpoints[0].task.open(
         corpus, checkpoints[0].subwords, cache=config.data.get("cache"), scored=False

@@ -50,7 +50,7 @@ def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
             f"use it by: {task.use} checkpoint={config.checkpoint}"
         )
     model, task = cast("EncoderDecoder", checkpoint.model), cast("Generation", task)
-    search = instantiate(config.search)
+    search = instantiate(config.search, _convert_="all")
     numbered = config.search.get("n_best", 1) > 1
     subwords = checkpoint.subwords
     longest = config.max_source_length

@@ -35,6 +35,7 @@ class Options(TypedDict, total=False):
     max_length_offset: int
     no_repeat_ngram: int
     forbid: Sequence[int | str | Sequence[int]]
+    constraints: Sequence[Constraint]
     replace_unknown: bool
     pad_id: int
     bos_id: int
@@ -57,6 +58,7 @@ class Search(ABC):
         no_repeat_ngram: forbid n-grams of this size from occurring twice; 0 disables the check.
         forbid: tokens that the search never emits, besides padding and bos. An item is an id, a
             sequence of ids, or a text, which ``with_vocabulary`` converts to ids.
+        constraints: further constraints on outputs, for example of a class of your own.
         replace_unknown: replace each unknown token by the source word with the largest attention
             weight. The search only stores this option for the code that turns hypotheses into text.
         pad_id: the id of padding.
@@ -77,6 +79,7 @@ class Search(ABC):
         max_length_offset: int = 10,
         no_repeat_ngram: int = 0,
         forbid: Sequence[int | str | Sequence[int]] = (),
+        constraints: Sequence[Constraint] = (),
         replace_unknown: bool = False,
         pad_id: int = 0,
         bos_id: int = 2,
@@ -88,6 +91,7 @@ class Search(ABC):
             min_length_ratio, min_length, max_length_ratio, max_length_offset, max_length
         )
         self.no_repeat_ngram = no_repeat_ngram
+        self.constraints = list(constraints)
         self.replace_unknown = replace_unknown
         self.pad_id, self.bos_id, self.eos_id = pad_id, bos_id, eos_id
         if isinstance(forbid, str):
@@ -185,7 +189,7 @@ class Search(ABC):
                 ids.extend(sequence)
             else:
                 sequences.append(sequence)
-        constraints: list[Constraint] = []
+        constraints = [*self.constraints]
         if sequences:
             constraints.append(ForbiddenSequences(sequences))
         if self.no_repeat_ngram:

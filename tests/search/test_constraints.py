@@ -12,6 +12,7 @@ from torch import Tensor
 from seq2seq.mappings import Sparsemax
 from seq2seq.models import EncoderDecoder
 from seq2seq.search import Beam, Greedy, Sample, Search
+from seq2seq.search.limits import Bounds
 
 LIMIT = 3
 EVERYTHING = 4**LIMIT * 2
@@ -26,6 +27,12 @@ def repeats(size: int) -> Callable[[Tokens], bool]:
     return any_repeated
 
 
+def no_second_five(step: Tensor, tokens: Tensor, bounds: Bounds) -> None:
+    """Rule out token 5 after the first position, as a constraint of one's own."""
+    if tokens.size(2) > 1:
+        step[:, :, 5] = -math.inf
+
+
 OPTIONS: dict[str, tuple[dict, Callable[[Tokens, int], bool]]] = {
     "min_length": ({"min_length": 2}, lambda t, n: len(t) >= 2),
     "min_length_ratio": ({"min_length_ratio": 0.5}, lambda t, n: len(t) >= n // 2),
@@ -36,6 +43,7 @@ OPTIONS: dict[str, tuple[dict, Callable[[Tokens, int], bool]]] = {
     ),
     "no_repeat_ngram=1": ({"no_repeat_ngram": 1}, lambda t, n: not repeats(1)(t)),
     "no_repeat_ngram=2": ({"no_repeat_ngram": 2}, lambda t, n: not repeats(2)(t)),
+    "own constraint": ({"constraints": [no_second_five]}, lambda t, n: 5 not in t[1:]),
     "forbidden pair": ({"forbid": [[4, 5], [6, 6]]}, lambda t, n: not bad_pair(t)),
 }
 
