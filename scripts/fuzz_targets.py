@@ -36,9 +36,7 @@ from seq2seq.checkpoint import CheckpointError, build, load_checkpoint, save_che
 from seq2seq.cli.corpus import own_corpus
 from seq2seq.cli.lines import chunks, decoded, reader
 from seq2seq.data.corpora.text import Text
-from seq2seq.data.errors import DataError
 from seq2seq.data.own_model import adopt_subwords
-from seq2seq.data.plain_yaml import read_yaml
 from seq2seq.data.subwords import Subwords
 from seq2seq.data.unpacking import damage, unpack
 from seq2seq.data.vocabulary_pair import VocabularyPair
@@ -56,6 +54,8 @@ from seq2seq.evaluation.report import (
 from seq2seq.evaluation.runs import find_runs
 from seq2seq.evaluation.scores import translation_scores
 from seq2seq.search import Beam
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_yaml import read_yaml
 from seq2seq.tasks.reading import check_alignments
 
 OURS = (DataError, CheckpointError, ValueError)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seq2seq.data.download import RemoteFile, fetch
-from seq2seq.data.errors import DataError
 from seq2seq.data.unpacking import unpack
+from seq2seq.system.errors import DataError
 
 
 @dataclass(frozen=True)

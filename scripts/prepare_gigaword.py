@@ -22,10 +22,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from seq2seq.data.cache import replacing
 from seq2seq.data.corpora.gigaword import Gigaword
 from seq2seq.data.corpora.gigaword_style import UNKNOWN
 from seq2seq.data.corpora.headlines import SUFFIXES
+from seq2seq.system.atomic_writing import replacing
 
 RESULT = {"train": "train", "validation": "valid", "test": "test"}
 PUBLISHED = {"train": 3_803_957, "validation": 189_651, "test": 1_951}

@@ -21,8 +21,8 @@ from seq2seq.data.corpora.layout import lay_out
 from seq2seq.data.corpora.lines import read_lines
 from seq2seq.data.corpora.readers import read_segments
 from seq2seq.data.download import RemoteFile, fetch
-from seq2seq.data.errors import DataError
 from seq2seq.data.unpacking import unpack
+from seq2seq.system.errors import DataError
 
 ARCHIVE = RemoteFile("https://dl.fbaipublicfiles.com/fairseq/data/iwslt14/de-en.tgz")
 LANGUAGES = ("de", "en")

@@ -20,8 +20,8 @@ from pathlib import Path
 from seq2seq.data.corpora.layout import lay_out, spread
 from seq2seq.data.corpora.lines import read_lines
 from seq2seq.data.download import RemoteFile, fetch
-from seq2seq.data.errors import DataError
 from seq2seq.data.unpacking import unpack
+from seq2seq.system.errors import DataError
 
 SITE = "https://object.pouta.csc.fi"
 

@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from seq2seq.data.cache import replacing
+from seq2seq.system.atomic_writing import replacing
 
 STORY = re.compile(r"<REUTERS\b[^>]*NEWID=\"(\d+)\".*?</REUTERS>", re.DOTALL)
 TITLE = re.compile(r"<TITLE>(.*?)</TITLE>", re.DOTALL)

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 
 from seq2seq.data.download import RemoteFile, fetch
-from seq2seq.data.errors import DataError
 from seq2seq.data.unpacking import unpack
+from seq2seq.system.errors import DataError
 
 SITE = "https://www.statmt.org"
 PARTS = {

@@ -20,8 +20,8 @@ from seq2seq.checkpoint.arguments import arguments
 from seq2seq.cli.application import HarmlessFormatter, config_folder
 from seq2seq.cli.corpus import own_corpus
 from seq2seq.data.corpora.toy import Toy
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import confined
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import confined
 
 TOY = {"_target_": f"{CORPORA}.toy.Toy"}
 HEADLINES = {"_target_": f"{CORPORA}.toy_headlines.ToyHeadlines"}

@@ -17,8 +17,8 @@ from seq2seq.data.cache import cache_folder, file_key
 from seq2seq.data.corpora.corpus import likely_folders
 from seq2seq.data.corpora.readers import read_lines
 from seq2seq.data.corpora.text import find_files
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import confined
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import confined
 
 CORPORA = "seq2seq.data.corpora"
 TEXT = {"_target_": f"{CORPORA}.text.Text", "root": None, "train": None, "test": None}

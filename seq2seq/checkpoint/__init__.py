@@ -34,7 +34,6 @@ from seq2seq.checkpoint.directory import (
     load_config,
     save_checkpoint,
 )
-from seq2seq.checkpoint.replacing import mend, replacing_folder
 
 __all__ = [
     "ALLOWED_PACKAGES",
@@ -50,9 +49,7 @@ __all__ = [
     "load_checkpoint",
     "load_checkpoints",
     "load_config",
-    "mend",
     "packages_to_trust",
-    "replacing_folder",
     "save_checkpoint",
     "trust",
 ]

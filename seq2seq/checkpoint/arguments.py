@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from seq2seq.data.foreign import shown
+from seq2seq.system.untrusted_files import shown
 
 Classes: TypeAlias = Callable[[dict[str, Any]], type]
 

@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq.checkpoint.arguments import problem
-from seq2seq.data.foreign import shown
+from seq2seq.system.untrusted_files import shown
 from seq2seq.tasks.task import Task
 from seq2seq.tasks.translation import Translation
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from seq2seq.checkpoint.building import CheckpointError
-from seq2seq.data.foreign import read_bounded
+from seq2seq.system.untrusted_files import read_bounded
 
 LARGEST = 4096  # bytes of a file with a checksum and a name
 

@@ -16,7 +16,7 @@ from typing import Any
 from seq2seq.checkpoint.building import CONFIG, target_class
 from seq2seq.data.cache import cache_folder
 from seq2seq.data.corpora.corpus import Corpus
-from seq2seq.data.foreign import confined, shown
+from seq2seq.system.untrusted_files import confined, shown
 
 HERE = "data"  # the folder here that corpora are laid out in
 REMEDY = (

@@ -28,14 +28,13 @@ from seq2seq.checkpoint.building import (
 from seq2seq.checkpoint.checksum import check, write_checksum
 from seq2seq.checkpoint.hub import fetched, is_hub
 from seq2seq.checkpoint.inspection import check_files, check_parameters, check_sizes, too_large
-from seq2seq.checkpoint.replacing import previous_folder, replacing_folder
-from seq2seq.data.cache import follow_umask
-from seq2seq.data.errors import DataError
-from seq2seq.data.plain_yaml import read_yaml
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.models.attending import AttendingModel
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.ensemble import Ensemble
+from seq2seq.system.atomic_writing import follow_umask, previous_folder, replacing_folder
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_yaml import read_yaml
 from seq2seq.tasks.task import Task
 
 WEIGHTS = "model.safetensors"

@@ -72,7 +72,7 @@ def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Corpus:
     from seq2seq.checkpoint import CheckpointError, build, check_targets
     from seq2seq.checkpoint.building import target_class
     from seq2seq.checkpoint.confinement import ConfinedCorpus, Confinement
-    from seq2seq.data.foreign import confined
+    from seq2seq.system.untrusted_files import confined
 
     data = checkpoint.config.get("data")
     corpus = data.get("corpus") if isinstance(data, dict) else None
@@ -107,7 +107,7 @@ def _local(corpus: Corpus) -> Corpus:
 
 def remember_corpus(corpus: dict[str, Any]) -> None:
     """Note that the user of this machine has trained on a corpus, so that `own_corpus` opens it."""
-    from seq2seq.data.cache import write_atomically
+    from seq2seq.system.atomic_writing import write_atomically
 
     try:
         write_atomically(_record(corpus), b"trained on\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from seq2seq.data.group import ALONE, Group
+from seq2seq.system.processes import ALONE, Group
 
 
 def choose_device(name: str, group: Group = ALONE) -> torch.device:

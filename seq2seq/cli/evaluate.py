@@ -17,8 +17,8 @@ from seq2seq.cli.trusting import trust_packages
 
 if TYPE_CHECKING:
     from seq2seq.data.batch import Batch
-    from seq2seq.data.group import Group
     from seq2seq.evaluation.evaluation import AttentionMap
+    from seq2seq.system.processes import Group
     from seq2seq.tasks.generation import Generation
 
 
@@ -120,8 +120,8 @@ def _progress(batches: Iterable[Batch]) -> Iterable[Batch]:
 
 
 def _write_heat_maps(maps: Iterable[AttentionMap], output: Path, split: str) -> None:
-    from seq2seq.data.cache import replacing
     from seq2seq.evaluation.figures import attention_heat_map
+    from seq2seq.system.atomic_writing import replacing
 
     for number, attention in enumerate(maps, start=1):
         path = output / f"attention.{split}.{number}.png"

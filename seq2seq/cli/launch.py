@@ -22,7 +22,7 @@ from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.interruption import listen, stop_with_launcher
 
 if TYPE_CHECKING:
-    from seq2seq.data.group import Group
+    from seq2seq.system.processes import Group
 
     Job = Callable[[DictConfig, Path, Group], None]
 
@@ -42,7 +42,7 @@ def launched() -> Group:
         ValueError: if machines run different numbers of processes.
     """
     with quick_imports():  # of PyTorch, for all that follows
-        from seq2seq.data.group import Group
+        from seq2seq.system.processes import Group
 
     group = Group(*_numbers())
     if "TORCHELASTIC_RUN_ID" in os.environ:

@@ -70,7 +70,7 @@ def reader(name: str | None) -> contextlib.AbstractContextManager[Iterable[bytes
         return _opened(path_of(name))
     if sys.stdin is None:
         raise ValueError("input=- reads standard input, which is closed; give input=FILE")
-    from seq2seq.data.foreign import bounded_lines
+    from seq2seq.system.untrusted_files import bounded_lines
 
     return contextlib.nullcontext(bounded_lines(sys.stdin.buffer, "standard input"))
 

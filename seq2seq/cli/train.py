@@ -36,11 +36,11 @@ from seq2seq.cli.trusting import trusting
 if TYPE_CHECKING:
     from seq2seq.checkpoint import Checkpoint
     from seq2seq.data.corpora.corpus import Corpus
-    from seq2seq.data.group import Group
     from seq2seq.data.loaders import TrainLoader
     from seq2seq.data.parallel import ParallelData
     from seq2seq.data.vocabulary_pair import VocabularyPair
     from seq2seq.models.attending import AttendingModel
+    from seq2seq.system.processes import Group
     from seq2seq.tasks.task import Task
     from seq2seq.training.module import Seq2SeqModule
 
@@ -66,9 +66,9 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
         from rich.console import Console
 
         from seq2seq.checkpoint import load_checkpoint
-        from seq2seq.data.cache import replacing
         from seq2seq.evaluation.report import metrics_table
         from seq2seq.publishing.provenance import write_provenance
+        from seq2seq.system.atomic_writing import replacing
         from seq2seq.training.fit import TestSettings, ValidationSettings, fit
         from seq2seq.training.survival import InterruptedRunError
         from seq2seq.training.transfer import freeze

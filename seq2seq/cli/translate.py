@@ -18,8 +18,8 @@ from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
 from seq2seq.cli.trusting import trust_packages
 
 if TYPE_CHECKING:
-    from seq2seq.data.group import Group
     from seq2seq.models.encoder_decoder import EncoderDecoder
+    from seq2seq.system.processes import Group
     from seq2seq.tasks.generation import Generation
 
 log = logging.getLogger(__name__)

@@ -3,10 +3,11 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from seq2seq.system.errors import DataError
+
 if TYPE_CHECKING:
     from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Batch
     from seq2seq.data.corpora.corpus import Corpus
-    from seq2seq.data.errors import DataError
     from seq2seq.data.loaders import EvaluationLoader, TrainLoader
     from seq2seq.data.own_model import adopt_subwords
     from seq2seq.data.parallel import ParallelData, prepare
@@ -46,7 +47,6 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("BOS_ID", "EOS_ID", "PAD_ID", "UNK_ID", "Batch"), "batch"),
     "Corpus": "corpora.corpus",
-    "DataError": "errors",
     **dict.fromkeys(("EvaluationLoader", "TrainLoader"), "loaders"),
     **dict.fromkeys(("ParallelData", "prepare"), "parallel"),
     **dict.fromkeys(("Subwords", "seed_sampling"), "subwords"),

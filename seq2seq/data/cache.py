@@ -6,23 +6,20 @@ be deleted at any time.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import os
-import re
-import shutil
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xxhash
 
-from seq2seq.data.foreign import check_readable, shown
+from seq2seq.system.atomic_writing import write_atomically
+from seq2seq.system.untrusted_files import check_readable, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -161,75 +158,3 @@ def open_table(path: Path) -> Dataset | None:
         tell_damaged(path, error)
         return None
     return table
-
-
-@contextlib.contextmanager
-def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
-    """A temporary name beside `path`; takes its place when the block ends well, else vanishes.
-
-    Args:
-        path: of the file.
-        lasting: for what is not of the cache: its new name is on the disk before the block ends,
-            and what another process wrote there does not do instead.
-
-    The content is on the disk before it takes its place, so that a power cut leaves the old file or
-    the new one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        yield temporary
-        sync_file(temporary)
-        try:
-            os.replace(temporary, path)
-        except PermissionError:
-            # Windows keeps a file that another run has mapped; that one has the same content.
-            if lasting or not path.exists():
-                raise
-        if lasting:
-            sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def follow_umask(path: Path) -> None:
-    """Give a file, which safetensors writes for its owner alone, the mode of any other new file."""
-    model = path.with_name(f".{uuid.uuid4().hex}")
-    model.touch()
-    try:
-        shutil.copymode(model, path)
-    finally:
-        model.unlink()
-
-
-def sync_file(path: Path) -> None:
-    """Put the content of a file on the disk."""
-    with path.open("rb+") as file:  # Windows refuses it where only reading is allowed
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk: a renamed file is there after a power cut."""
-    if os.name == "nt":  # which has no such call
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what writers that were killed in :func:`replacing` left in a folder and below.
-
-    Only for a folder that nobody else writes to now.
-    """
-    for path in folder.rglob(".*"):
-        if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name) and path.is_file():
-            path.unlink()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that others see all of it or nothing."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)

@@ -20,9 +20,9 @@ from urllib.parse import unquote, urlsplit
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from seq2seq.data.cache import write_atomically
-from seq2seq.data.errors import DataError
 from seq2seq.data.unpacking import damage, is_packed
+from seq2seq.system.atomic_writing import write_atomically
+from seq2seq.system.errors import DataError
 
 ATTEMPTS = 3
 PAUSE = 1.0  # seconds before the second attempt, twice that before the third

@@ -14,10 +14,11 @@ import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from seq2seq.data.cache import open_table, sync_file, tell_damaged
+from seq2seq.data.cache import open_table, tell_damaged
 from seq2seq.data.sequences import Sequences
 from seq2seq.data.subwords import seed_sampling
 from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.system.atomic_writing import sync_file
 
 BATCH = 10_000  # texts at a time
 LEAST = 50_000  # texts for which another process pays

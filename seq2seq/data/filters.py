@@ -15,17 +15,11 @@ import xxhash
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from seq2seq.data.cache import (
-    content_key,
-    open_table,
-    replacing,
-    tell_damaged,
-    texts_key,
-    write_atomically,
-)
+from seq2seq.data.cache import content_key, open_table, tell_damaged, texts_key
 from seq2seq.data.corpora.corpus import SIDES
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import parse_json
+from seq2seq.system.atomic_writing import replacing, write_atomically
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import parse_json
 
 logger = logging.getLogger(__name__)
 

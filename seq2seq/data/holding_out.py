@@ -9,8 +9,8 @@ import numpy as np
 from datasets import Dataset
 
 from seq2seq.data.cache import content_key, open_table, texts_key
-from seq2seq.data.errors import DataError
 from seq2seq.data.filters import write_rows
+from seq2seq.system.errors import DataError
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import pyarrow.compute
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from seq2seq.data.errors import DataError
+from seq2seq.system.errors import DataError
 
 
 def label_ids(texts: Dataset, labels: Sequence[str], split: str) -> NDArray[np.int64]:

@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 from seq2seq.data.batch import BOS_ID, EOS_ID, Batch
 from seq2seq.data.cache import content_key
 from seq2seq.data.extended_ids import ExtendedIds
-from seq2seq.data.group import ALONE, Group
 from seq2seq.data.mixing import MixedRows
 from seq2seq.data.plan import Plan, Rows, epoch_plan, sorted_plan
 from seq2seq.data.sequences import Sequences, collate
+from seq2seq.system.processes import ALONE, Group
 
 logger = logging.getLogger(__name__)
 

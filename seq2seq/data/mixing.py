@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seq2seq.data.cache import content_key
-from seq2seq.data.errors import DataError
 from seq2seq.data.plan import Rows
+from seq2seq.system.errors import DataError
 
 logger = logging.getLogger(__name__)
 

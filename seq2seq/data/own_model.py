@@ -8,8 +8,8 @@ from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2 as _generated
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
-from seq2seq.data.errors import DataError
 from seq2seq.data.subwords import Subwords
+from seq2seq.system.errors import DataError
 
 sentencepiece_model_pb2: Any = _generated  # its classes are made at run time
 SPECIALS = {"pad": PAD_ID, "unk": UNK_ID, "bos": BOS_ID, "eos": EOS_ID}

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from seq2seq.data.cache import cache_folder, content_key, texts_key
 from seq2seq.data.corpora.corpus import SIDES, Corpus
 from seq2seq.data.encoding import drawn_column, encoded_column
-from seq2seq.data.errors import DataError
 from seq2seq.data.extended_ids import ExtendedIds
 from seq2seq.data.filters import Filters
-from seq2seq.data.group import ALONE, Group
 from seq2seq.data.holding_out import held_out
 from seq2seq.data.labels import label_ids
 from seq2seq.data.loaders import Encoded, EvaluationLoader, TrainLoader
@@ -26,6 +24,8 @@ from seq2seq.data.mixing import MixedRows, Mixing
 from seq2seq.data.plan import Rows
 from seq2seq.data.vocabulary_building import build_subwords
 from seq2seq.data.vocabulary_pair import VocabularyPair
+from seq2seq.system.errors import DataError
+from seq2seq.system.processes import ALONE, Group
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.data.errors import DataError
+from seq2seq.system.errors import DataError
 
 Rows = NDArray[np.int32]
 """Rows of a split: four bytes each, for up to two thousand million."""

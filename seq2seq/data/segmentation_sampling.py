@@ -20,7 +20,7 @@ from typing import Any
 from sentencepiece import sentencepiece_model_pb2 as _generated
 
 from seq2seq.data.batch import UNK_ID
-from seq2seq.data.errors import DataError
+from seq2seq.system.errors import DataError
 
 _SPACE = "▁"
 #: For each end in a word, the ways that a piece can end there: summed probabilities, starts, ids.

@@ -15,9 +15,9 @@ from datasets import Dataset
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, tell_damaged, texts_key
-from seq2seq.data.errors import DataError
 from seq2seq.data.subwords import Subwords
 from seq2seq.data.vocabulary_pair import VocabularyPair
+from seq2seq.system.errors import DataError
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ import sentencepiece
 from numpy.typing import NDArray
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
-from seq2seq.data.errors import DataError
 from seq2seq.data.segmentation_sampling import SegmentationSampler, draw_among
 from seq2seq.data.vocabulary import Vocabulary
+from seq2seq.system.errors import DataError
 
 SPACE = "▁"  # how SentencePiece writes a blank inside a piece
 MOST_BEST = 512  # segmentations that SentencePiece finds

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
-from seq2seq.data.cache import replacing
 from seq2seq.data.corpora.lines import OPENERS
-from seq2seq.data.errors import DataError
+from seq2seq.system.atomic_writing import replacing
+from seq2seq.system.errors import DataError
 
 BLOCK = 1 << 20
 TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")

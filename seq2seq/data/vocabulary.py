@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
-from seq2seq.data.cache import write_atomically
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import read_bounded
+from seq2seq.system.atomic_writing import write_atomically
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import read_bounded
 
 CONTROLS = (PAD_ID, BOS_ID, EOS_ID)
 LARGEST_FILE = 64 * 2**20  # bytes; a million words take about 10 MiB

@@ -9,7 +9,6 @@ from typing import Any
 
 from datasets import Dataset
 
-from seq2seq.data.errors import DataError
 from seq2seq.data.own_model import adopt_subwords
 from seq2seq.data.subword_training import among, train_subwords
 from seq2seq.data.vocabulary import Vocabulary
@@ -17,6 +16,7 @@ from seq2seq.data.vocabulary_extension import extend_vocabularies
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_counts import count_words
 from seq2seq.data.words import Words
+from seq2seq.system.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from sentencepiece import sentencepiece_model_pb2 as _generated
 from seq2seq.data.batch import UNK_ID
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, texts_key
-from seq2seq.data.errors import DataError
 from seq2seq.data.subword_training import cached_model, texts_of, train_model
 from seq2seq.data.subwords import SPACE, Subwords
 from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_counts import counted_words
 from seq2seq.data.words import SPECIALS, Words
+from seq2seq.system.errors import DataError
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seq2seq.data.errors import DataError
 from seq2seq.data.subwords import Subwords
 from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.data.words import Words
+from seq2seq.system.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from datasets import Dataset
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, tell_damaged, texts_key
-from seq2seq.data.errors import DataError
 from seq2seq.data.tokenizers import TOKENIZERS, WHITESPACE
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.words import SPECIALS, Words
+from seq2seq.system.errors import DataError
 
 logger = logging.getLogger(__name__)
 

@@ -23,9 +23,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import content_key, follow_umask, replacing, tell_damaged
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import bounded_lines
+from seq2seq.data.cache import content_key, tell_damaged
+from seq2seq.system.atomic_writing import follow_umask, replacing
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import bounded_lines
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq.data.batch import UNK_ID
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import parse_json
 from seq2seq.data.tokenizers import TOKENIZERS, WHITESPACE, token_spans
 from seq2seq.data.vocabulary import CONTROLS, Vocabulary
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import parse_json
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")  # the ids 0, 1, 2, 3
 

@@ -12,10 +12,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from seq2seq.data.cache import replacing
 from seq2seq.data.corpora.lines import read_lines
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import LARGEST_JSON, parse_json, read_bounded
+from seq2seq.system.atomic_writing import replacing
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import LARGEST_JSON, parse_json, read_bounded
 
 
 def metrics_table(metrics: Mapping[str, Any], title: str | None = None) -> Table:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from seq2seq.data.foreign import shown
+from seq2seq.system.untrusted_files import shown
 
 #: Keys, including all keys below them, that do not change what is trained and tested.
 INCIDENTAL = (

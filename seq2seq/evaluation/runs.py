@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import parse_json, shown
-from seq2seq.data.plain_yaml import read_yaml
 from seq2seq.evaluation.report import read_metrics, read_texts
 from seq2seq.evaluation.run_differences import at
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import parse_json, shown
+from seq2seq.system.untrusted_yaml import read_yaml
 
 #: Files and folders that mark a run folder.
 MARKS = ("config.yaml", "train.log", ".hydra")

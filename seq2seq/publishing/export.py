@@ -24,12 +24,13 @@ import torch
 from torch.export import Dim, ExportedProgram
 
 from seq2seq import __version__
-from seq2seq.checkpoint import Checkpoint, replacing_folder
+from seq2seq.checkpoint import Checkpoint
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.mappings import tracing
 from seq2seq.models.attending import AttendingModel
 from seq2seq.publishing.errors import PublishingError
 from seq2seq.publishing.programs import Port, Program, programs
+from seq2seq.system.atomic_writing import replacing_folder
 
 INTERFACE = "interface.json"
 Saver = Callable[[Path], None]  # writes a program to a file

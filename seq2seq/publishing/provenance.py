@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from seq2seq import __version__
-from seq2seq.data.cache import write_atomically
 from seq2seq.data.corpora.corpus import Corpus
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import LARGEST_JSON, parse_json, read_bounded
 from seq2seq.data.parallel import ParallelData
-from seq2seq.data.plain_yaml import read_yaml
+from seq2seq.system.atomic_writing import write_atomically
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import LARGEST_JSON, parse_json, read_bounded
+from seq2seq.system.untrusted_yaml import read_yaml
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from seq2seq.checkpoint import CONFIG, WEIGHTS, Checkpoint, replacing_folder
+from seq2seq.checkpoint import CONFIG, WEIGHTS, Checkpoint
 from seq2seq.checkpoint.hub import FILES, Repository, is_hub
 from seq2seq.publishing.card import model_card
 from seq2seq.publishing.errors import PublishingError
+from seq2seq.system.atomic_writing import replacing_folder
 
 CARD = "README.md"
 

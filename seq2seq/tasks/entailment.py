@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
-from seq2seq.data.errors import DataError
-from seq2seq.data.group import ALONE, Group
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_vectors import word_vectors
 from seq2seq.data.words import Words
@@ -26,6 +24,8 @@ from seq2seq.models.attending import evaluating
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
+from seq2seq.system.errors import DataError
+from seq2seq.system.processes import ALONE, Group
 from seq2seq.tasks.looking import Outcome, batches
 from seq2seq.tasks.pair_reading import class_probabilities, look_at_pairs, pair_maps, read
 from seq2seq.tasks.task import Progress, Task, silent

@@ -10,8 +10,6 @@ import torch
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.corpora.corpus import Corpus, references
-from seq2seq.data.errors import DataError
-from seq2seq.data.group import ALONE, Group
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
@@ -21,6 +19,8 @@ from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
+from seq2seq.system.errors import DataError
+from seq2seq.system.processes import ALONE, Group
 from seq2seq.tasks.looking import Outcome, batches, look
 from seq2seq.tasks.reading import ReferenceReader, check_alignments, check_links, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent

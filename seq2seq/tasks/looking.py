@@ -9,7 +9,6 @@ import torch
 
 from seq2seq.data.batch import EOS_ID
 from seq2seq.data.extended_ids import ExtendedIds
-from seq2seq.data.group import ALONE, Group
 from seq2seq.data.loaders import Encoded, EvaluationLoader
 from seq2seq.data.sequences import Sequences
 from seq2seq.data.vocabulary_pair import VocabularyPair
@@ -17,6 +16,7 @@ from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.models.attending import AttendingModel, evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.search import Search
+from seq2seq.system.processes import ALONE, Group
 from seq2seq.tasks.attention_map import attention_map
 from seq2seq.tasks.writer import Writer
 

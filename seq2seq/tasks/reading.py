@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
-from seq2seq.data.errors import DataError
-from seq2seq.data.group import Group
 from seq2seq.evaluation.alignment import (
     attention_links,
     check_inside,
@@ -27,6 +25,8 @@ from seq2seq.evaluation.report import statistics_lines
 from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.nn.losses import SequenceLoss
+from seq2seq.system.errors import DataError
+from seq2seq.system.processes import Group
 from seq2seq.tasks.attention_map import attention_map
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ import lightning
 import torch
 from safetensors.torch import load_model
 
-from seq2seq.checkpoint import WEIGHTS, check, mend
-from seq2seq.data.cache import remove_leftovers
-from seq2seq.data.group import ALONE, Group
+from seq2seq.checkpoint import WEIGHTS, check
 from seq2seq.data.parallel import ParallelData, TrainLoader
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.evaluation.report import write_metrics, write_outputs
 from seq2seq.evaluation.scored_texts import ScoredTexts
 from seq2seq.models.attending import AttendingModel
 from seq2seq.search import Search
+from seq2seq.system.atomic_writing import mend, remove_leftovers
+from seq2seq.system.processes import ALONE, Group
 from seq2seq.tasks import Task
 from seq2seq.training import tensorboard
 from seq2seq.training.annealing import Annealer, Annealing

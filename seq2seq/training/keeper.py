@@ -16,11 +16,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seq2seq.checkpoint import WEIGHTS, CheckpointError, check, replacing_folder, save_checkpoint
+from seq2seq.checkpoint import WEIGHTS, CheckpointError, check, save_checkpoint
 from seq2seq.checkpoint.checksum import checksum_file
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.report import write_metrics, write_outputs
 from seq2seq.models.attending import AttendingModel
+from seq2seq.system.atomic_writing import replacing_folder
 
 log = logging.getLogger(__name__)
 

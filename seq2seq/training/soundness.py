@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from seq2seq.data.batch import UNK_ID, Batch
-from seq2seq.data.cache import write_atomically
 from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.data.vocabulary_pair import VocabularyPair
+from seq2seq.system.atomic_writing import write_atomically
 from seq2seq.training.interval import logging_interval
 
 log = logging.getLogger(__name__)

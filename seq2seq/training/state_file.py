@@ -16,7 +16,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from torch import nn
 
-from seq2seq.data.cache import replacing
+from seq2seq.system.atomic_writing import replacing
 
 log = logging.getLogger(__name__)
 

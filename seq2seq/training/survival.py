@@ -14,7 +14,7 @@ import lightning
 import numpy
 import torch
 
-from seq2seq.data.group import ALONE, Agreement, Group
+from seq2seq.system.processes import ALONE, Agreement, Group
 from seq2seq.training.event_log import EventLog
 
 log = logging.getLogger(__name__)

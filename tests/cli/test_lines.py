@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq.cli.lines import decoded, reader, writer
-from seq2seq.data.foreign import LONGEST_LINE
+from seq2seq.system.untrusted_files import LONGEST_LINE
 
 
 def read(path: Path) -> list[str]:

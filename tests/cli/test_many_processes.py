@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seq2seq.cli.launch import follow
-from seq2seq.data.group import Group
+from seq2seq.system.processes import Group
 from seq2seq.training.fit import _explaining_memory
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

@@ -8,7 +8,7 @@ import pytest
 
 from seq2seq.cli.resume import resume_arguments, resumed_config, split_resume
 from seq2seq.cli.train import _again
-from seq2seq.data.group import Group
+from seq2seq.system.processes import Group
 
 
 @pytest.fixture

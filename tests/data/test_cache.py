@@ -1,19 +1,10 @@
 import os
 
 import pyarrow as pa
-import pytest
 from datasets import Dataset
 
 from seq2seq.data import cache
-from seq2seq.data.cache import (
-    cache_folder,
-    column_key,
-    content_key,
-    file_key,
-    replacing,
-    texts_key,
-    write_atomically,
-)
+from seq2seq.data.cache import cache_folder, column_key, content_key, file_key, texts_key
 
 TEXTS = ["a b", "", "grün", "c", "d e f"]
 
@@ -35,21 +26,6 @@ def test_column_key_tells_where_texts_end():
 def test_content_key_tells_parts_apart():
     assert content_key("ab", "c") != content_key("a", "bc")
     assert content_key(b"1") != content_key(1, 1)
-
-
-def test_failed_write_leaves_what_was_there(tmp_path):
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def fail():
-        with replacing(path) as temporary:
-            temporary.write_bytes(b"half")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.glob(".file*")) == []
 
 
 def test_environment_names_the_cache(own_cache, monkeypatch, tmp_path):

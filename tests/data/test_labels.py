@@ -3,9 +3,9 @@
 import pytest
 from datasets import Dataset, DatasetDict
 
-from seq2seq.data.errors import DataError
 from seq2seq.data.labels import label_ids
 from seq2seq.data.parallel import ParallelData
+from seq2seq.system.errors import DataError
 
 ROWS = {
     "label": ["yes", "NO", "no", "Yes"],

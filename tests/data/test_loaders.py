@@ -6,7 +6,7 @@ import torch
 from datasets import DatasetDict
 
 from seq2seq.data import ParallelData
-from seq2seq.data.group import Group
+from seq2seq.system.processes import Group
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import sentencepiece
 from datasets import Dataset
 from sentencepiece import sentencepiece_model_pb2
 
-from seq2seq.data.errors import DataError
 from seq2seq.data.subword_training import train_subwords
 from seq2seq.data.subwords import Subwords, seed_sampling
+from seq2seq.system.errors import DataError
 
 TEXT = "the young dogs 漢字 walkst"
 DRAWS = 4000

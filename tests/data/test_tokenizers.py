@@ -3,9 +3,9 @@
 import pytest
 from datasets import Dataset
 
-from seq2seq.data.errors import DataError
 from seq2seq.data.word_counts import count_words
 from seq2seq.data.words import Words
+from seq2seq.system.errors import DataError
 
 TEXT = "He said: \"it isn't John's.\""
 TREEBANK = ["he", "said", ":", "``", "it", "is", "n't", "john", "'s", ".", "''"]

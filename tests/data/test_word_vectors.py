@@ -7,8 +7,8 @@ import os
 import numpy as np
 import pytest
 
-from seq2seq.data.errors import DataError
 from seq2seq.data.word_vectors import word_vectors
+from seq2seq.system.errors import DataError
 
 WORDS = ["<pad>", "the", ".", "cat", "Straße", "absent"]
 GLOVE = """the 0.1 0.2 -0.3

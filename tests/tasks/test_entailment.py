@@ -10,11 +10,11 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from seq2seq.cli.train import check
-from seq2seq.data.errors import DataError
 from seq2seq.data.parallel import ParallelData
 from seq2seq.mappings import Softmax, Sparsemax
 from seq2seq.models import DecomposableAttention, RecurrentClassifier
 from seq2seq.nn.losses import SequenceLoss
+from seq2seq.system.errors import DataError
 from seq2seq.tasks.entailment import Entailment
 from seq2seq.tasks.translation import Translation
 

@@ -11,13 +11,13 @@ import torch
 from datasets import Dataset, DatasetDict
 
 from seq2seq.data.corpora.text import Text
-from seq2seq.data.errors import DataError
 from seq2seq.data.parallel import ParallelData
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.alignment import parse_pharaoh
 from seq2seq.mappings import Sparsemax
 from seq2seq.models import Recurrent
 from seq2seq.search import Greedy
+from seq2seq.system.errors import DataError
 from seq2seq.tasks.translation import Translation
 
 SOURCES = ["a small sentence with words", "number 17 with words", "a small number", "words"]

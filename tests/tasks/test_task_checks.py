@@ -7,13 +7,13 @@ import importlib.util
 import pytest
 from datasets import Dataset, DatasetDict
 
-from seq2seq.data.errors import DataError
 from seq2seq.data.parallel import ParallelData
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.words import Words
 from seq2seq.mappings import Softmax
 from seq2seq.models import Transformer
 from seq2seq.search import Greedy
+from seq2seq.system.errors import DataError
 from seq2seq.tasks.translation import Translation
 
 WORDS = Words.of(["a", "b"])

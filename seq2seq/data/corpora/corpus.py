@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import column_key, content_key
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import check_readable, shown
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import check_readable, shown
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 from datasets import Dataset, DatasetDict
 
-from seq2seq.data.cache import cache_folder, content_key, open_table, replacing
+from seq2seq.data.cache import cache_folder, content_key, open_table
+from seq2seq.system.atomic_writing import replacing
 
 SPLITS = ("train", "validation", "test")
 GENERATORS = Path(__file__).parent  # whose source decides what is drawn

@@ -11,7 +11,7 @@ from datasets import DatasetDict
 from seq2seq.data.corpora.corpus import likely_folders
 from seq2seq.data.corpora.gigaword_style import GigawordStyle
 from seq2seq.data.corpora.text import Text
-from seq2seq.data.errors import DataError
+from seq2seq.system.errors import DataError
 
 SUFFIXES = (".gz", ".txt.gz", ".txt", "")
 Names = tuple[str, ...]

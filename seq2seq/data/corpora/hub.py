@@ -19,7 +19,7 @@ from seq2seq.data.corpora.tables import (
     cached_table,
     normalized,
 )
-from seq2seq.data.errors import DataError
+from seq2seq.system.errors import DataError
 
 # A local dataset must not reach the network; by default even those are counted at the hub.
 datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False

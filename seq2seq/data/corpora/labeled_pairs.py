@@ -13,16 +13,12 @@ from typing import ClassVar
 from datasets import Dataset, DatasetDict
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
-from seq2seq.data.cache import (
-    content_key,
-    file_key,
-    tell_damaged,
-    write_atomically,
-)
+from seq2seq.data.cache import content_key, file_key, tell_damaged
 from seq2seq.data.corpora.corpus import likely_folders
 from seq2seq.data.corpora.readers import Reader
 from seq2seq.data.corpora.tables import TABLE_VERSION, PlacedRow, cached_table
-from seq2seq.data.errors import DataError
+from seq2seq.system.atomic_writing import write_atomically
+from seq2seq.system.errors import DataError
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from seq2seq.data.cache import replacing
-from seq2seq.data.errors import DataError
+from seq2seq.system.atomic_writing import replacing
+from seq2seq.system.errors import DataError
 
 
 def lay_out(

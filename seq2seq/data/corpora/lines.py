@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import bounded_lines, check_readable
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import bounded_lines, check_readable
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 MARK = "\ufeff"  # the byte-order mark, which is no text

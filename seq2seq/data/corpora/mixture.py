@@ -11,9 +11,9 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.corpora.corpus import Corpus
-from seq2seq.data.errors import DataError
 from seq2seq.data.filters import Filters
 from seq2seq.data.mixing import Mixing
+from seq2seq.system.errors import DataError
 
 
 class _NamedCorpus(TypedDict):

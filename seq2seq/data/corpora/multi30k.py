@@ -8,7 +8,7 @@ from datasets import DatasetDict
 
 from seq2seq.data.corpora.corpus import likely_folders
 from seq2seq.data.corpora.text import Text
-from seq2seq.data.errors import DataError
+from seq2seq.system.errors import DataError
 
 LANGUAGES = ("en", "de", "fr", "cs")
 FURTHER_TESTS = ("test_2017_flickr", "test_2017_mscoco", "test_2018_flickr")

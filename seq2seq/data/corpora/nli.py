@@ -9,7 +9,7 @@ from seq2seq.data.corpora.labeled_pairs import NO_LABEL, LabeledFiles, LabeledPa
 from seq2seq.data.corpora.readers import DEFAULT_COLUMNS as SIDES_OF
 from seq2seq.data.corpora.readers import Reader, reader_for
 from seq2seq.data.corpora.text import Files, find_files
-from seq2seq.data.errors import DataError
+from seq2seq.system.errors import DataError
 
 NAMES = ("label", "premise", "hypothesis")
 DEFAULT_COLUMNS: dict[Reader, tuple[str | int, str | int, str | int]] = {

@@ -20,8 +20,8 @@ from seq2seq.data.corpora.separated import (
     read_unquoted_csv,
     read_unquoted_tsv,
 )
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import MOST_UNPACKED, shown
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import MOST_UNPACKED, shown
 
 Row = tuple[int, list[str]]
 Reader = Callable[[Path, Sequence[str | int]], Iterator[Row]]

@@ -14,8 +14,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import shown
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import shown
 
 # Neither part of an opening can be tried again from every `<`, or a bad file would take hours.
 TAG = re.compile(r"<(/?)([A-Za-z]\w*)\b([^<>]*)>")

@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 
 from seq2seq.data.corpora.lines import read_lines
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import LONGEST_LINE, shown
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import LONGEST_LINE, shown
 
 logger = logging.getLogger(__name__)
 

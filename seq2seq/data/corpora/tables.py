@@ -9,10 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import Dataset
 
-from seq2seq.data.cache import open_table, replacing
+from seq2seq.data.cache import open_table
 from seq2seq.data.corpora.corpus import SIDES, reference_columns
 from seq2seq.data.corpora.readers import Absent
-from seq2seq.data.errors import DataError
+from seq2seq.system.atomic_writing import replacing
+from seq2seq.system.errors import DataError
 
 logger = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from seq2seq.data.corpora.tables import (
     cached_table,
     normalized,
 )
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import check_readable, shown
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import check_readable, shown
 
 Files = str | Path | Sequence[str | Path]
 SplitFiles = Files | Mapping[str, Files | None] | None

@@ -37,7 +37,7 @@ from seq2seq.data.corpora.toy.lexicon import (
     lexicon,
     zipf,
 )
-from seq2seq.data.foreign import count_work
+from seq2seq.system.untrusted_files import count_work
 
 LABELS = ("entailment", "neutral", "contradiction")
 MODIFIERS = ("subject", "object", "manner", "place", "time")

@@ -33,7 +33,7 @@ from seq2seq.data.corpora.drawn import kept
 from seq2seq.data.corpora.toy import Rates, Tail, core, english, knobs
 from seq2seq.data.corpora.toy.choices import Choices, Notes
 from seq2seq.data.corpora.toy.lexicon import LIVING, Verb
-from seq2seq.data.foreign import count_work
+from seq2seq.system.untrusted_files import count_work
 
 LENGTHS = range(9, 36)
 

@@ -11,7 +11,7 @@ from seq2seq.data.corpora.nli import Nli
 from seq2seq.data.corpora.sick import Sick
 from seq2seq.data.corpora.snli import Snli
 from seq2seq.data.corpora.snli_cad import SnliCad
-from seq2seq.data.errors import DataError
+from seq2seq.system.errors import DataError
 
 PAIRS = [
     ("entailment", "A man runs.", "A man moves."),

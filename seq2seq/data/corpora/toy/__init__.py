@@ -49,7 +49,7 @@ from typing import Any, TypeVar
 from datasets import DatasetDict
 
 from seq2seq.data.corpora.drawn import kept
-from seq2seq.data.foreign import count_work, shown
+from seq2seq.system.untrusted_files import count_work, shown
 
 from .choices import Choices, Rates
 from .clauses import Sentences

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seq2seq.data.errors import DataError
+from seq2seq.system.errors import DataError
 
 LONGEST_LINE = 1 << 20  # bytes; a sentence has some hundred, a long article some ten thousand
 LARGEST_JSON = 16 << 20  # bytes, of metrics.json and its like

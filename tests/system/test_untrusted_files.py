@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.data import foreign
 from seq2seq.data.corpora.lines import read_lines
 from seq2seq.data.corpora.readers import read_segments
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import LONGEST_LINE, parse_json, read_bounded, shown
+from seq2seq.system import untrusted_files
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import LONGEST_LINE, parse_json, read_bounded, shown
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_a_file_that_unpacks_to_far_more_than_text_does_is_refused(
     path = tmp_path / "train.txt.gz"
     path.write_bytes(gzip.compress(b"word word word\n" * 100_000))
     assert sum(1 for _ in read_lines(path)) == 100_000, "small files may be as dense as they like"
-    monkeypatch.setattr(foreign, "MOST_UNPACKED", 1 << 20)
+    monkeypatch.setattr(untrusted_files, "MOST_UNPACKED", 1 << 20)
     with pytest.raises(DataError, match=r"unpacks to more than 200 times its size"):
         list(read_lines(path))
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from seq2seq.data.errors import DataError
-from seq2seq.data.foreign import read_bounded, shown
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import read_bounded, shown
 
 LARGEST_YAML = 1 << 20  # bytes; a configuration has some thousand
 MOST_VALUES = 100_000  # with aliases written out; a configuration has some hundred

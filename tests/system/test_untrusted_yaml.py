@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.data.errors import DataError
-from seq2seq.data.plain_yaml import read_yaml
+from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_yaml import read_yaml
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
 MERGED = "a0: &a0 {k0: 1}\n" + "".join(
