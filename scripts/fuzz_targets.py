@@ -33,7 +33,7 @@ from fuzz_mutations import mutated
 
 import seq2seq
 from seq2seq.checkpoint import CheckpointError, build, load_checkpoint, save_checkpoint
-from seq2seq.cli.corpus import own_corpus
+from seq2seq.checkpoint.corpus import own_corpus
 from seq2seq.cli.lines import chunks, decoded, reader
 from seq2seq.data.corpora.text import Text
 from seq2seq.data.own_model import adopt_subwords

@@ -17,8 +17,8 @@ from test_strangers_checkpoint import MODELS, rewrite, save
 
 from seq2seq.checkpoint import CheckpointError, build, checkpoint_task, load_checkpoint
 from seq2seq.checkpoint.arguments import arguments
+from seq2seq.checkpoint.corpus import own_corpus
 from seq2seq.cli.application import HarmlessFormatter, config_folder
-from seq2seq.cli.corpus import own_corpus
 from seq2seq.data.corpora.toy import Toy
 from seq2seq.system.errors import DataError
 from seq2seq.system.untrusted_files import confined

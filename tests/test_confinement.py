@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seq2seq.checkpoint import Checkpoint
-from seq2seq.cli.corpus import own_corpus, remember_corpus
+from seq2seq.checkpoint.corpus import own_corpus, remember_corpus
 from seq2seq.data.cache import cache_folder, file_key
 from seq2seq.data.corpora.corpus import likely_folders
 from seq2seq.data.corpora.readers import read_lines

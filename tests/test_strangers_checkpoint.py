@@ -15,7 +15,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from seq2seq.checkpoint import CheckpointError, build, load_checkpoint, save_checkpoint
-from seq2seq.cli.corpus import own_corpus, remember_corpus
+from seq2seq.checkpoint.corpus import own_corpus, remember_corpus
 from seq2seq.cli.evaluate import _write_heat_maps
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.words import Words

@@ -20,7 +20,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import configured_classes, plain, run
 from seq2seq.cli.beginning import NOTHING_TAKEN, begun, spelled_out
-from seq2seq.cli.corpus import remember_corpus
 from seq2seq.cli.importing import quick_imports, without_extras
 from seq2seq.cli.interruption import Interruption
 from seq2seq.cli.launch import check_devices, follow, lead, leads
@@ -66,6 +65,7 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
         from rich.console import Console
 
         from seq2seq.checkpoint import load_checkpoint
+        from seq2seq.checkpoint.corpus import remember_corpus
         from seq2seq.evaluation.report import metrics_table
         from seq2seq.publishing.provenance import write_provenance
         from seq2seq.system.atomic_writing import replacing
