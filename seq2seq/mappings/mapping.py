@@ -39,11 +39,13 @@ class Mapping(nn.Module):
     Attributes:
         stateful: whether the weights of a step depend on those of earlier steps. Such a mapping
             computes its steps in order, with ``start`` and ``step``.
+        is_softmax: whether the weights are exp(x/γ) / Σ exp(x/γ).
         is_relative: whether γ multiplies the strength at which the mapping compares with softmax;
             see :meth:`relative`.
     """
 
     stateful: ClassVar[bool] = False
+    is_softmax: ClassVar[bool] = False
     is_relative: bool = False
 
     def __init__(
@@ -83,6 +85,16 @@ class Mapping(nn.Module):
         """
         omega, gamma = self.strength(scores, mask)
         return weights(omega, scores, mask, self.dim, gamma)
+
+    def log_weights(self, scores: Tensor, *, overwrite: bool = False) -> Tensor:
+        """Return the logarithms of the weights, −inf for weight 0, in float32 or float64.
+
+        Args:
+            scores: ``[..., length]``; a softmax returns NaN for a row without valid positions.
+            overwrite: whether the result may take the memory of ``scores``; without gradient only.
+        """
+        weights = self(scores.to(torch.promote_types(scores.dtype, torch.float32)))
+        return weights.log_() if overwrite else weights.log()
 
     def start(self, mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """Return the state before the first step: tensors like the scores of one step; here none.
@@ -200,6 +212,38 @@ class Mapping(nn.Module):
             label_smoothing,
             ignore_index,
         )
+
+    @property
+    def rows_are_separate(self) -> bool:
+        """Whether :meth:`row_losses` of some rows equal those of all rows.
+
+        Learned parameters, and parameters that differ between rows, need all rows together.
+        """
+        parameters = self.tensors().values()
+        return self.dim == -1 and all(p.numel() == 1 and not p.requires_grad for p in parameters)
+
+    def row_losses(
+        self, scores: Tensor, target: Tensor, label_smoothing: float, *, differentiate: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return :meth:`class_losses` of ``[rows, length]``, and the gradient of their sum."""
+        with torch.set_grad_enabled(differentiate):
+            leaf = scores.detach().requires_grad_(differentiate)
+            loss, surprise = self.class_losses(leaf, target, label_smoothing=label_smoothing)
+            gradient = torch.autograd.grad(loss.sum(), leaf)[0] if differentiate else None
+        return loss.detach(), surprise, gradient
+
+    def training_loss(
+        self, scores: Tensor, target: Tensor, *, label_smoothing: float, ignore_index: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sums of :meth:`class_losses` over the rows, in float32 or float64.
+
+        A mapping may return another loss with the same gradient, such as cross-entropy.
+        """
+        losses = self.class_losses(
+            scores, target, label_smoothing=label_smoothing, ignore_index=ignore_index
+        )
+        exact = torch.promote_types(scores.dtype, torch.float32)
+        return losses.loss.sum().to(exact), losses.surprise.sum().to(exact)
 
     def regularizer(self, weights: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return Ω(y), without γ, of ``weights``, in their shape without ``dim``."""

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Self, Unpack
+from typing import ClassVar, Self, Unpack
 
 import torch
 from torch import Tensor
 
 from seq2seq.mappings import operators
 from seq2seq.mappings.class_loss import ClassLosses, check_index, countable
+from seq2seq.mappings.cross_entropy import losses_and_gradient, smoothed_cross_entropy
 from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.regularizer import Regularizer
@@ -87,6 +88,8 @@ def softmax(
 class Softmax(Mapping):
     """:func:`softmax` as a module; its loss is cross-entropy at temperature γ."""
 
+    is_softmax: ClassVar[bool] = True
+
     def __init__(
         self, gamma: float | Tensor = 1.0, dim: int = -1, **learning: Unpack[Learning]
     ) -> None:
@@ -110,13 +113,59 @@ class Softmax(Mapping):
         plain = operators.plain() and mask is None and not isinstance(self.gamma, Tensor)
         if plain and scores.numel() and not self._is_distribution(target, scores):
             x = near_zero(flatten(scores, self.dim))
-            x = x if self.gamma == 1.0 else x / self.gamma
-            losses = _cross_entropy(x, target, label_smoothing, ignore_index)
+            losses = _cross_entropy(_divided(x, self.gamma), target, label_smoothing, ignore_index)
             if losses is not None:
                 return losses._replace(loss=losses.loss * self.gamma)
         return super().class_losses(
             scores, target, mask, label_smoothing=label_smoothing, ignore_index=ignore_index
         )
+
+    def log_weights(self, scores: Tensor, *, overwrite: bool = False) -> Tensor:
+        """Return log-softmax, which does not underflow to −inf."""
+        x = _divided(scores, self.gamma)
+        exact = torch.promote_types(x.dtype, torch.float32)
+        # In place, because allocating memory at every step would double the time on a CPU.
+        if overwrite and x.dtype == exact and x.device.type == "cpu" and not x.requires_grad:
+            return torch.log_softmax(x, self.dim, out=x)
+        return torch.log_softmax(x, self.dim, dtype=None if x.dtype == exact else exact)
+
+    def row_losses(
+        self, scores: Tensor, target: Tensor, label_smoothing: float, *, differentiate: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the rows of :meth:`training_loss`, and the gradient of their sum."""
+        if (gamma := self._single_gamma()) is None:
+            return super().row_losses(scores, target, label_smoothing, differentiate=differentiate)
+        loss, surprise, gradient = losses_and_gradient(
+            _divided(scores, gamma), target, label_smoothing, differentiate=differentiate
+        )
+        return loss * gamma, surprise, gradient
+
+    def training_loss(
+        self, scores: Tensor, target: Tensor, *, label_smoothing: float, ignore_index: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return γ · cross-entropy(x/γ), as ``F.cross_entropy`` computes it, and −log p, summed.
+
+        It differs from :meth:`class_losses` by the constant γΩ(q), so it does not reach 0 under
+        label smoothing. Its values can be compared with those of other toolkits.
+        """
+        if (gamma := self._single_gamma()) is None:
+            return super().training_loss(
+                scores, target, label_smoothing=label_smoothing, ignore_index=ignore_index
+            )
+        counted, index = countable(target.flatten(), ignore_index)
+        x = _divided(scores, gamma).flatten(0, -2)
+        loss, surprise = smoothed_cross_entropy(x, index, counted, label_smoothing)
+        return loss * gamma, surprise
+
+    def _single_gamma(self) -> float | Tensor | None:
+        """Return γ as a scalar, or None if it differs between rows."""
+        if not isinstance(self.gamma, Tensor):
+            return self.gamma
+        return self.gamma.reshape(()) if self.gamma.numel() == 1 else None
+
+
+def _divided(scores: Tensor, gamma: float | Tensor) -> Tensor:
+    return scores / gamma if isinstance(gamma, Tensor) or gamma != 1.0 else scores
 
 
 def near_zero(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seq2seq.mappings import Mapping, Softmax
+from seq2seq.mappings import Mapping
 from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step
 from seq2seq.models.state import State
 from seq2seq.nn.log_probabilities import LogProbabilities
@@ -107,7 +107,8 @@ class Ensemble(EncoderDecoder):
         logs = []
         for member, output in zip(self._models, outputs, strict=True):
             assert isinstance(output.logits, Tensor)  # because return_logits is True
-            logs.append(_log_probabilities(output.logits, member.output_mapping))
+            logits = output.logits.to(torch.promote_types(output.logits.dtype, torch.float32))
+            logs.append(member.output_mapping.log_weights(logits))
         return torch.stack(logs).logsumexp(0) - math.log(len(logs))
 
 
@@ -145,13 +146,6 @@ class JointState(State):
 
     def _each(self, move: Callable[[State], State]) -> JointState:
         return JointState.of([move(state) for state in self.members])
-
-
-def _log_probabilities(logits: Tensor, mapping: Mapping) -> Tensor:
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    if isinstance(mapping, Softmax):  # log_softmax does not underflow to −inf
-        return (logits / mapping.gamma).log_softmax(-1)
-    return mapping(logits).log()
 
 
 def _attention(outputs: Sequence[Output | Step]) -> Tensor | None:

@@ -27,10 +27,15 @@ class LogProbabilities(Softmax):
         super().__init__()
         self.vocabulary_size = vocabulary_size
 
-    def negative_log_likelihood(
-        self, logits: Tensor, target: Tensor, real: Tensor, smoothing: float
+    @property
+    def rows_are_separate(self) -> bool:
+        """False, because ``row_losses`` of the base class would normalize again."""
+        return False
+
+    def training_loss(
+        self, scores: Tensor, target: Tensor, *, label_smoothing: float, ignore_index: int
     ) -> tuple[Tensor, Tensor]:
-        """Sum ``−Σ_w q_w log p(w)`` and ``−log p(target)`` over the ``real`` positions.
+        """Sum ``−Σ_w q_w log p(w)`` and ``−log p(target)`` over the target tokens.
 
         The smoothed target is ``q = (1 − ε) one-hot(target) + ε/V`` over the vocabulary only. Words
         outside the vocabulary get no part of ε: the words of other examples are impossible here,
@@ -41,16 +46,18 @@ class LogProbabilities(Softmax):
         has a gradient, and is inf in this case.
 
         Args:
-            logits: ``[batch, length, V + extra]`` log-probabilities.
-            target: ``[batch, length]`` ids below ``V + extra``; any id where ``real`` is False.
-            real: ``[batch, length]``, bool.
-            smoothing: ε.
+            scores: ``[batch, length, V + extra]`` log-probabilities.
+            target: ``[batch, length]`` ids below ``V + extra``, or ``ignore_index``.
+            label_smoothing: ε.
+            ignore_index: target id of positions that are ignored.
 
         Returns:
             the two sums.
         """
+        real = target != ignore_index
+        index = target.where(real, 0)[..., None]
         loss, plain = _NegativeLogLikelihood.apply(
-            logits, target.where(real, 0)[..., None], real, smoothing, self.vocabulary_size
+            scores, index, real, label_smoothing, self.vocabulary_size
         )
         return loss, plain
 

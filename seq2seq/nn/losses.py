@@ -3,14 +3,11 @@
 from functools import partial
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from seq2seq.mappings import Mapping, Softmax
+from seq2seq.mappings import Mapping
 from seq2seq.nn.coverage import coverage_loss
-from seq2seq.nn.cross_entropy import losses_and_gradient, smoothed_cross_entropy
-from seq2seq.nn.log_probabilities import LogProbabilities
-from seq2seq.nn.projected import Projected, Score, by_autograd, in_chunks
+from seq2seq.nn.projected import Projected, in_chunks
 
 
 class SequenceLossOutput(NamedTuple):
@@ -35,13 +32,8 @@ class SequenceLoss:
     vocabulary, including padding (as in PyTorch). The gradient is ``Π_Ω(x) − q``. The loss is never
     negative, and it is 0 if Π_Ω(x) = q.
 
-    There are two exceptions:
-
-    - Softmax with a single γ uses PyTorch's loss, γ times ``F.cross_entropy(x/γ, y,
-      label_smoothing=ε)``. It lacks the constant γΩ(q), so it does not reach 0 if ε > 0. Its values
-      can be compared with those of other toolkits.
-    - With copying, the logits are log-probabilities and the loss is ``−Σ q log p``, see
-      :class:`LogProbabilities`.
+    A mapping may replace it by its own :meth:`Mapping.training_loss`: softmax by cross-entropy,
+    which lacks the constant γΩ(q), and :class:`LogProbabilities` by ``−Σ q log p``.
 
     With ``coverage`` λ, the loss λ Σ_t Σ_i min(a_ti, c_ti) of the attention a is added
     (``nn.coverage``).
@@ -93,23 +85,16 @@ class SequenceLoss:
             ValueError: if the loss needs the attention, but ``attention`` is ``None``.
         """
         real = target != self.ignore_index
-        if isinstance(logits, Projected) and not _by_row(mapping):
+        smoothing = self.label_smoothing
+        if isinstance(logits, Projected) and not mapping.rows_are_separate:
             logits = logits.whole()
         if isinstance(logits, Projected):
-            loss, nll = in_chunks(self._score(mapping), logits, target, real)
-        elif isinstance(mapping, LogProbabilities):
-            loss, nll = mapping.negative_log_likelihood(logits, target, real, self.label_smoothing)
-        elif _is_cross_entropy(mapping):
-            loss, nll = self._softmax(logits, target, real, mapping.gamma)
+            score = partial(mapping.row_losses, label_smoothing=smoothing)
+            loss, nll = in_chunks(score, logits, target, real)
         else:
-            losses = mapping.class_losses(
-                logits,
-                target,
-                label_smoothing=self.label_smoothing,
-                ignore_index=self.ignore_index,
+            loss, nll = mapping.training_loss(
+                logits, target, label_smoothing=smoothing, ignore_index=self.ignore_index
             )
-            exact = torch.promote_types(logits.dtype, torch.float32)
-            loss, nll = (part.sum().to(exact) for part in losses)
         if self.reads_attention:
             if attention is None:
                 raise ValueError(
@@ -118,54 +103,3 @@ class SequenceLoss:
                 )
             loss = loss + self.coverage * coverage_loss(attention, real)
         return SequenceLossOutput(loss, nll, real.sum())
-
-    def _softmax(
-        self, logits: Tensor, target: Tensor, real: Tensor, gamma: float | Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Compute ``γ · cross-entropy(x/γ)``, which is L because Ω is 0 on one-hot targets."""
-        logits, real = logits.flatten(0, -2), real.flatten()
-        loss, nll = smoothed_cross_entropy(
-            _divided(logits, gamma), target.flatten().where(real, 0), real, self.label_smoothing
-        )
-        if isinstance(gamma, Tensor):
-            gamma = gamma.reshape(())
-        return loss * gamma, nll
-
-    def _score(self, mapping: Mapping) -> Score:
-        """Return a function that computes the same losses for a chunk of rows."""
-        smoothing, gamma = self.label_smoothing, mapping.gamma
-        if not _is_cross_entropy(mapping):
-            return by_autograd(partial(mapping.class_losses, label_smoothing=smoothing))
-
-        def score(
-            logits: Tensor, target: Tensor, differentiate: bool
-        ) -> tuple[Tensor, Tensor, Tensor | None]:
-            loss, nll, gradient = losses_and_gradient(
-                _divided(logits, gamma), target, smoothing, differentiate=differentiate
-            )
-            return loss * gamma, nll, gradient  # the gradient of γ · loss(x/γ) by x
-
-        return score
-
-
-def _divided(logits: Tensor, gamma: float | Tensor) -> Tensor:
-    """Return ``x/γ``, where γ is a single number."""
-    if isinstance(gamma, Tensor):
-        return logits / gamma.reshape(())
-    return logits if gamma == 1.0 else logits / gamma
-
-
-def _is_cross_entropy(mapping: Mapping) -> bool:
-    """Return True for a softmax with a single γ."""
-    gamma = mapping.gamma
-    return isinstance(mapping, Softmax) and (not isinstance(gamma, Tensor) or gamma.numel() == 1)
-
-
-def _by_row(mapping: Mapping) -> bool:
-    """Return True if the loss can be computed for each row of logits separately.
-
-    Learned parameters, and parameters that differ between rows, need all logits together.
-    """
-    parameters = mapping.tensors().values()
-    constant = all(p.numel() == 1 and not p.requires_grad for p in parameters)
-    return constant and mapping.dim == -1 and not isinstance(mapping, LogProbabilities)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seq2seq.mappings import Mapping, Softmax
+from seq2seq.mappings import Mapping
 from seq2seq.mappings.domain import GAMMA
 from seq2seq.nn.blockwise import blockwise_alpha
 from seq2seq.nn.linear import Linear, linear
@@ -108,7 +108,7 @@ class MultiHeadAttention(nn.Module):
         weights = None
         if return_weights:
             context, weights = self._explicit(queries, attended, mask, causal)
-        elif self.fusible:
+        elif self.mapping.is_softmax and self.mapping.dim == -1:
             context = self._fused(queries, attended, mask, causal)
         elif (alpha := self._blockwise_alpha(queries, attended, mask)) is not None:
             context = self._in_blocks(queries, attended, mask, causal, alpha)
@@ -116,11 +116,6 @@ class MultiHeadAttention(nn.Module):
             context, weights = self._explicit(queries, attended, mask, causal)
         output = self.output(context.transpose(1, 2).flatten(2))
         return output, weights if return_weights else None
-
-    @property
-    def fusible(self) -> bool:
-        """Whether ``scaled_dot_product_attention`` applies: softmax along the last dimension."""
-        return isinstance(self.mapping, Softmax) and self.mapping.dim == -1
 
     def _fused(
         self, queries: Tensor, attended: KeysValues, mask: Tensor | None, causal: bool

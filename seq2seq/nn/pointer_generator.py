@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seq2seq.mappings import Mapping, Softmax
+from seq2seq.mappings import Mapping
 from seq2seq.nn.copy_mixture import at, log_mixture
 
 
@@ -63,7 +63,7 @@ class PointerGenerator(nn.Module):
         mapping: Mapping,
     ) -> None:
         super().__init__()
-        if not isinstance(mapping, Softmax):
+        if not mapping.is_softmax:
             raise ValueError(
                 f"output_mapping={type(mapping).__name__} cannot be combined with copying=true, "
                 "because the loss has no gradient where a sparse output layer gives the "

@@ -10,8 +10,7 @@ scales them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -23,12 +22,21 @@ ROWS = 256  # the smallest chunk: matrix products of fewer rows are slow
 NUMBERS = {"cpu": 1 << 21}  # logits of a chunk, approximately: 8 MB, which fit into the cache
 NUMBERS_ELSEWHERE = 1 << 26  # a chunk has to keep a whole GPU busy
 
-Score = Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor, Tensor | None]]
-"""A function that computes the losses of a chunk of rows.
 
-Its arguments are logits ``[rows, vocabulary]``, target ``[rows]`` and whether to differentiate. It
-returns the losses ``[rows]``, −log p ``[rows]``, and the gradient of the sum of the losses by the
-logits, or ``None``."""
+class Score(Protocol):
+    """The losses of a chunk of rows, such as ``Mapping.row_losses`` with a label smoothing."""
+
+    def __call__(
+        self, logits: Tensor, target: Tensor, *, differentiate: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return losses ``[rows]``, −log p ``[rows]``, and the gradient of the summed losses.
+
+        Args:
+            logits: ``[rows, vocabulary]``.
+            target: ``[rows]``.
+            differentiate: whether to compute the gradient by the logits; otherwise it is ``None``.
+        """
+        ...
 
 
 class Projected(NamedTuple):
@@ -50,21 +58,6 @@ class Projected(NamedTuple):
         """Return a copy without gradients."""
         bias = None if self.bias is None else self.bias.detach()
         return Projected(self.states.detach(), self.weight.detach(), bias)
-
-
-def by_autograd(losses: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Score:
-    """Make a ``Score`` from a function that returns the losses and −log p of the rows."""
-
-    def score(
-        logits: Tensor, target: Tensor, differentiate: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        with torch.set_grad_enabled(differentiate):
-            leaf = logits.detach().requires_grad_(differentiate)
-            row_losses, surprises = losses(leaf, target)
-            gradient = torch.autograd.grad(row_losses.sum(), leaf)[0] if differentiate else None
-        return row_losses.detach(), surprises, gradient
-
-    return score
 
 
 def in_chunks(
@@ -124,7 +117,7 @@ class _InChunks(torch.autograd.Function):
             part = slice(first, first + rows)
             near = states[part]
             logits = linear(near, weight, bias)
-            losses, surprises, gradient = score(logits, target[part], any(wanted))
+            losses, surprises, gradient = score(logits, target[part], differentiate=any(wanted))
             loss += losses.where(real[part], 0.0).sum()
             surprise += surprises.where(real[part], 0.0).sum()
             if gradient is None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.data.batch import BOS_ID, PAD_ID
-from seq2seq.mappings import Mapping, Softmax
+from seq2seq.mappings import Mapping
 from seq2seq.models.attending import AttendingModel, evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
 from seq2seq.models.ensemble import Ensemble
@@ -94,7 +94,7 @@ class Step(nn.Module):
         assert attention is not None
         forbidden = torch.tensor([PAD_ID, BOS_ID], device=logits.device)
         logits = logits.index_fill(-1, forbidden, -torch.inf)
-        found = _log_probabilities(logits, self.model.output_mapping)
+        found = self.model.output_mapping.log_weights(logits)
         return (found, attention.squeeze(3), *_parts(after)[self.memories :])
 
 
@@ -280,9 +280,3 @@ def _parts(state: State) -> tuple[Tensor, ...]:
 
 def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _log_probabilities(logits: Tensor, mapping: Mapping) -> Tensor:
-    if isinstance(mapping, Softmax):
-        return (logits / mapping.gamma).log_softmax(-1)
-    return mapping(logits).log()

@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from seq2seq.mappings import Mapping, Softmax
+from seq2seq.mappings import Mapping
 from seq2seq.models import EncoderDecoder
 from seq2seq.search.limits import FREE, Bounds
 
@@ -72,24 +72,12 @@ def log_probabilities(logits: Tensor, mapping: Mapping, forbidden: Tensor) -> Te
     coarse for sums over tokens.
     """
     logits.index_fill_(-1, forbidden, -torch.inf)
-    exact = torch.promote_types(logits.dtype, torch.float32)
-    if not isinstance(mapping, Softmax):
-        return mapping(logits.to(exact)).log_()
-    scores = _over(logits, mapping.gamma)
-    if scores.dtype == exact and scores.device.type == "cpu" and not scores.requires_grad:
-        # In place, because allocating memory at every step would double the time on a CPU.
-        torch.log_softmax(scores, dim=-1, out=scores)
-    else:
-        scores = torch.log_softmax(scores, dim=-1, dtype=exact)
+    scores = mapping.log_weights(logits, overwrite=True)
     # If the logits are log-probabilities, all allowed tokens may have −inf: log_softmax gives NaN.
     impossible = scores[..., forbidden[0]].isnan() if forbidden.numel() else forbidden
     if impossible.any():
         scores[impossible] = -torch.inf
     return scores
-
-
-def _over(logits: Tensor, gamma: float | Tensor) -> Tensor:
-    return logits if isinstance(gamma, float) and gamma == 1.0 else logits / gamma
 
 
 class Constraint(Protocol):

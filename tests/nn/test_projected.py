@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -97,7 +98,7 @@ def test_where_rows_are_not_picked_those_of_padding_are_left_out(
 ) -> None:
     """As on a GPU, where picking would wait for it."""
     given, real = layer(), (target != 0).flatten()
-    score = SequenceLoss(0.1)._score(mapping)
+    score = partial(mapping.row_losses, label_smoothing=0.1)
     states = torch.where(real[:, None], given.states.flatten(0, 1), torch.inf)
     rows = (states, *given[1:], target.flatten(), real, score, True, 4)
     loss, surprise = projected._InChunks.apply(*rows)
@@ -167,9 +168,9 @@ def test_what_is_frozen_has_no_gradient_and_costs_none(target: Tensor) -> None:
 def test_evaluation_computes_no_gradient(target: Tensor, mapping: Mapping, mode: Any) -> None:
     given, asked = layer(), []
 
-    def score(logits: Tensor, index: Tensor, differentiate: bool) -> Any:
+    def score(logits: Tensor, target: Tensor, *, differentiate: bool) -> Any:
         asked.append(differentiate)
-        return SequenceLoss(0.1)._score(mapping)(logits, index, differentiate)
+        return mapping.row_losses(logits, target, 0.1, differentiate=differentiate)
 
     expected = SequenceLoss(0.1)(given, target, mapping)
     with mode():
