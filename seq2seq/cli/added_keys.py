@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,8 +17,13 @@ SET_BY_TRAINING = (
 )
 
 
-def check_added(config: DictConfig, overrides: Iterable[str], groups: Path) -> None:
-    """Refuse overrides of the form ``+key=value`` (not ``++``) whose key nothing would read.
+def check_added(
+    config: DictConfig,
+    overrides: Sequence[str],
+    groups: Path,
+    compose: Callable[[list[str]], DictConfig],
+) -> None:
+    """Refuse overrides ``+key=value`` or ``++key=value`` whose key nothing would read.
 
     A key below a node with a ``_target_`` is an argument of that class, which refuses the
     unknown ones itself. Anywhere else all keys that there are stand in the configuration already.
@@ -27,15 +32,20 @@ def check_added(config: DictConfig, overrides: Iterable[str], groups: Path) -> N
         config: composed.
         overrides: of the command line.
         groups: the folder of configuration groups; choosing from one adds no key.
+        compose: composes the configuration from other overrides.
 
     Raises:
         ValueError: naming the override.
     """
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
-        if not override.is_add() or (groups / key).is_dir():
-            continue
         line = override.input_line
+        if not (override.is_add() or override.is_force_add()) or (groups / key).is_dir():
+            continue
+        if override.is_force_add():  # it adds only what is not there
+            before = compose([other for other in overrides if other != line])
+            if OmegaConf.select(before, key, default=before) is not before:
+                continue
         if key.startswith("trainer.") and key.split(".")[1] in SET_BY_TRAINING:
             raise ValueError(f"{line}: seq2seq-train sets {key} itself; leave it out")
         if not any(key == name or key.startswith(f"{name}.") for name in OPEN) and not _built(

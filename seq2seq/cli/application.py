@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 import seq2seq
 from seq2seq.cli.added_keys import check_added
 from seq2seq.cli.arguments import as_meant
+from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.interruption import Interruption, listen
+from seq2seq.cli.values import check_values
 
 #: Errors that tell the user what to mend; everything else is a defect and shows its traceback.
 MENDABLE = (
@@ -42,6 +45,8 @@ MENDABLE = (
     HydraException,
     OmegaConfBaseException,
 )
+#: Hydra's variable: it raises errors, with their whole traceback, instead of printing them.
+FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def config_folder() -> Path:
@@ -82,14 +87,22 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     composed = False
+    # Until the configuration is composed, Hydra raises its errors and does not print them: its
+    # advice to add an unknown key with + would be wrong here.
+    given_full_error = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"
 
     def guarded(config: DictConfig) -> None:
         nonlocal composed
         composed = True
+        restore(FULL_ERROR, given_full_error)
         for handler in logging.getLogger().handlers:
             handler.setFormatter(HarmlessFormatter(handler.formatter or logging.Formatter()))
         try:
-            check_added(config, HydraConfig.get().overrides.task, config_folder())
+            overrides = list(HydraConfig.get().overrides.task)
+            check_added(config, overrides, config_folder(), partial(compose, config_name))
+            with quick_imports():
+                check_values(config)
             job(config)
         except BrokenPipeError:
             # Whoever read our output has gone: end silently, as text tools do.
@@ -118,11 +131,24 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     except SystemExit as stop:
         if stop.code == 2:  # argparse, of an option that is not known
             raise SystemExit(1) from None
-        if stop.code == 1 and not composed:
-            given = get_args_parser().parse_known_args()[0]
-            for line in suggestions(config_name, given.overrides, given.config_dir):
-                print(line, file=sys.stderr)
         raise
+    except (HydraException, OmegaConfBaseException) as error:
+        if composed:
+            raise
+        given = get_args_parser().parse_known_args()[0]
+        lines = suggestions(config_name, given.overrides, given.config_dir)
+        print("error:", "\n".join(lines or [_message(error)]), file=sys.stderr)
+        raise SystemExit(1) from None
+    finally:
+        restore(FULL_ERROR, given_full_error)
+
+
+def restore(name: str, value: str | None) -> None:
+    """Give an environment variable its earlier value; None: it had none."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 def _message(error: Exception) -> str:

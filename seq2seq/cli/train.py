@@ -31,6 +31,7 @@ from seq2seq.cli.resume import (
     split_resume,
 )
 from seq2seq.cli.trusting import trusting
+from seq2seq.cli.values import check_values
 
 if TYPE_CHECKING:
     from seq2seq.checkpoint import Checkpoint
@@ -75,6 +76,7 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
 
     started = time.perf_counter()
     _quiet()
+    check_values(config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     check(config)
     check_devices(config.trainer, group)

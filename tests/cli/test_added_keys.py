@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,20 @@ from seq2seq.cli.application import config_folder
 def check(*overrides: str, command: str = "train") -> None:
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose(command, list(overrides), return_hydra_config=True)
-    check_added(config, overrides, config_folder())
+        check_added(config, overrides, config_folder(), partial(compose, command))
 
 
 @pytest.mark.parametrize(
     "override",
     [
         *("+lr=0.1", "+data.btach=3", "+data.batch.size=3", "+validation.every=3"),
-        *("+data.subwords.vocab=3", "+init.frezee=[a]", "+loss.smoothing=0.1"),
+        *(
+            "++lr=0.1",
+            "++data.batch.size=3",
+            "+data.subwords.vocab=3",
+            "+init.frezee=[a]",
+            "+loss.smoothing=0.1",
+        ),
     ],
 )
 def test_a_key_that_nothing_reads_is_refused(override: str) -> None:
