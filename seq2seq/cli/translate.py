@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig
 
@@ -18,7 +18,7 @@ from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
 from seq2seq.cli.trusting import trust_packages
 
 if TYPE_CHECKING:
-    from seq2seq.models.encoder_decoder import EncoderDecoder
+    from seq2seq.models.encoder_decoder import Decodable
     from seq2seq.system.processes import Group
     from seq2seq.tasks.generation import Generation
 
@@ -49,7 +49,7 @@ def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
             f"checkpoint={config.checkpoint} does {type(task).__name__}, which writes no text; "
             f"use it by: {task.use} checkpoint={config.checkpoint}"
         )
-    model, task = cast("EncoderDecoder", checkpoint.model), cast("Generation", task)
+    model, task = cast("Decodable[Any]", checkpoint.model), cast("Generation", task)
     search = instantiate(config.search, _convert_="all")
     numbered = config.search.get("n_best", 1) > 1
     subwords = checkpoint.subwords

@@ -1,20 +1,22 @@
 """The base class of encoder-decoders: one call for training, one step a token for search."""
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping, Softmax
 from seq2seq.models.attending import AttendingModel
-from seq2seq.models.state import State
+from seq2seq.models.state import DecoderState, State
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.embedding import Embedding, tie
 from seq2seq.nn.linear import Linear
 from seq2seq.nn.log_probabilities import LogProbabilities
 from seq2seq.nn.pointer_generator import CopySource, PointerGenerator
 from seq2seq.nn.projected import Projected
+
+S = TypeVar("S", bound=DecoderState)
 
 
 class Output(NamedTuple):
@@ -31,7 +33,7 @@ class Output(NamedTuple):
     attention: Tensor | None
 
 
-class Step(NamedTuple):
+class Step(NamedTuple, Generic[S]):
     """The prediction for one target position.
 
     - ``logits``: ``[batch, target_vocabulary]``, or ``[batch, target_vocabulary + extra]`` with
@@ -42,11 +44,77 @@ class Step(NamedTuple):
     """
 
     logits: Tensor
-    state: State
+    state: S
     attention: Tensor | None
 
 
-class EncoderDecoder(AttendingModel):
+class Decodable(AttendingModel, Generic[S]):
+    """What a search and a loss need of a model of p(target | source).
+
+    Attributes:
+        output_mapping: computes probabilities from the logits. Its Fenchel–Young loss trains the
+            model (cross-entropy for softmax), and search uses its probabilities. With copying the
+            logits are log-probabilities, and the mapping computes their exponential.
+        pad_id: the id of padding, which the model ignores.
+    """
+
+    output_mapping: Mapping
+    pad_id: int
+
+    @property
+    @abstractmethod
+    def copying(self) -> bool:
+        """Whether the model copies words from the source."""
+
+    @abstractmethod
+    def forward(
+        self,
+        source: Tensor,
+        source_lengths: Tensor,
+        target_input: Tensor,
+        *,
+        return_attention: bool = False,
+        return_logits: bool = True,
+    ) -> Output:
+        """Predict every target token from the tokens before it.
+
+        Args:
+            source: ``[batch, source_length]`` ids; with copying, ids from V on are allowed.
+            source_lengths: ``[batch]``; positions from the length on are ignored.
+            target_input: ``[batch, target_length]`` ids, bos first; with copying like ``source``.
+            return_attention: whether to return the cross-attention.
+            return_logits: if False, return a ``Projected`` instead of logits. The loss then
+                computes the logits a few rows at a time (``nn.projected``).
+        """
+
+    @abstractmethod
+    def start(self, source: Tensor, source_lengths: Tensor) -> S:
+        """Encode the source and return the state before the first target token."""
+
+    @abstractmethod
+    def step(self, state: S, token: Tensor, *, return_attention: bool = False) -> Step[S]:
+        """Read one target token per row, ``[batch]`` (bos first), and predict the next."""
+
+    def __call__(
+        self,
+        source: Tensor,
+        source_lengths: Tensor,
+        target_input: Tensor,
+        *,
+        return_attention: bool = False,
+        return_logits: bool = True,
+    ) -> Output:
+        """Call ``forward`` with the module's hooks."""
+        return super().__call__(
+            source,
+            source_lengths,
+            target_input,
+            return_attention=return_attention,
+            return_logits=return_logits,
+        )
+
+
+class EncoderDecoder(Decodable[State]):
     """The base class of models of p(target | source), which predict one token after another.
 
     With copying, the source may hold the ids V + k, where V is the size of the vocabulary. The id
@@ -54,9 +122,6 @@ class EncoderDecoder(AttendingModel):
     it as the unknown word, and can predict it by copying.
 
     Attributes:
-        output_mapping: computes probabilities from the logits. Its Fenchel–Young loss trains the
-            model (cross-entropy for softmax), and search uses its probabilities. With copying the
-            logits are log-probabilities, and the mapping computes their exponential.
         pointer_generator: adds the probabilities of copied words; ``None`` without copying.
 
     Args:
@@ -68,7 +133,7 @@ class EncoderDecoder(AttendingModel):
         output_bias: whether the output layer has a bias.
         tie_embeddings: ``none``; ``target``: the target embedding is also the weight of the output
             layer; ``all``: the source embedding shares it too.
-        output_mapping: logits → probabilities, see above; softmax if ``None``.
+        output_mapping: logits → probabilities, see ``Decodable``; softmax if ``None``.
         dropout: dropout probability of the embeddings.
         pad_id: the id of padding, which the model ignores.
         unk_id: the id of the unknown word.
@@ -124,53 +189,6 @@ class EncoderDecoder(AttendingModel):
         self.pointer_generator: PointerGenerator | None = None
         if copying:
             self._copy_from_source(source_vocabulary_size, target_vocabulary_size)
-
-    @abstractmethod
-    def forward(
-        self,
-        source: Tensor,
-        source_lengths: Tensor,
-        target_input: Tensor,
-        *,
-        return_attention: bool = False,
-        return_logits: bool = True,
-    ) -> Output:
-        """Predict every target token from the tokens before it.
-
-        Args:
-            source: ``[batch, source_length]`` ids; with copying, ids from V on are allowed.
-            source_lengths: ``[batch]``; positions from the length on are ignored.
-            target_input: ``[batch, target_length]`` ids, bos first; with copying like ``source``.
-            return_attention: whether to return the cross-attention.
-            return_logits: if False, return a ``Projected`` instead of logits. The loss then
-                computes the logits a few rows at a time (``nn.projected``).
-        """
-
-    @abstractmethod
-    def start(self, source: Tensor, source_lengths: Tensor) -> State:
-        """Encode the source and return the state before the first target token."""
-
-    @abstractmethod
-    def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
-        """Read one target token per row, ``[batch]`` (bos first), and predict the next."""
-
-    def __call__(
-        self,
-        source: Tensor,
-        source_lengths: Tensor,
-        target_input: Tensor,
-        *,
-        return_attention: bool = False,
-        return_logits: bool = True,
-    ) -> Output:
-        """Call ``forward`` with the module's hooks."""
-        return super().__call__(
-            source,
-            source_lengths,
-            target_input,
-            return_attention=return_attention,
-            return_logits=return_logits,
-        )
 
     def parts(self) -> dict[str, list[nn.Module]]:
         """See the base class; `embeddings` are those of source and target."""

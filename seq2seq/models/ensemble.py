@@ -10,12 +10,52 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping
-from seq2seq.models.encoder_decoder import EncoderDecoder, Output, Step
+from seq2seq.models.encoder_decoder import Decodable, EncoderDecoder, Output, Step
 from seq2seq.models.state import State
 from seq2seq.nn.log_probabilities import LogProbabilities
 
 
-class Ensemble(EncoderDecoder):
+@dataclass(frozen=True)
+class JointState:
+    """The states of all members, which change together.
+
+    Attributes:
+        members: states of the same sentences and hypotheses.
+    """
+
+    members: tuple[State, ...]
+
+    @property
+    def width(self) -> int:
+        """See :class:`DecoderState`."""
+        return self.members[0].width
+
+    @property
+    def batch_size(self) -> int:
+        """See :class:`DecoderState`."""
+        return self.members[0].batch_size
+
+    def select(self, rows: Tensor) -> JointState:
+        """See :class:`DecoderState`."""
+        return self._each(lambda state: state.select(rows))
+
+    def widen(self, width: int) -> JointState:
+        """See :class:`DecoderState`."""
+        return self._each(lambda state: state.widen(width))
+
+    def reorder(self, rows: Tensor) -> JointState:
+        """See :class:`DecoderState`."""
+        return self._each(lambda state: state.reorder(rows))
+
+    def keep(self, sentences: Tensor) -> JointState:
+        """See :class:`DecoderState`."""
+        return self._each(lambda state: state.keep(sentences))
+
+    def _each(self, move: Callable[[State], State]) -> JointState:
+        return JointState(tuple(move(state) for state in self.members))
+
+
+class Ensemble(Decodable[JointState]):
     """The mean of n models that share a vocabulary.
 
     It predicts ``p(token | past) = 1/n Σ_m p_m(token | past)``, and its logits are the logarithms
@@ -31,7 +71,7 @@ class Ensemble(EncoderDecoder):
     """
 
     def __init__(self, members: Sequence[EncoderDecoder]) -> None:
-        nn.Module.__init__(self)  # the base class would create layers
+        super().__init__()
         if not members:
             raise ValueError("an ensemble needs at least one model, but members is empty")
         sizes = {
@@ -71,18 +111,19 @@ class Ensemble(EncoderDecoder):
         ]
         return Output(self._mean(outputs), _attention(outputs))
 
-    def start(self, source: Tensor, source_lengths: Tensor) -> State:
+    def start(self, source: Tensor, source_lengths: Tensor) -> JointState:
         """See the base class."""
-        return JointState.of([member.start(source, source_lengths) for member in self._models])
+        return JointState(tuple(member.start(source, source_lengths) for member in self._models))
 
-    def step(self, state: State, token: Tensor, *, return_attention: bool = False) -> Step:
+    def step(
+        self, state: JointState, token: Tensor, *, return_attention: bool = False
+    ) -> Step[JointState]:
         """See the base class."""
-        assert isinstance(state, JointState)
         steps = [
             member.step(own, token, return_attention=return_attention)
             for member, own in zip(self._models, state.members, strict=True)
         ]
-        after = JointState.of([step.state for step in steps])
+        after = JointState(tuple(step.state for step in steps))
         return Step(self._mean(steps), after, _attention(steps))
 
     @property
@@ -102,7 +143,7 @@ class Ensemble(EncoderDecoder):
     def _models(self) -> list[EncoderDecoder]:
         return list(self.members)  # type: ignore[arg-type]
 
-    def _mean(self, outputs: Sequence[Output | Step]) -> Tensor:
+    def _mean(self, outputs: Sequence[Output | Step[State]]) -> Tensor:
         """Return ``log 1/n Σ_m p_m``, in float32 or float64."""
         logs = []
         for member, output in zip(self._models, outputs, strict=True):
@@ -112,43 +153,7 @@ class Ensemble(EncoderDecoder):
         return torch.stack(logs).logsumexp(0) - math.log(len(logs))
 
 
-@dataclass(frozen=True)
-class JointState(State):
-    """The states of all members, which change together."""
-
-    members: tuple[State, ...] = ()
-
-    @classmethod
-    def of(cls, members: Sequence[State]) -> JointState:
-        """Join states of the same sentences and hypotheses."""
-        return cls((), (), members[0].width, members=tuple(members))
-
-    @property
-    def batch_size(self) -> int:
-        """See the base class."""
-        return self.members[0].batch_size
-
-    def select(self, rows: Tensor) -> State:
-        """See the base class."""
-        return self._each(lambda state: state.select(rows))
-
-    def widen(self, width: int) -> State:
-        """See the base class."""
-        return self._each(lambda state: state.widen(width))
-
-    def reorder(self, rows: Tensor) -> State:
-        """See the base class."""
-        return self._each(lambda state: state.reorder(rows))
-
-    def keep(self, sentences: Tensor) -> State:
-        """See the base class."""
-        return self._each(lambda state: state.keep(sentences))
-
-    def _each(self, move: Callable[[State], State]) -> JointState:
-        return JointState.of([move(state) for state in self.members])
-
-
-def _attention(outputs: Sequence[Output | Step]) -> Tensor | None:
+def _attention(outputs: Sequence[Output | Step[State]]) -> Tensor | None:
     """Return the mean attention, or ``None`` if a member returned none.
 
     It is ``[batch, 1, 1, target_length, source_length]``.

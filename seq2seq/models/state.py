@@ -2,13 +2,46 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from seq2seq.nn.history import History
 from seq2seq.nn.repeated import Repeated, spread
+
+
+class DecoderState(Protocol):
+    """What a search does with the state of a decoder.
+
+    It has ``sentences · width`` rows, one for each hypothesis; those of a sentence are consecutive.
+    """
+
+    @property
+    def width(self) -> int:
+        """The number of hypotheses per sentence."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """The number of rows, ``sentences · width``: one token each is the input of a step."""
+        ...
+
+    def select(self, rows: Tensor) -> Self:
+        """Return a state of width 1 with the rows ``[n]``, which may repeat, as sentences."""
+        ...
+
+    def widen(self, width: int) -> Self:
+        """Repeat every row ``width`` times, as hypotheses that continue it."""
+        ...
+
+    def reorder(self, rows: Tensor) -> Self:
+        """Let row i continue row ``rows[i]`` of the same sentence; ``rows`` is ``[batch]``."""
+        ...
+
+    def keep(self, sentences: Tensor) -> Self:
+        """Keep the sentences with the indices ``[n]``, and all their hypotheses."""
+        ...
 
 
 @dataclass(frozen=True)

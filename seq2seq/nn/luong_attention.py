@@ -1,6 +1,6 @@
 """Global attention of a recurrent decoder (Luong et al. 2015), with a choice of mapping."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,14 +19,27 @@ def score_factor(size: int, scaled: bool) -> float:
     return 1 / (size**0.5 * MEAN_SQUARE) if scaled else 1.0
 
 
-class Dot(nn.Module):
-    """The score ``⟨q, m⟩`` of a query q and a memory m, times ``4/√size`` if ``scaled``."""
+class Score(Protocol):
+    """A score of queries and keys, as an ``nn.Module`` with the sizes of query and memory."""
 
-    def covered(self, queries: Tensor, keys: Tensor, change: Tensor, coverage: Tensor) -> Tensor:
-        """Compute the scores of the keys ``k_i + c_i w``, here ``⟨q, k_i⟩ + c_i ⟨q, w⟩``.
+    def keys(self, memory: Tensor) -> Tensor:
+        """Compute the part of the scores that depends only on the memory, once per sentence."""
+        ...
+
+    def __call__(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Compute the scores, ``[batch, target_length, source_length]``.
 
         Args:
-            queries: q, ``[batch, target_length, size]``.
+            queries: ``[batch, target_length, size]``.
+            keys: the result of ``keys``.
+        """
+        ...
+
+    def covered(self, queries: Tensor, keys: Tensor, change: Tensor, coverage: Tensor) -> Tensor:
+        """Compute the scores of the keys ``k_i + c_i w``.
+
+        Args:
+            queries: ``[batch, target_length, size]``.
             keys: k, the result of ``keys``.
             change: w, ``[size]``.
             coverage: c, ``[batch, target_length, source_length]``.
@@ -34,40 +47,50 @@ class Dot(nn.Module):
         Returns:
             scores in the shape of ``coverage``.
         """
-        return self(queries, keys) + coverage * (self.factor * queries @ change)[..., None]
+        ...
 
-    def __init__(self, query_size: int, memory_size: int, scaled: bool = False) -> None:
+
+class Product(nn.Module):
+    """Base class of the scores ``⟨q, k⟩`` of a query and a key.
+
+    Attributes:
+        factor: multiplies the scores; ``4/√size`` if they are scaled.
+    """
+
+    def __init__(self, query_size: int, scaled: bool) -> None:
         super().__init__()
         self.factor = score_factor(query_size, scaled)
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """See :class:`Score`; the factor is part of the keys."""
+        return memory if self.factor == 1.0 else self.factor * memory
+
+    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """See :class:`Score`."""
+        return queries @ keys.transpose(1, 2)
+
+    def covered(self, queries: Tensor, keys: Tensor, change: Tensor, coverage: Tensor) -> Tensor:
+        """See :class:`Score`; here the scores are ``⟨q, k_i⟩ + c_i ⟨q, w⟩``."""
+        return self(queries, keys) + coverage * (self.factor * queries @ change)[..., None]
+
+
+class Dot(Product):
+    """The score ``⟨q, m⟩`` of a query q and a memory m, times ``4/√size`` if ``scaled``."""
+
+    def __init__(self, query_size: int, memory_size: int, scaled: bool = False) -> None:
+        super().__init__(query_size, scaled)
         if query_size != memory_size:
             raise ValueError(
                 f"score=dot needs queries and memory of equal size, not {query_size} and "
                 f"{memory_size}; use score=general"
             )
 
-    def keys(self, memory: Tensor) -> Tensor:
-        """Compute the part of the scores that depends only on the memory, once per sentence.
 
-        The factor of the scores is part of it.
-        """
-        return memory if self.factor == 1.0 else self.factor * memory
-
-    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Compute the scores, ``[batch, target_length, source_length]``.
-
-        Args:
-            queries: ``[batch, target_length, size]``.
-            keys: the result of ``keys``.
-        """
-        return queries @ keys.transpose(1, 2)
-
-
-class General(Dot):
+class General(Product):
     """The score ``⟨q, W m⟩``, times ``4/√size`` if ``scaled``."""
 
     def __init__(self, query_size: int, memory_size: int, scaled: bool = False) -> None:
-        nn.Module.__init__(self)
-        self.factor = score_factor(query_size, scaled)
+        super().__init__(query_size, scaled)
         self.projection = Linear(memory_size, query_size, bias=False)
         nn.init.xavier_uniform_(self.projection.weight)
 
@@ -76,29 +99,30 @@ class General(Dot):
         return super().keys(self.projection(memory))
 
 
-class Additive(General):
+class Additive(nn.Module):
     """The score ``⟨v, tanh(U q + W m + b)⟩`` (Bahdanau et al. 2015), which is never scaled."""
 
     def __init__(self, query_size: int, memory_size: int, scaled: bool = False) -> None:
-        super().__init__(query_size, memory_size)
+        super().__init__()
+        self.projection = Linear(memory_size, query_size, bias=False)
+        nn.init.xavier_uniform_(self.projection.weight)
         self.query_projection = Linear(query_size, query_size)
         self.vector = Linear(query_size, 1, bias=False)
         nn.init.xavier_uniform_(self.query_projection.weight)
         nn.init.zeros_(self.query_projection.bias)
         nn.init.xavier_uniform_(self.vector.weight)
 
-    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Compute the scores, ``[batch, target_length, source_length]``.
+    def keys(self, memory: Tensor) -> Tensor:
+        """Compute ``W m``."""
+        return self.projection(memory)
 
-        Args:
-            queries: ``[batch, target_length, size]``.
-            keys: the result of ``keys``.
-        """
+    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """See :class:`Score`."""
         hidden = self.query_projection(queries)[:, :, None] + keys[:, None]
         return self.vector(hidden.tanh_()).squeeze(-1)
 
     def covered(self, queries: Tensor, keys: Tensor, change: Tensor, coverage: Tensor) -> Tensor:
-        """Compute ``⟨v, tanh(U q + W m + c w + b)⟩`` (See et al. 2017)."""
+        """See :class:`Score`; here ``⟨v, tanh(U q + W m + c w + b)⟩`` (See et al. 2017)."""
         hidden = self.query_projection(queries)[:, :, None] + keys[:, None]
         return self.vector(torch.tanh(hidden + coverage[..., None] * change)).squeeze(-1)
 

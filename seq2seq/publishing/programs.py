@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,8 @@ from seq2seq.data.batch import BOS_ID, PAD_ID
 from seq2seq.mappings import Mapping
 from seq2seq.models.attending import AttendingModel, evaluating
 from seq2seq.models.encoder_decoder import EncoderDecoder
-from seq2seq.models.ensemble import Ensemble
 from seq2seq.models.pair_classifier import PairClassifier
 from seq2seq.models.state import State
-from seq2seq.nn.history import History
 from seq2seq.nn.multi_head_attention import KeysValues
 from seq2seq.nn.recurrent_encoder import RecurrentEncoder
 from seq2seq.publishing.errors import PublishingError
@@ -87,7 +84,7 @@ class Step(nn.Module):
         """
         source, rest = state[: self.memories], state[self.memories :]
         past, grown = rest[: self.pasts], rest[self.pasts :]
-        history = Appended.of(grown) if self.grows else None
+        history: Any = Appended(list(grown), grown[0].size(2)) if self.grows else None
         logits, after, attention = self.model.step(
             State(source, past, history=history), token, return_attention=True
         )
@@ -120,29 +117,33 @@ class Classifier(nn.Module):
         return (self.model.output_mapping(found.logits), *attention)
 
 
-@dataclass(frozen=True)
-class Appended(History):
-    """A history without a room: each step appends its keys and values to those that came in."""
+@dataclass
+class Appended:
+    """A history of self-attention without a buffer: each step appends to the tensors that came in.
 
-    grown: tuple[Tensor, ...] = ()
+    It stands in for :class:`~seq2seq.nn.history.History` where a program takes one step.
 
-    @classmethod
-    def of(cls, parts: Sequence[Tensor]) -> Appended:
-        """Keys and values of layer after layer, ``[batch, head, history_length, head_size]``."""
-        return cls(None, length=parts[0].size(2), grown=tuple(parts))  # type: ignore[arg-type]
+    Attributes:
+        parts: keys and values of layer after layer, ``[batch, head, history_length, head_size]``.
+        length: the number of positions decoded.
+    """
+
+    parts: list[Tensor]
+    length: int
 
     def advance(self, width: int) -> Appended:
-        """One position more, still to be written."""
-        return Appended(self.room, length=self.length + 1, grown=self.grown)
+        """Return a history for one position more, still to be written."""
+        return Appended(list(self.parts), self.length + 1)
 
     def write(self, layer: int, new: KeysValues) -> KeysValues:
-        """A layer's keys and values with the new ones behind."""
+        """Append the keys and values of a layer, and return all of them."""
         place = slice(2 * layer, 2 * layer + 2)
-        pairs = zip(self.grown[place], new, strict=True)
-        both = tuple(torch.cat([old, one], dim=2) for old, one in pairs)
-        grown = (*self.grown[: 2 * layer], *both, *self.grown[2 * layer + 2 :])
-        object.__setattr__(self, "grown", grown)
-        return KeysValues(*both)
+        pairs = zip(self.parts[place], new, strict=True)
+        self.parts[place] = [torch.cat([old, one], dim=2) for old, one in pairs]
+        return KeysValues(*self.parts[place])
+
+    def mask(self) -> None:
+        """Return None: a hypothesis sees all of its past."""
 
 
 def programs(model: AttendingModel) -> list[Program]:
@@ -156,7 +157,7 @@ def programs(model: AttendingModel) -> list[Program]:
     """
     if isinstance(model, PairClassifier):
         return [_classifier(model)]
-    if not isinstance(model, EncoderDecoder) or isinstance(model, Ensemble):
+    if not isinstance(model, EncoderDecoder):
         raise PublishingError(
             f"a {type(model).__name__} cannot be exported: give one encoder-decoder or classifier"
         )
@@ -271,9 +272,9 @@ def _growing(port: Port, by: str = "history_length") -> Port:
 
 
 def _parts(state: State) -> tuple[Tensor, ...]:
-    history = state.history
+    history: Any = state.history
     if isinstance(history, Appended):
-        return (*state.source, *state.past, *history.grown)
+        return (*state.source, *state.past, *history.parts)
     rooms = [] if history is None else [part for layer in history.room.layers for part in layer]
     return (*state.source, *state.past, *rooms)
 

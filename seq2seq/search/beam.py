@@ -1,11 +1,11 @@
 """Batched beam search."""
 
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
-from seq2seq.models import EncoderDecoder
+from seq2seq.models.encoder_decoder import Decodable
 from seq2seq.nn.choice import choose
 from seq2seq.search.beams import Beams, Candidates, Ended, best_candidates
 from seq2seq.search.hypothesis import AttentionRecord, Hypothesis
@@ -90,7 +90,7 @@ class Beam(Search):
 
     def search(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         source: Tensor,
         source_lengths: Tensor,
         bounds: Bounds,
@@ -124,7 +124,7 @@ class Beam(Search):
 
     def _start(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         source: Tensor,
         source_lengths: Tensor,
         bounds: Bounds,

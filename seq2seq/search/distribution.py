@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from seq2seq.mappings import Mapping
-from seq2seq.models import EncoderDecoder
+from seq2seq.models.encoder_decoder import Decodable
 from seq2seq.search.limits import FREE, Bounds
 
 
@@ -32,7 +32,7 @@ class Distribution:
 
     def __init__(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         forbidden: Tensor,
         constraints: Sequence[Constraint],
         largest: int,

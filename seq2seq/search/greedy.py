@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
-from seq2seq.models import EncoderDecoder, State
+from seq2seq.models.encoder_decoder import Decodable
+from seq2seq.models.state import DecoderState
 from seq2seq.search.hypothesis import AttentionRecord, Hypothesis
 from seq2seq.search.limits import Bounds
 from seq2seq.search.search import Options, Search
@@ -28,7 +29,7 @@ class Paths:
         record: the attention of all steps; ``None`` unless requested.
     """
 
-    state: State
+    state: DecoderState
     rows: Tensor
     bounds: Bounds
     tokens: Tensor
@@ -67,7 +68,7 @@ class Single(Search):
 
     def search(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         source: Tensor,
         source_lengths: Tensor,
         bounds: Bounds,
@@ -99,7 +100,7 @@ class Single(Search):
 
     def _start(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         source: Tensor,
         source_lengths: Tensor,
         bounds: Bounds,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from seq2seq.models import EncoderDecoder
+from seq2seq.models.encoder_decoder import Decodable
 
 FREE = -1  # replaces an id after the end of a prefix
 
@@ -69,7 +70,7 @@ class LengthLimit:
 
     def bounds(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         source_lengths: Tensor,
         prefixes: Sequence[Sequence[int]] | None = None,
     ) -> Bounds:

@@ -10,8 +10,8 @@ from typing import Any, Self, TypedDict
 import torch
 from torch import Tensor
 
-from seq2seq.models import EncoderDecoder
 from seq2seq.models.attending import evaluating
+from seq2seq.models.encoder_decoder import Decodable
 from seq2seq.nn.linear import fixed_weights
 from seq2seq.search.distribution import (
     Constraint,
@@ -127,7 +127,7 @@ class Search(ABC):
 
     def __call__(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         source: Tensor,
         source_lengths: Tensor,
         *,
@@ -171,7 +171,7 @@ class Search(ABC):
     @abstractmethod
     def search(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         source: Tensor,
         source_lengths: Tensor,
         bounds: Bounds,
@@ -179,7 +179,7 @@ class Search(ABC):
     ) -> list[list[Hypothesis]]:
         """Search for the outputs of one or more sentences; ``attend`` is ``return_attention``."""
 
-    def distribution(self, model: EncoderDecoder, device: torch.device) -> Distribution:
+    def distribution(self, model: Decodable[Any], device: torch.device) -> Distribution:
         """Return the function that computes constrained log-probabilities from logits."""
         ids = [self.pad_id, self.bos_id]
         sequences = []

@@ -16,7 +16,7 @@ from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.report import reference_lines, value_lines
 from seq2seq.evaluation.writing import SAMPLE
 from seq2seq.models.attending import evaluating
-from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.encoder_decoder import Decodable
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.system.errors import DataError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Generation(Task):
     """Base class of text generation: p(target | source), scored on the results of a search."""
 
-    model_type = EncoderDecoder
+    model_type = Decodable
     use = "echo '…' | seq2seq-translate"
     searches = True
 
@@ -122,7 +122,7 @@ class Generation(Task):
         return subwords.target.size
 
     def loss(
-        self, model: EncoderDecoder, batch: Batch, criterion: SequenceLoss
+        self, model: Decodable[Any], batch: Batch, criterion: SequenceLoss
     ) -> SequenceLossOutput:
         """See the base class; the terms are the target tokens."""
         output = model(
@@ -136,7 +136,7 @@ class Generation(Task):
 
     def evaluate(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         data: ParallelData,
         split: str,
         *,
@@ -199,7 +199,7 @@ class Generation(Task):
 
     def attention_maps(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         data: ParallelData,
         split: str,
         number: int,
@@ -210,7 +210,7 @@ class Generation(Task):
 
     def look(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         subwords: VocabularyPair,
         sources: Sequence[str],
         references: Sequence[str] | None,
@@ -235,7 +235,7 @@ class Generation(Task):
 
     def generate(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         subwords: VocabularyPair,
         sentences: Sequence[str],
         search: Search,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -14,7 +15,7 @@ from seq2seq.data.sequences import Sequences
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.models.attending import AttendingModel, evaluating
-from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.encoder_decoder import Decodable
 from seq2seq.search import Search
 from seq2seq.system.processes import ALONE, Group
 from seq2seq.tasks.attention_map import attention_map
@@ -37,7 +38,7 @@ class Outcome:
 
 
 def look(
-    model: EncoderDecoder,
+    model: Decodable[Any],
     subwords: VocabularyPair,
     sources: Sequence[str],
     references: Sequence[str] | None,

@@ -23,7 +23,7 @@ from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.evaluation.merging import merged
 from seq2seq.evaluation.report import statistics_lines
 from seq2seq.models.attending import evaluating
-from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.encoder_decoder import Decodable
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.system.errors import DataError
 from seq2seq.system.processes import Group
@@ -51,7 +51,7 @@ class ReferenceReader:
 
     def __init__(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         data: ParallelData,
         texts: Dataset,
         attention: bool,
@@ -189,7 +189,7 @@ def check_links(rows: Dataset, split: str) -> None:
 
 
 def reference_maps(
-    model: EncoderDecoder,
+    model: Decodable[Any],
     data: ParallelData,
     split: str,
     number: int,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from seq2seq.data.batch import UNK_ID, Batch
 from seq2seq.data.vocabulary import CONTROLS
 from seq2seq.data.vocabulary_pair import VocabularyPair
-from seq2seq.models.encoder_decoder import EncoderDecoder
+from seq2seq.models.encoder_decoder import Decodable
 from seq2seq.search import Hypothesis, Search
 
 
@@ -23,7 +24,7 @@ class Writer:
 
     def __init__(
         self,
-        model: EncoderDecoder,
+        model: Decodable[Any],
         subwords: VocabularyPair,
         search: Search,
         *,
