@@ -1,4 +1,4 @@
-"""Corpora → subwords → batches."""
+"""Data: from corpora to vocabularies, ids and batches."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -42,8 +42,8 @@ __all__ = [
     "train_subwords",
 ]
 
-# Where each name lives: its module is imported when it is first asked for. A translation wants
-# vocabularies and batches, and not the second that `datasets` and pandas take to import.
+# The module of each public name, imported when the name is first used. Importing `datasets` and
+# pandas takes a second, and a translation needs only vocabularies and batches.
 _HOMES = {
     **dict.fromkeys(("BOS_ID", "EOS_ID", "PAD_ID", "UNK_ID", "Batch"), "batch"),
     "Corpus": "corpora.corpus",
@@ -61,8 +61,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, from the module that has it."""
+    """Return a public name; import its module first if needed."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return found
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value

@@ -12,7 +12,7 @@ PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 
 
 def _real(length: int, lengths: Tensor) -> Tensor:
-    """Mask [batch, length]: True where the position lies before the row's length."""
+    """Return a mask [batch, length]: True where the position lies before the row's length."""
     return torch.arange(length, device=lengths.device) < lengths[:, None]
 
 
@@ -27,7 +27,7 @@ class Batch:
         source_lengths: [batch] int64, counts eos.
         target_lengths: [batch] int64, counts bos and eos.
         indices: [batch] int64, position of each example in its split.
-        labels: [batch] int64, class of each example, of corpora that have classes.
+        labels: [batch] int64, class of each example; None if the corpus has no classes.
     """
 
     source: Tensor
@@ -62,31 +62,31 @@ class Batch:
 
     @property
     def tokens(self) -> int:
-        """Source and target output tokens, without padding."""
+        """Number of source and target output tokens, without padding."""
         return int(self.source_lengths.sum() + self.target_lengths.sum()) - len(self)
 
     @property
     def slots(self) -> int:
-        """Source and target output positions, with padding: what the model computes on."""
+        """Number of source and target output positions, with padding, that the model computes."""
         return len(self) * (self.source.shape[1] + self.target.shape[1] - 1)
 
     def ids(self, row: int) -> tuple[list[int], list[int]]:
-        """Source and target of a row, both with eos, without bos and padding."""
+        """Return the source and target ids of a row, both with eos, without bos and padding."""
         source = self.source[row, : int(self.source_lengths[row])].tolist()
         return source, self.target[row, 1 : int(self.target_lengths[row])].tolist()
 
     def part(self, rows: slice) -> Batch:
-        """Some of the sentence pairs, with no more padding than these need."""
+        """Return a slice of the rows, without the padding that only other rows need."""
         some = self._each(lambda tensor: tensor[rows])
         source, target = int(some.source_lengths.max()), int(some.target_lengths.max())
         return replace(some, source=some.source[:, :source], target=some.target[:, :target])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """The same batch on another device."""
+        """Return the same batch on another device."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory, which copies to a GPU faster."""
+        """Return the same batch in page-locked memory, which copies to a GPU faster."""
         return self._each(Tensor.pin_memory)
 
     def _each(self, function: Callable[[Tensor], Tensor]) -> Batch:

@@ -1,7 +1,7 @@
-"""The cache folder: entries named by the hash of all that determines them, written atomically.
+"""The cache folder: files named by the hash of everything that determines them.
 
-An entry is never changed, so nothing goes stale: other content means another name. The folder may
-be deleted at any time.
+Entries are written atomically and never changed: other content has another name, so no entry goes
+stale. You may delete the folder at any time.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-END_OF_TABLE = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream of Arrow; a file that is cut off lacks it
-LARGEST_TO_VALIDATE = 1 << 28  # bytes of a table, which take a tenth of a second
+END_OF_TABLE = b"\xff\xff\xff\xff\0\0\0\0"  # ends an Arrow stream; a truncated file lacks it
+LARGEST_TO_VALIDATE = 1 << 28  # bytes of a table; reading them takes a tenth of a second
 _SYSTEM_FOLDERS = {
     "win32": lambda: Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")),
     "darwin": lambda: Path.home() / "Library" / "Caches",
@@ -36,7 +36,7 @@ _SYSTEM_FOLDERS = {
 
 
 def cache_folder(folder: str | Path | None = None) -> Path:
-    """The folder to cache in: `folder`, else $SEQ2SEQ_CACHE, else the system's own place."""
+    """Return the cache folder: `folder`, else $SEQ2SEQ_CACHE, else the system's default."""
     if folder is not None:
         return Path(folder).expanduser()
     if os.environ.get("SEQ2SEQ_CACHE"):
@@ -47,7 +47,7 @@ def cache_folder(folder: str | Path | None = None) -> Path:
 
 
 def content_key(*parts: Any) -> str:
-    """A name for the given parts (bytes, arrays, text, numbers, lists and mappings of them)."""
+    """Return a hash of the parts (bytes, arrays, text, numbers, lists and mappings of them)."""
     digest = xxhash.xxh3_128()
     for part in parts:
         data = _bytes(part)
@@ -63,12 +63,12 @@ def _bytes(part: Any) -> bytes | memoryview:
 
 
 def column_key(column: pa.ChunkedArray) -> str:
-    """Hash of the texts of an Arrow column, whatever its chunks and wherever it is stored."""
+    """Return a hash of the texts of an Arrow column; chunks and storage make no difference."""
     return _texts_key(column.chunks)
 
 
 def _texts_key(chunks: Iterable[pa.Array]) -> str:
-    # Late: what needs a place in the cache alone, such as a translation, has no tables.
+    # Imported here, because a translation uses this module but no tables.
     import pyarrow as pa
     import pyarrow.compute
 
@@ -86,7 +86,7 @@ def _texts_key(chunks: Iterable[pa.Array]) -> str:
 
 
 def texts_key(split: Dataset, column: str, folder: Path) -> str:
-    """`column_key` of the rows of a split, computed once and then remembered by its fingerprint."""
+    """Return the `column_key` of a split's rows, cached under the split's fingerprint."""
 
     def compute() -> str:
         blocks = split.select_columns([column]).with_format("arrow").iter(batch_size=10_000)
@@ -96,10 +96,11 @@ def texts_key(split: Dataset, column: str, folder: Path) -> str:
 
 
 def file_key(path: Path, folder: Path) -> str:
-    """Hash of the content of a file, computed once until the file changes.
+    """Return a hash of the content of a file, cached until the file changes.
 
-    A change shows in its size, time of change or place on the disk, as in git and make; a file
-    changed within the last two seconds is not remembered, since another change might not show.
+    The size, the times of change and the inode of a file show a change, as in git and make. The
+    hash of a file changed within the last two seconds is not cached, because the clock might not
+    show another change.
     """
 
     def compute() -> str:
@@ -133,12 +134,12 @@ def _remembered(folder: Path, name: str, compute: Callable[[], str]) -> str:
 
 
 def tell_damaged(path: Path, why: object = "its content is not what was written") -> None:
-    """Log that an entry is damaged, and is made anew; the caller does so."""
-    log.warning("the cache entry %s is damaged (%s); it is made anew", path, shown(why, 200))
+    """Log that an entry is damaged and is rebuilt; the caller rebuilds it."""
+    log.warning("the cache entry %s is damaged (%s); it is rebuilt", path, shown(why, 200))
 
 
 def open_table(path: Path) -> Dataset | None:
-    """The table of an entry; None if it is missing, or damaged, which is logged."""
+    """Return the table of an entry; None if it is missing, or damaged, which is logged."""
     import pyarrow as pa
     from datasets import Dataset
 
@@ -150,7 +151,7 @@ def open_table(path: Path) -> Dataset | None:
             if file.read() != END_OF_TABLE:
                 raise pa.ArrowInvalid("it is cut off")
         table = Dataset.from_file(str(path))
-        # A full look reads all of the file; a large one is mapped so that it need not be read.
+        # Full validation reads the whole file. A large file is mapped to avoid just that.
         table.data.table.validate(full=path.stat().st_size <= LARGEST_TO_VALIDATE)
     except (FileNotFoundError, NotADirectoryError):
         return None

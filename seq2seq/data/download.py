@@ -1,8 +1,8 @@
-"""Downloads for the scripts that get published corpora: resumed, verified, whole or not at all.
+"""Download published corpora, for scripts; resume broken downloads and verify every file.
 
-A file is verified by its size and SHA-256 where these are known. Where no SHA-256 is published, an
-archive is read through once, and the SHA-256 of the first download is kept beside the file
-(`NAME.sha256`, as `sha256sum -c` reads it): later runs verify by it.
+Size and SHA-256 are verified if they are published. If no SHA-256 is published, the first download
+of an archive is read through once, and its SHA-256 is saved beside it (`NAME.sha256`, in the format
+of `sha256sum -c`). Later runs verify the file with that.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from seq2seq.system.atomic_writing import write_atomically
 from seq2seq.system.errors import DataError
 
 ATTEMPTS = 3
-PAUSE = 1.0  # seconds before the second attempt, twice that before the third
-TIMEOUT = 30  # seconds without a byte
+PAUSE = 1.0  # seconds before the second attempt; twice as long before the third
+TIMEOUT = 30  # seconds without receiving a byte
 BLOCK = 1 << 18
 
 
 class DownloadError(DataError):
-    """A file could not be had; the message says where to get it and where to put it."""
+    """A download failed; the message says where to get the file and where to put it."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class RemoteFile:
     """A published file.
 
     Attributes:
-        url: where it is.
+        url: address of the file.
         size: bytes, if published.
         sha256: its SHA-256 in hexadecimal, if published.
-        name: its name in the folder of a corpus; the last part of the URL by default.
+        name: file name in the folder of the corpus; the last part of the URL by default.
     """
 
     url: str
@@ -54,28 +54,28 @@ class RemoteFile:
         if not self.name:
             object.__setattr__(self, "name", unquote(urlsplit(self.url).path.rsplit("/", 1)[-1]))
         if self.name in ("", "..") or Path(self.name).name != self.name:
-            raise ValueError(f"{self.url!r} gives no name of a file; say name=")
+            raise ValueError(f"the URL {self.url!r} does not end in a file name; set name=")
 
 
 def fetch(
     files: Iterable[RemoteFile], folder: str | Path, *, mirror: str | None = None
 ) -> list[Path]:
-    """Get files into a folder; those that are there and right are kept.
+    """Download files into a folder; keep those that exist already and verify.
 
     Args:
-        files: the files, of different names.
-        folder: where they go; made if need be.
-        mirror: URL of a folder that has files of the same names, to download from instead.
+        files: the files, with distinct names.
+        folder: destination; created if it does not exist.
+        mirror: URL of a folder with files of the same names, to download from instead.
 
     Returns:
         The path of each file, verified.
 
     Raises:
-        DownloadError: a file cannot be had, or is not what it must be.
+        DownloadError: if a file cannot be downloaded, or fails verification.
     """
     files, folder = list(files), Path(folder)
     if len({file.name for file in files}) < len(files):
-        raise ValueError("two files have the same name: they would replace each other")
+        raise ValueError("two files have the same name, so one would replace the other")
     folder.mkdir(parents=True, exist_ok=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, TransferSpeedColumn()) as progress:
@@ -99,13 +99,13 @@ class _Bar:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def recorded(path: Path) -> str | None:
-    """The SHA-256 of the first download of a file, None before it."""
+    """Return the SHA-256 of the first download of a file; None before the first download."""
     record = _record(path)
     words = record.read_text("utf-8").split() if record.is_file() else []
     return words[0] if words else None
@@ -116,12 +116,12 @@ def _record(path: Path) -> Path:
 
 
 def _is_right(path: Path, file: RemoteFile) -> bool:
-    """Whether the file is there; one that a user put there is recorded as a download is."""
+    """Return True if the file exists and verifies; records its SHA-256, whoever put it there."""
     return path.is_file() and not _wrong(path, path, file)
 
 
 def _wrong(content: Path, path: Path, file: RemoteFile) -> str:
-    """What is wrong with the content of a file, nothing if it is right; it is then recorded."""
+    """Return what is wrong with a file's content, or "" after recording its SHA-256."""
     size = content.stat().st_size
     if file.size is not None and size != file.size:
         return f"it has {size:,} bytes, not the {file.size:,} that were published"
@@ -130,7 +130,7 @@ def _wrong(content: Path, path: Path, file: RemoteFile) -> str:
         return "" if digest == file.sha256 else _other(f"SHA-256 is not {file.sha256}")
     if (first := recorded(path)) is not None:
         where = f"SHA-256 is not that of the first download, {_record(path).absolute()}"
-        return "" if digest == first else _other(f"{where}; delete that record to accept another")
+        return "" if digest == first else _other(f"{where}; delete that file to accept this one")
     if problem := damage(content, path.name):
         return problem
     write_atomically(_record(path), f"{digest}  {path.name}\n".encode())
@@ -144,10 +144,10 @@ def _other(why: str) -> str:
 def _download(
     url: str, path: Path, file: RemoteFile, advance: Callable[[int, int | None], None]
 ) -> None:
-    """Get one file, verified, under its name or not at all."""
+    """Download and verify a file; it gets its name only after that."""
     part = path.with_name(f"{path.name}.part")
     if file.sha256 is None and recorded(path) is None and not is_packed(path.name):
-        part.unlink(missing_ok=True)  # nothing could tell whether both halves are of one file
+        part.unlink(missing_ok=True)  # no check would show that both halves are of the same file
     problem = ""
     for attempt in range(ATTEMPTS):
         time.sleep(attempt * PAUSE)
@@ -163,19 +163,19 @@ def _download(
             part.unlink()
         else:
             if path.exists():
-                print(f"{path} was not the published file: replaced")
+                print(f"replaced {path}, which was not the published file")
             os.replace(part, path)
             return
     raise DownloadError(
         f"{url} could not be downloaded: {problem}. Get that file by other means and put it at "
-        f"{path.absolute()}, then run this again; it verifies what is there and gets the rest."
+        f"{path.absolute()}, then run this again; it verifies existing files and gets the rest."
     )
 
 
 def _append(
     url: str, part: Path, size: int | None, advance: Callable[[int, int | None], None]
 ) -> int | None:
-    """Append to `part` what it lacks; the size of the whole, None if the server does not say."""
+    """Append the missing bytes to `part`; return the full size, None if it is unknown."""
     have = part.stat().st_size if part.exists() else 0
     if have and have == size:
         return size
@@ -186,7 +186,7 @@ def _append(
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            part.unlink()  # it is as long as the whole, or longer: the next attempt begins anew
+            part.unlink()  # `part` is as long as the file or longer: the next attempt starts over
         raise
     with response:
         resumed = have > 0 and response.status == http.client.PARTIAL_CONTENT

@@ -1,4 +1,4 @@
-"""From texts to ids: in parallel processes, once, into memory-mapped files."""
+"""Encode texts as ids once, in parallel processes, into memory-mapped files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.system.atomic_writing import sync_file
 
 BATCH = 10_000  # texts at a time
-LEAST = 50_000  # texts for which another process pays
+LEAST = 50_000  # texts that justify another process
 
 
 def encoded_column(
@@ -33,17 +33,18 @@ def encoded_column(
     processes: int | None = None,
     title: str = "",
 ) -> Sequences:
-    """The ids of a column, memory-mapped from `path`; made if they are not there (or are damaged).
+    """Return the ids of a column, memory-mapped from `path`; encode it if they are missing.
 
-    The ids are the same for any number of processes, and those that one number made serve others.
+    Damaged files are encoded again. The ids do not depend on the number of processes, and the files
+    of a run with one number of processes serve runs with another.
 
     Args:
         split: the texts.
-        column: which of them.
+        column: name of the column.
         subwords: the vocabulary.
-        path: of the ids; several processes write `…_00000_of_00002.arrow` and so on beside it.
-        processes: that encode; None for one a core, as far as there are texts enough for them.
-        title: of the progress bar.
+        path: file of the ids; several processes write `…_00000_of_00002.arrow` and so on beside it.
+        processes: number of processes; None: one per core, fewer for few texts.
+        title: title of the progress bar.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if processes is None:
@@ -73,7 +74,7 @@ def encoded_column(
         _remove(before)
         before = []
     ids = mapped()
-    if len(ids) != len(split):  # of several files that processes wrote, some are missing
+    if len(ids) != len(split):  # some of the files of several processes are missing
         tell_damaged(path, f"it has {len(ids):,} of {len(split):,} rows")
         _remove(_files(path))
         ids = mapped()
@@ -84,7 +85,7 @@ def encoded_column(
 
 
 def _files(path: Path) -> list[Path]:
-    """The files of an entry: one, or one a process."""
+    """Return the files of an entry: one, or one per process."""
     return sorted(path.parent.glob(f"{path.stem}*{path.suffix}"))
 
 
@@ -117,17 +118,17 @@ def drawn_column(
     sampling: dict[str, Any],
     folder: Path,
 ) -> Sequences:
-    """Segmentations drawn for a column, memory-mapped from a file that is gone with them.
+    """Draw segmentations of a column; they are memory-mapped from a temporary file.
 
     Args:
         split: the texts.
-        column: which of them.
+        column: name of the column.
         subwords: the vocabulary.
-        best: the best segmentations, which stand in where a drawn one passes the limit.
-        seed: of the drawing; the same seed draws the same.
-        limit: most subwords of a text, None for any number.
+        best: the best segmentations; each replaces a drawn one that is longer than the limit.
+        seed: seed of the draws.
+        limit: largest number of subwords of a text; None: no limit.
         sampling: `alpha` and `nbest` of `Subwords.encode`.
-        folder: for the file.
+        folder: folder of the file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{uuid.uuid4().hex}.arrow"
@@ -145,6 +146,6 @@ def drawn_column(
             writer.write_batch(pa.record_batch([_lists(ids)], schema))
             first += len(ids)
     drawn = Sequences.from_arrow(Dataset.from_file(str(file)).data["ids"])
-    with contextlib.suppress(PermissionError):  # Windows keeps what is mapped
-        file.unlink()  # what is mapped stays until nobody maps it
+    with contextlib.suppress(PermissionError):  # Windows does not delete a mapped file
+        file.unlink()  # elsewhere its content stays readable as long as it is mapped
     return drawn

@@ -1,4 +1,4 @@
-"""Ids of words that the vocabulary lacks, so that they can be copied (See et al. 2017, 2.2)."""
+"""Ids for words outside the vocabulary, so that a model can copy them (See et al. 2017, 2.2)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class ExtendedIds:
-    """Numbers the unknown words of each source V, V + 1, …, in a batch's source and target.
+    """Function that gives the unknown words of each source the ids V, V + 1, … in a batch.
 
-    The numbers mean something within one example only, so they are not kept with the ids of the
-    corpus: they are made when a batch is, of the texts of those rows that hold an unknown word. A
-    target word that neither the vocabulary nor the source has stays unknown.
+    The ids are valid within one example only, so they are not stored with the ids of the corpus.
+    They are computed for each batch, from the texts of the rows that have an unknown word. A target
+    word that is in neither the vocabulary nor the source stays unknown.
 
     Args:
         texts: the split, with columns ``source`` and ``target``.
-        vocabulary: of both sides.
+        vocabulary: the vocabulary that both sides share.
     """
 
     def __init__(self, texts: Dataset, vocabulary: Vocabulary) -> None:
@@ -32,7 +32,7 @@ class ExtendedIds:
         self.vocabulary = vocabulary
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch with its ids extended in place."""
+        """Extend the ids of a batch in place, and return the batch."""
         rows = (batch.source == UNK_ID).any(1).nonzero().squeeze(-1).tolist()
         texts = self.texts[batch.indices[rows].tolist()] if rows else {"source": [], "target": []}
         for row, source, target in zip(rows, texts["source"], texts["target"], strict=True):
@@ -44,5 +44,5 @@ class ExtendedIds:
         return batch
 
     def _extend(self, ids: Tensor, text: str, unknown: Sequence[str]) -> None:
-        """Extend the ids of one text, a view of its row."""
+        """Extend the ids of a text in place; ``ids`` is a view of its row."""
         ids.copy_(torch.tensor(self.vocabulary.extended(ids.tolist(), text, unknown)))

@@ -1,4 +1,4 @@
-"""Cleaning: training pairs that teach nothing are left out, and each filter says how many."""
+"""Filters that drop useless training pairs, and log how many pairs each of them drops."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from seq2seq.system.untrusted_files import parse_json
 
 logger = logging.getLogger(__name__)
 
-FILTERS_VERSION = 1  # part of the cache's key: raise it when the same settings keep other pairs
+FILTERS_VERSION = 1  # part of the cache key: raise it if the same settings keep other pairs
 BLOCK = 10_000  # pairs at a time
 NO_TEXT = r"[\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{fffd}]|\p{Co}"
 UNITS: dict[str, Callable[[pa.Array], pa.Array]] = {
@@ -34,20 +34,21 @@ UNITS: dict[str, Callable[[pa.Array], pa.Array]] = {
 
 @dataclass(frozen=True)
 class Filters:
-    """Which training pairs are left out; None or False: that filter is off.
+    """Filters for training pairs; None or False turns a filter off.
 
-    Filters are applied in this order, and a pair counts for the first that drops it. White space
-    around a text never matters.
+    Filters are applied in this order, and a pair counts for the first filter that drops it.
+    Whitespace around a text is ignored.
 
     Args:
-        unit: of lengths, "words" (between white space) or "characters" (for languages that write
-            no blanks).
-        min_length: either side is shorter.
-        max_length: either side is longer.
-        max_ratio: one side is more than so many times longer than the other.
-        non_text: a side has control characters, U+FFFD or private characters, or has no letter.
-        copies: the target is the source.
-        duplicates: the same pair came before; the first is kept.
+        unit: unit of the lengths, "words" (separated by whitespace) or "characters" (for languages
+            that do not separate words).
+        min_length: drop pairs with a side shorter than this.
+        max_length: drop pairs with a side longer than this.
+        max_ratio: drop pairs with one side more than this many times longer than the other.
+        non_text: drop pairs with a side that has control characters, U+FFFD or private-use
+            characters, or no letter.
+        copies: drop pairs with equal sides.
+        duplicates: drop pairs that have occurred before.
     """
 
     unit: str = "words"
@@ -63,8 +64,8 @@ class Filters:
             raise DataError(f"data.filters.unit={self.unit} is none of: {', '.join(UNITS)}")
         if self.max_ratio is not None and self.max_ratio < 1:
             raise DataError(
-                f"data.filters.max_ratio={self.max_ratio} is below 1, which would drop every pair: "
-                "it is the longer side over the shorter"
+                f"data.filters.max_ratio={self.max_ratio} would drop every pair, because it is the "
+                "length of the longer side over that of the shorter; set it to at least 1"
             )
 
     @property
@@ -73,14 +74,17 @@ class Filters:
         return [name for name in _DROPPED if getattr(self, name) not in (None, False)]
 
     def apply(self, split: Dataset, folder: Path, key: str = "data.filters") -> Dataset:
-        """The pairs that pass, from the cache in `folder` where they were filtered before.
+        """Return the pairs that pass all filters; the result is cached in `folder`.
 
-        What is told of them names the filters by their `key` in the configuration.
+        Takes one byte of memory per pair while it runs, about 30 with `duplicates`.
 
-        Takes a byte a pair for a moment, about 30 where duplicates are looked for; none after.
+        Args:
+            split: the training pairs.
+            folder: the cache folder.
+            key: key of the filters in the configuration, for messages.
 
         Raises:
-            DataError: no pair passes.
+            DataError: if no pair passes.
         """
         if not self.active:
             return split
@@ -101,7 +105,7 @@ class Filters:
         return table
 
     def _verdicts(self, split: Dataset) -> NDArray[np.uint8]:
-        """For each pair 0 if it passes, else the number of the filter that drops it, from 1."""
+        """Return for each pair 0 if it passes, else the number of its filter, counted from 1."""
         verdicts = np.zeros(len(split), np.uint8)
         digests = np.zeros(len(split) if self.duplicates else 0, np.uint64)
         first = 0
@@ -133,14 +137,14 @@ class Filters:
                 )
         if not counts[0]:
             raise DataError(
-                f"{key} drop all {total:,} training pairs; the one that drops most is "
+                f"{key} drop all {total:,} training pairs; relax the filter that drops most, "
                 f"{key}.{list(_DROPPED)[int(np.argmax(counts[1:]))]}"
             )
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Texts of both sides, and their lengths, of a block."""
+    """Texts of both sides of a block, and their lengths."""
 
     source: pa.Array
     target: pa.Array
@@ -156,21 +160,21 @@ class _Pair:
         return cls(source, target, np.minimum(*lengths), np.maximum(*lengths))
 
     def digests(self) -> NDArray[np.uint64]:
-        """Eight bytes for each pair; two different ones have the same once in 2⁶⁴ pairs of them."""
+        """Return an 8-byte hash of each pair; two different pairs collide with probability 2⁻⁶⁴."""
         texts = zip(self.source.to_pylist(), self.target.to_pylist(), strict=True)
         return np.array(
             [xxhash.xxh3_64_intdigest(f"{s}\n{t}".encode()) for s, t in texts], np.uint64
         )
 
     def without_text(self) -> NDArray[np.bool_]:
-        found = [
+        masks = [
             pc.or_(
                 pc.match_substring_regex(side, NO_TEXT),
                 pc.invert(pc.match_substring_regex(side, r"\p{L}")),
             )
             for side in (self.source, self.target)
         ]
-        return np.asarray(pc.or_(*found))
+        return np.asarray(pc.or_(*masks))
 
 
 _DROPPED: dict[str, Callable[[_Pair, float], object]] = {
@@ -181,11 +185,11 @@ _DROPPED: dict[str, Callable[[_Pair, float], object]] = {
     "copies": lambda pair, _: pc.equal(pair.source, pair.target),
     "duplicates": lambda pair, _: None,  # needs all pairs: see _mark_repeated
 }
-"""For each filter which pairs of a block it drops, in the order of their application."""
+"""For each filter, in order of application: which pairs of a block it drops."""
 
 
 def _mark_repeated(digests: NDArray[np.uint64], verdicts: NDArray[np.uint8], number: int) -> None:
-    """Give the number to every pair that passed but whose digest an earlier one of those has."""
+    """Set the verdict of each passed pair whose digest an earlier passed pair has to `number`."""
     rows = np.flatnonzero(verdicts == 0).astype(np.int32)
     rows = rows[np.argsort(digests[rows], kind="stable")]
     in_order = digests[rows]
@@ -197,7 +201,7 @@ def _blocks(split: Dataset) -> Iterator[pa.Table]:
 
 
 def _counts(report: Path) -> list[int] | None:
-    """How many pairs passed, and how many each filter dropped; None where that is not known."""
+    """Return the number of pairs that passed and that each filter dropped; None if unknown."""
     if not report.is_file():
         return None
     try:
@@ -213,7 +217,7 @@ def _counts(report: Path) -> list[int] | None:
 
 
 def write_rows(split: Dataset, keep: NDArray[np.bool_], path: Path) -> None:
-    """Write the rows to keep to a file of the cache."""
+    """Write the rows where `keep` is True to a file of the cache."""
     schema, first = None, 0
     with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as file:
         writer = None

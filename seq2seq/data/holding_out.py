@@ -1,4 +1,4 @@
-"""Hold a share of the training pairs out to validate on."""
+"""Hold out a share of the training pairs for validation."""
 
 from __future__ import annotations
 
@@ -16,39 +16,42 @@ logger = logging.getLogger(__name__)
 
 
 def held_out(split: Dataset, share: float, folder: Path, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """The pairs that stay for training, and those that are held out: the same for the same texts.
+    """Split training pairs into pairs for training and for validation, by seed and texts alone.
 
     Args:
         split: the training split.
-        share: of its pairs that are drawn, at least one.
-        folder: of the cache, where both are kept.
-        seed: draws them.
+        share: share of its pairs to hold out; at least one pair.
+        folder: the cache folder, which keeps both results.
+        seed: seed of the draw.
+
+    Returns:
+        the pairs for training, and those for validation.
 
     Raises:
-        DataError: if the share leaves no pair on one side.
+        DataError: if either would be empty.
     """
     count = max(1, round(share * len(split))) if 0 < share < 1 else len(split)
     if count >= len(split):
         raise DataError(
-            f"data.validation_share={share} of {len(split):,} training pairs leaves none to train "
-            "on; set it between 0 and 1, such as 0.01"
+            f"data.validation_share={share} of {len(split):,} training pairs leaves no pair to "
+            "train on; set it between 0 and 1, such as 0.01"
         )
     drawn = np.zeros(len(split), np.bool_)
     drawn[np.random.default_rng(seed).permutation(len(split))[:count]] = True
     texts = [texts_key(split, column, folder) for column in split.column_names]
-    found = []
+    tables = []
     for name, rows in (("train", ~drawn), ("validation", drawn)):
         key = content_key("held out", split.column_names, texts, count, seed, name)
         path = folder / "texts" / f"{key}.arrow"
-        table = open_table(path)  # None if it is not there, or damaged
+        table = open_table(path)
         if table is None:
             write_rows(split, rows, path)
             table = Dataset.from_file(str(path))
-        found.append(table)
+        tables.append(table)
     logger.info(
-        "%s of %s training pairs are held out to validate on (data.validation_share=%s)",
+        "%s of %s training pairs are held out for validation (data.validation_share=%s)",
         f"{count:,}",
         f"{len(split):,}",
         share,
     )
-    return found[0], found[1]
+    return tables[0], tables[1]

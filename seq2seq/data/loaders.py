@@ -1,4 +1,4 @@
-"""The loaders: training batches with a position that can be saved, and batches for evaluation."""
+"""Loaders of training batches, which can save and restore their position, and for evaluation."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Encoded:
-    """Both sides of a split as ids; row i of one belongs to row i of the other.
+    """Both sides of a split as ids; row i of the source belongs to row i of the target.
 
-    `labels` has the class of each row, of corpora that have classes. With `extended_ids`, batches
-    tell unknown words of a source apart.
+    Attributes:
+        source: ids of the source side.
+        target: ids of the target side.
+        labels: class of each row; None if the corpus has no classes.
+        extended_ids: gives unknown words of a source distinct ids, for models that copy; or None.
     """
 
     source: Sequences
     target: Sequences
     labels: NDArray[np.int64] | None = None
-    extended_ids: ExtendedIds | None = None  # where words are to be copied
+    extended_ids: ExtendedIds | None = None
 
     @property
     def lengths(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Lengths that the model computes on: x1 … xn eos, and y1 … ym eos; made at every call."""
+        """Lengths of x1 … xn eos and of y1 … ym eos; each access computes new arrays."""
         return self.source.lengths + 1, self.target.lengths + 1
 
 
 class PlannedBatches(Dataset[Batch]):
-    """The batches of a plan; item k is made from the ids when asked for."""
+    """The batches of a plan; each is built from the ids when it is accessed."""
 
     def __init__(self, encoded: Encoded, plan: Plan) -> None:
         self.encoded, self.plan = encoded, plan
@@ -74,24 +77,24 @@ def _data_loader(
         num_workers=num_workers,
         pin_memory=pin_memory,
         collate_fn=_unchanged,
-        # Its own generator: the default would draw from the global one, and a run that was resumed
-        # would draw once more than one that was not.
+        # By default, DataLoader draws from the global generator. A resumed run would then draw once
+        # more than a run without interruption.
         generator=Generator(),
     )
 
 
 class EvaluationLoader:
-    """Every example exactly once, sorted by length, longest first.
+    """Loader that yields every example exactly once, sorted by length, longest first.
 
-    A group shares the batches, each of which is the same as it would be without the group.
+    The processes of a group share the batches. The batches do not depend on the group.
 
     Args:
         encoded: the ids of a split.
         tokens: most slots of a batch, counted as in `TrainLoader`.
-        sentences: only the first so many examples of the split, None for all.
-        group: of processes; this one gets the batches of its rank.
-        num_workers: processes that prepare batches; 0 prepares them in this one.
-        pin_memory: hand out batches in page-locked memory.
+        sentences: take only this many examples, from the beginning of the split; None: all.
+        group: processes that share the batches; this one gets the batches of its rank.
+        num_workers: processes that prepare batches; 0 prepares them in this process.
+        pin_memory: yield batches in page-locked memory.
     """
 
     def __init__(
@@ -118,27 +121,27 @@ class EvaluationLoader:
 
 
 class TrainLoader:
-    """Shuffled training batches of one rank, with a position that can be saved and restored.
+    """Loader of shuffled training batches of one rank, which can save and restore its position.
 
-    Iterating yields the batches of the current epoch from the current position on; when they are
-    used up, the next iteration begins the next epoch. `state_dict` counts the batches that were
-    handed out, not those that workers have prepared. The order depends on seed and epoch only, so
+    Iterating yields the batches of the current epoch, from the current position. At the end of the
+    epoch, the next iteration starts the next epoch. `state_dict` counts the batches that were
+    yielded, not those that workers have prepared. The order depends only on seed and epoch. So the
     batches after `load_state_dict` are bit-identical to those of a run without interruption.
 
     Args:
-        encode: gives the ids for a seed and epoch (others each time where subwords are sampled).
-        rows: rows of the split to train on, or those that each epoch draws.
-        tokens: most slots of a batch: sentences × (longest source + longest target), where lengths
-            count padding and eos. One sentence above it forms a batch alone.
-        key: names the content of the data, to notice when a saved position is of other data.
-        max_sentences: most sentences of a batch, None for any number.
-        seed: of the shuffling.
-        rank: of this process.
-        world_size: number of processes; each takes as many batches.
-        num_workers: processes that prepare batches; 0 prepares them in this one.
-        pin_memory: hand out batches in page-locked memory.
-        varying: whether the lengths differ from epoch to epoch. Then up to one batch in a hundred
-            is halved to keep the number of batches the same.
+        encode: returns the ids for a seed and an epoch; they differ if subwords are sampled.
+        rows: rows of the split to train on, or the rows of each epoch.
+        tokens: most slots of a batch: sentences × (longest source + longest target), with eos. A
+            longer sentence forms a batch of its own.
+        key: identifies the content of the data, to detect a saved position of other data.
+        max_sentences: most sentences of a batch; None: no limit.
+        seed: seed of the shuffling.
+        rank: rank of this process.
+        world_size: number of processes; all get equally many batches.
+        num_workers: processes that prepare batches; 0 prepares them in this process.
+        pin_memory: yield batches in page-locked memory.
+        varying: whether the lengths differ between epochs. If so, up to one batch in a hundred is
+            halved to keep the number of batches constant.
     """
 
     def __init__(
@@ -173,12 +176,12 @@ class TrainLoader:
             self._planned = None
 
     def __len__(self) -> int:
-        """Number of batches of an epoch on this rank."""
+        """Return the number of batches of an epoch on this rank."""
         return len(self._plan(self.epoch))
 
     def __iter__(self) -> Iterator[Batch]:
-        # A generator, so nothing is decided before the first batch is asked for: Lightning makes
-        # its iterator before it says which epoch it is for.
+        # A generator, so that this code runs only with the first batch: Lightning creates the
+        # iterator before it sets the epoch.
         if self.position >= len(self):
             self.epoch, self.position = self.epoch + 1, 0
         batches = self._plan(self.epoch)
@@ -188,7 +191,7 @@ class TrainLoader:
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader is: plain numbers and text."""
+        """Return the position of the loader, as numbers and text."""
         return {
             "epoch": self.epoch,
             "position": self.position,
@@ -198,7 +201,7 @@ class TrainLoader:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Continue at the position of a `state_dict`."""
         self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
         self._planned = None
         if state["key"] == self._key:
@@ -206,7 +209,7 @@ class TrainLoader:
         else:
             logger.warning(
                 "the training data, data.batch or the number of processes changed since the "
-                "checkpoint was written: epoch %d begins anew",
+                "checkpoint was written, so epoch %d starts over",
                 self.epoch,
             )
             self.position = 0

@@ -1,4 +1,4 @@
-"""How much of each corpus of a mixture an epoch has, and which rows."""
+"""Mixtures of corpora: which rows of each corpus an epoch has, and how many."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ class Mixing:
     r"""Shares of the corpora of a mixture.
 
     Corpus i of $n_i$ pairs has the share $p_i ∝ w_i$, or without weights $p_i ∝ n_i^{1/T}$
-    (Arivazhagan et al. 2019): T = 1 takes all pairs as they are, a larger T brings the shares
-    closer together.
+    (Arivazhagan et al. 2019). T = 1 takes every pair once per epoch; a larger T makes the shares
+    more equal.
 
-    An epoch has as many pairs as all corpora together. Of corpus i it takes the next $p_i Σ_j n_j$
-    of an endless sequence: the corpus in one order, then in another, and so on, each order drawn by
-    the seed. So every pair of a corpus is seen before one is seen again, however small its share,
-    and an epoch depends on seed and number alone.
+    An epoch has as many pairs as all corpora together. It takes the next $p_i Σ_j n_j$ pairs of
+    corpus i from an endless sequence: the corpus in one random order, then in another, and so on.
+    So every pair of a corpus occurs before any occurs again, however small the share. The pairs of
+    an epoch depend only on the seed and the number of the epoch.
 
     Attributes:
-        names: of the corpora, in the order of the column `corpus` of the training split.
-        weights: for each name its share, relative to the others; None to go by the temperature.
+        names: names of the corpora, in the order of the numbers in the training split's column
+            `corpus`.
+        weights: for each name its share, relative to the others; None: use the temperature.
         temperature: T ≥ 1.
     """
 
@@ -40,11 +41,11 @@ class Mixing:
 
     def __post_init__(self) -> None:
         if self.temperature < 1:
-            raise DataError(f"data.temperature={self.temperature} is below 1")
+            raise DataError(f"data.temperature={self.temperature} is below 1; set it to 1 or more")
         if self.weights is None:
             return
         if self.temperature != 1:
-            raise DataError("data.weights and data.temperature exclude each other: give one")
+            raise DataError("data.weights and data.temperature exclude each other; set only one")
         if set(self.weights) != set(self.names):
             raise DataError(
                 f"data.weights names {', '.join(self.weights) or 'no corpus'}, but the corpora of "
@@ -57,14 +58,14 @@ class Mixing:
                 )
 
     def counts(self, sizes: Sequence[int]) -> list[int]:
-        """Pairs of each corpus in an epoch, given their sizes; at least one of each."""
+        """Return the number of pairs of each corpus in an epoch, at least 1, from their sizes."""
         n = np.asarray(sizes, dtype=np.float64)
         if self.weights is None:
             p = n ** (1 / self.temperature)
         else:
             p = np.array([self.weights[name] for name in self.names], dtype=np.float64)
         exact = p / p.sum() * n.sum()
-        # Cumulative rounding: the counts sum to the pairs there are.
+        # Round the cumulative sums, so that the counts sum to the number of all pairs.
         bounds = np.rint(np.cumsum(exact)).astype(np.int64)
         return np.maximum(np.diff(bounds, prepend=0), 1).tolist()
 
@@ -74,24 +75,25 @@ class MixedRows:
 
     Args:
         mixing: the shares.
-        parts: for each corpus its rows of the training split.
+        parts: for each corpus its rows in the training split.
     """
 
     def __init__(self, mixing: Mixing, parts: Sequence[Rows]) -> None:
         for name, part in zip(mixing.names, parts, strict=True):
             if not len(part):
                 raise DataError(
-                    f"no training pair of data.corpora.{name} is left by filters and limits"
+                    f"data.filters or data.limits drop all training pairs of data.corpora.{name}; "
+                    "relax them, or leave that corpus out"
                 )
         self._names, self._parts = mixing.names, parts
         self._counts = mixing.counts([len(part) for part in parts])
         self.key = content_key(self._counts, *parts)
 
     def rows(self, seed: int, epoch: int) -> Rows:
-        """The rows of an epoch, some of them more than once; the order means nothing.
+        """Return the rows of an epoch, in no meaningful order; a row may occur several times.
 
         Args:
-            seed: of the drawing.
+            seed: seed of the orders.
             epoch: number of the epoch, from 0.
         """
         taken = []
@@ -107,7 +109,7 @@ class MixedRows:
         return np.concatenate(taken)
 
     def tell(self) -> None:
-        """Say what an epoch is."""
+        """Log how many pairs of each corpus an epoch has."""
         shares = ", ".join(
             f"{count:,} from the {len(part):,} of {name}"
             for name, part, count in zip(self._names, self._parts, self._counts, strict=True)

@@ -1,4 +1,4 @@
-"""A SentencePiece model that the user brings: its special pieces moved to where ours are."""
+"""Adopt a SentencePiece model of the user: move its special pieces to the ids 0 to 3."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from seq2seq.data.subwords import Subwords
 from seq2seq.system.errors import DataError
 
-sentencepiece_model_pb2: Any = _generated  # its classes are made at run time
+sentencepiece_model_pb2: Any = _generated  # creates its classes at run time
 SPECIALS = {"pad": PAD_ID, "unk": UNK_ID, "bos": BOS_ID, "eos": EOS_ID}
 
 
 def adopt_subwords(model: bytes) -> Subwords:
-    """Make a `Subwords` of any SentencePiece model.
+    """Turn any SentencePiece model into `Subwords`.
 
-    Where pad, unk, bos, eos are not at 0, 1, 2, 3, the pieces are put into that order, and those
-    that are missing are added. Texts are segmented as before; only the ids change.
+    Moves pad, unk, bos, eos to the ids 0, 1, 2, 3, and adds those that are missing. Texts are
+    segmented as before; only the ids change.
+
+    Raises:
+        DataError: if the bytes are not a SentencePiece model, or are damaged.
     """
     proto = sentencepiece_model_pb2.ModelProto()
     try:
@@ -53,12 +56,15 @@ def _adopted(model: bytes, proto: Any) -> Subwords:
 
 
 def _special(name: str, position: int, pieces: list[Any], spec: Any) -> Any:
-    """The special piece of the model, or a new one where the model was trained without it."""
+    """Return a special piece of the model; a new one if the model was trained without it."""
     kinds = sentencepiece_model_pb2.ModelProto.SentencePiece
     if 0 <= position < len(pieces):
         return pieces[position]
     kind = kinds.UNKNOWN if name == "unk" else kinds.CONTROL
     text = getattr(spec, f"{name}_piece")
     if any(piece.piece == text for piece in pieces):
-        raise DataError(f"this SentencePiece model has no {name}, but an ordinary piece {text}")
+        raise DataError(
+            f"this SentencePiece model has no special piece for {name}, and {text} is an ordinary "
+            f"piece of it; train it with another {name}_piece"
+        )
     return kinds(piece=text, score=0.0, type=kind)

@@ -1,4 +1,4 @@
-"""Parallel data: a corpus, encoded by subwords, served in batches."""
+"""Parallel data: a corpus with its vocabularies, as texts, ids and batches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from seq2seq.system.processes import ALONE, Group
 
 logger = logging.getLogger(__name__)
 
-ENCODING_VERSION = 1  # part of the cache's key: raise it when the same text yields other ids
+ENCODING_VERSION = 1  # part of the cache key: raise it if the same text yields other ids
 
 
 def prepare(
@@ -45,31 +45,34 @@ def prepare(
     cache: str | Path | None = None,
     check: Callable[[DatasetDict], None] | None = None,
 ) -> ParallelData:
-    """Everything before the first batch: texts, subwords, ids.
+    """Load a corpus, filter it, and build its vocabularies: all that training needs.
 
     Args:
         corpus: the corpus.
         subwords: arguments of `build_subwords`, and `sampling` of `ParallelData`.
         limits: `max_source_length` and `max_target_length` of `ParallelData`.
         filters: arguments of `Filters`, which training pairs must pass.
-        processes: that turn texts into ids; None for one a core.
-        labels: names of the classes, of a corpus that has a column `label`.
-        validation_share: of the training pairs to hold out, if there is no split validation.
-        needed: names of further splits that the corpus must have.
-        cache: folder to keep vocabularies and ids in; None for the default place.
-        check: refuses or warns of texts, before the vocabularies are built from them.
+        processes: number of processes that encode texts; None: one per core.
+        labels: names of the classes, if the corpus has a column `label`.
+        validation_share: share of the training pairs to hold out, if there is no split validation.
+        needed: names of the other splits that the corpus must have.
+        cache: cache folder for vocabularies and ids; None: the default folder.
+        check: function that raises or warns about texts before the vocabularies are built.
+
+    Raises:
+        DataError: if the corpus lacks a split, or an argument does not fit it.
     """
     texts = corpus.load()
     if "train" not in texts:
         raise DataError(
-            f"the corpus has no split train, only {', '.join(texts)}: train on another one, or add "
-            "its training files; seq2seq-evaluate scores a trained model on it as it is"
+            f"the corpus has no split train, only {', '.join(texts)}; add its training files, or "
+            "train on another corpus and score this one with seq2seq-evaluate"
         )
     if validation_share is not None:
         if "validation" in texts:
             raise DataError(
-                f"data.validation_share={validation_share} holds training pairs out, but the "
-                "corpus has a split validation: give one of them"
+                f"data.validation_share={validation_share} holds out training pairs, but the "
+                "corpus has a split validation already; remove one of them"
             )
         train, validation = held_out(texts["train"], validation_share, cache_folder(cache))
         texts = DatasetDict({**texts, "train": train, "validation": validation})
@@ -100,48 +103,43 @@ def prepare(
 
 
 def _check_splits(texts: DatasetDict, needed: Sequence[str]) -> None:
-    """Refuse a corpus without the splits to validate and test on.
-
-    Raises:
-        DataError: naming the keys.
-    """
+    """Raise `DataError` if the corpus lacks a split that validation or the test needs."""
     there = ", ".join(texts)
     for name in needed:
         if name == "validation" and name not in texts:
             raise DataError(
-                f"the corpus has no split validation, only {there}: set data.validation to its "
-                "files, or hold a share of the training pairs out: data.validation_share=0.01"
+                f"the corpus has no split validation, only {there}; set data.validation to its "
+                "files, or hold out training pairs with data.validation_share=0.01"
             )
         if name not in texts:
             raise DataError(
-                f"test.split={name}: the corpus has no such split, only {there}; name one, or "
-                "test.split=null to end without a test"
+                f"test.split={name}: the corpus has no such split, only {there}; set test.split to "
+                "one of them, or to null to skip the test"
             )
 
 
 class ParallelData:
     """The splits of a corpus as texts and as batches of subword ids.
 
-    Ids are made once per text and vocabulary and then memory-mapped from the cache.
+    Texts are encoded once per vocabulary; the ids are then memory-mapped from the cache.
 
     Args:
         corpus: the corpus, or its splits as `corpus.load()` returned them.
         subwords: the vocabularies of both sides.
-        max_source_length: longer training sentences are left out (subwords without eos); None
-            keeps all. Evaluation always keeps all.
+        max_source_length: drop training pairs with more source subwords (without eos); None: keep
+            all. Evaluation never drops pairs.
         max_target_length: the same for the target side.
-        sampling: `alpha` and `nbest` of `Subwords.encode`, to train on segmentations drawn anew
-            each epoch; None, or an alpha of None, takes the best one always.
-        mixing: shares of the corpora that the training split's column `corpus` numbers; None
-            trains on every pair once an epoch.
-        processes: that turn texts into ids; None for one a core.
-        labels: names of the classes of the column `label`, in the order of their numbers in a
+        sampling: `alpha` and `nbest` of `Subwords.encode`, to draw new segmentations for each
+            epoch; None, or an alpha of None: always use the best segmentation.
+        mixing: shares of the corpora that the training split's column `corpus` numbers; None:
+            train on every pair once per epoch.
+        processes: number of processes that encode texts; None: one per core.
+        labels: names of the classes in the column `label`, in the order of their numbers in a
             batch; None: examples have no classes.
-        cache: folder to keep the ids in; None for the default place.
+        cache: cache folder for the ids; None: the default folder.
 
     Attributes:
-        unlabeled: how many examples of each split were left out for want of a class, as the corpus
-            counted them.
+        unlabeled: for each split, how many examples the corpus dropped because they have no class.
     """
 
     def __init__(
@@ -169,18 +167,18 @@ class ParallelData:
 
     @property
     def splits(self) -> list[str]:
-        """The names of the splits."""
+        """Names of the splits."""
         return list(self.texts)
 
     def split(self, name: str, sentences: int | None = None) -> Dataset:
-        """The texts of a split, or the first so many of them."""
+        """Return the texts of a split, or only the first `sentences` of them."""
         if name not in self.texts:
-            raise DataError(f"there is no split {name!r}; there are: {', '.join(self.texts)}")
+            raise DataError(f"the corpus has no split {name!r}, only: {', '.join(self.texts)}")
         texts = self.texts[name]
         return texts if sentences is None else texts.select(range(min(sentences, len(texts))))
 
     def encoded(self, name: str) -> Encoded:
-        """Both sides of a split as ids, without bos and eos."""
+        """Return both sides of a split as ids, without bos and eos."""
         if name not in self._encoded:
             ids = {
                 column: encoded_column(
@@ -208,7 +206,7 @@ class ParallelData:
         pin_memory: bool = False,
         copying: bool = False,
     ) -> TrainLoader:
-        """Shuffled training batches; see `TrainLoader` and `loader` for what the arguments mean."""
+        """Return a loader of shuffled training batches; see `TrainLoader` and `loader`."""
         sampling = self._sampling.get("alpha") is not None
         extended_ids = self._extended_ids("train", copying)
 
@@ -242,10 +240,18 @@ class ParallelData:
         pin_memory: bool = False,
         copying: bool = False,
     ) -> EvaluationLoader:
-        """All examples of a split (or the first so many), longest first; a group shares them.
+        """Return a loader of all examples of a split, longest first.
 
-        Nothing is left out; `batch.indices` gives the order back. With `copying`, for models that
-        copy, words that the vocabulary lacks have ids too (`ExtendedIds`).
+        `batch.indices` tells the position of each example in the split.
+
+        Args:
+            split: name of the split.
+            tokens: most slots of a batch, see `TrainLoader`.
+            sentences: take only this many examples, from the beginning of the split; None: all.
+            group: processes that share the batches.
+            num_workers: processes that prepare batches; 0 prepares them in this process.
+            pin_memory: yield batches in page-locked memory.
+            copying: for models that copy: give words outside the vocabulary ids (`ExtendedIds`).
         """
         return EvaluationLoader(
             replace(self.encoded(split), extended_ids=self._extended_ids(split, copying)),
@@ -257,7 +263,7 @@ class ParallelData:
         )
 
     def _keys(self, name: str) -> dict[str, str]:
-        """For each side, the name of its ids in the cache."""
+        """Return for each side the name of its ids in the cache."""
         split = self.split(name)
         return {
             column: content_key(
@@ -276,8 +282,8 @@ class ParallelData:
             return None
         if not self.subwords.joint:
             raise DataError(
-                "model.copying=true needs one vocabulary for both sides: set "
-                "data.subwords.joint=true (and no target_model of its own), or model.copying=false"
+                "model.copying=true needs one vocabulary for both sides; set "
+                "data.subwords.joint=true (without target_model), or model.copying=false"
             )
         return ExtendedIds(self.split(split), self.subwords.source)
 
@@ -290,11 +296,12 @@ class ParallelData:
         if not keep.any():
             raise DataError(
                 f"all {len(keep):,} training pairs are longer than data.limits.max_source_length="
-                f"{self._limits[0]} or data.limits.max_target_length={self._limits[1]} subwords"
+                f"{self._limits[0]} or data.limits.max_target_length={self._limits[1]} subwords; "
+                "raise the limits"
             )
         if not keep.all():
             logger.info(
-                "%s of %s training pairs left out: longer than data.limits.max_source_length=%s or "
+                "%s of %s training pairs dropped: longer than data.limits.max_source_length=%s or "
                 "data.limits.max_target_length=%s subwords",
                 f"{(~keep).sum():,}",
                 f"{len(keep):,}",
@@ -303,14 +310,14 @@ class ParallelData:
         return np.flatnonzero(keep).astype(np.int32)
 
     def _mixed(self, mixing: Mixing, rows: Rows) -> MixedRows:
-        """The rows of each corpus of the mixture."""
+        """Return the rows of each corpus of the mixture, and log their shares."""
         numbers = self.split("train").data["corpus"].to_numpy()[rows]
         mixed = MixedRows(mixing, [rows[numbers == k] for k in range(len(mixing.names))])
         mixed.tell()
         return mixed
 
     def _sampled(self, seed: int, epoch: int) -> Encoded:
-        """The training split with segmentations drawn for this epoch; repeats for the same seed."""
+        """Draw segmentations of the training split for an epoch; they repeat for the same seed."""
         best = self.encoded("train")
         drawn = {
             column: drawn_column(

@@ -1,4 +1,4 @@
-"""Which sentences form which batch: token-count batches of sentences of like lengths."""
+"""Plans: which sentences form which batch, by token count and similar lengths."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from seq2seq.system.errors import DataError
 
 Rows = NDArray[np.int32]
-"""Rows of a split: four bytes each, for up to two thousand million."""
+"""Indices of rows of a split; int32, so for up to two billion rows."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """Batches as slices of an order: batch k is `order[bounds[k] : bounds[k + 1]]`.
 
-    Of a corpus of n sentences it holds 4 n bytes; making it takes about 40 n for a moment.
+    A plan of n sentences takes 4 n bytes; building it takes about 40 n bytes temporarily.
     """
 
     order: Rows
@@ -28,7 +28,7 @@ class Plan:
         return len(self.bounds) - 1
 
     def rows(self, k: int) -> Rows:
-        """The rows of batch k."""
+        """Return the rows of batch k."""
         return self.order[self.bounds[k] : self.bounds[k + 1]]
 
 
@@ -39,25 +39,29 @@ def sorted_plan(
     max_sentences: int | None = None,
     generator: np.random.Generator | None = None,
 ) -> Plan:
-    r"""Sort by length and cut greedily; what is alike in length is shuffled by the generator.
+    r"""Sort sentences by length and cut them greedily into batches of at most `tokens` slots.
 
-    A batch of rows B costs $|B| (\max_{i∈B} s_i + \max_{i∈B} t_i)$ slots, with $s$ and $t$ the
-    lengths that the model computes on, and costs at most `tokens`; a sentence that is longer by
-    itself forms a batch alone. Sorted by $\max(s, t)$, and within equal ones by $s − t$, up and
-    down in turn, so that neighbours are alike on both sides.
+    A batch of rows B has $|B| (\max_{i∈B} s_i + \max_{i∈B} t_i)$ slots, where $s$ and $t$ are the
+    lengths that the model computes on. A sentence with more slots than `tokens` forms a batch of
+    its own. Sentences are sorted by $\max(s, t)$, then by $s − t$, alternately up and down, so that
+    neighbours have similar lengths on both sides.
 
-    The lengths of the sorted sentences, so the number of batches, do not depend on the generator.
+    The generator shuffles sentences of equal lengths. It changes neither the sorted lengths nor the
+    number of batches.
+
+    Raises:
+        DataError: if `tokens` or `max_sentences` is below 1.
     """
     for key, value in (("tokens", tokens), ("max_sentences", max_sentences)):
         if value is not None and value < 1:
             raise DataError(
-                f"data.batch.{key}={value} leaves no sentence in a batch (in an evaluation: "
-                f"batch_{key}); set it to at least 1"
+                f"data.batch.{key}={value} (in an evaluation: batch_{key}) leaves no sentence in a "
+                "batch; set it to at least 1"
             )
     rows = np.arange(len(source_lengths), dtype=np.int32)
     if generator is not None:
         generator.shuffle(rows)
-    # Longest first: a batch that does not fit into memory shows at once.
+    # Longest first, so that a batch that is too large for memory fails at once.
     order = rows[np.argsort(-_likeness(source_lengths, target_lengths)[rows], kind="stable")]
     bounds = _cut(source_lengths[order], target_lengths[order], tokens, max_sentences)
     return Plan(order, bounds)
@@ -66,7 +70,7 @@ def sorted_plan(
 def _likeness(
     source: NDArray[np.integer[Any]], target: NDArray[np.integer[Any]]
 ) -> NDArray[np.integer[Any]]:
-    """A number for each sentence, so that those with like numbers are alike on both sides."""
+    """Return a sort key: sentences with close keys have similar lengths on both sides."""
     longest = int(max(source.max(initial=0), target.max(initial=0)))
     width = 2 * longest + 1
     kind = np.int32 if (longest + 1) * width < 1 << 31 else np.int64
@@ -84,7 +88,7 @@ def _cut(
     tokens: int,
     max_sentences: int | None,
 ) -> NDArray[np.int64]:
-    """Bounds of the longest runs that cost at most `tokens`; one step of the loop per batch."""
+    """Return the bounds of the longest slices of at most `tokens` slots; loops per batch."""
     bounds = [0]
     while bounds[-1] < len(source):
         start = bounds[-1]
@@ -116,27 +120,32 @@ def epoch_plan(
     rows: Rows,
     batches: int | None = None,
 ) -> Plan:
-    """The batches of one rank in one epoch, in shuffled order.
+    """Return the batches of one rank in one epoch, in shuffled order.
 
-    Each of `rows` is in exactly one batch of one rank, and all ranks have equally many batches: the
-    batches of most sentences are halved until their number is a multiple of `world_size`, and at
-    least `batches` per rank. (Where nothing is left to halve, because all batches hold a single
-    sentence, the last few batches of the epoch are left out.)
+    Each of `rows` is in exactly one batch of one rank, and all ranks have equally many batches. To
+    achieve that, the largest batches are halved until their number is a multiple of `world_size`
+    and at least `batches` per rank. If all batches have a single sentence, none can be halved, and
+    the last few batches of the epoch are dropped.
 
     Args:
-        source_lengths: of all rows of the split, as the model sees them (eos included).
-        target_lengths: of all rows of the split, as the decoder sees them (eos included).
+        source_lengths: source lengths of all rows of the split, with eos.
+        target_lengths: target lengths of all rows of the split, with eos.
         tokens: most slots of a batch, see `sorted_plan`.
-        max_sentences: most sentences of a batch, None for any number.
-        seed: of the shuffling.
-        epoch: of the shuffling.
-        rank: of this process.
+        max_sentences: most sentences of a batch; None: no limit.
+        seed: seed of the shuffling.
+        epoch: number of the epoch, part of the seed.
+        rank: rank of this process.
         world_size: number of processes.
-        rows: the rows to use; one that stands there twice is used twice.
-        batches: the number of batches per rank to reach by halving, if known.
+        rows: the rows to use; a row that occurs twice is used twice.
+        batches: number of batches per rank to reach by halving; None: as few as possible.
+
+    Raises:
+        DataError: if there are fewer rows than processes.
     """
     if len(rows) < world_size:
-        raise DataError(f"{len(rows)} training sentences cannot be shared by {world_size} ranks")
+        raise DataError(
+            f"{len(rows)} training sentences are too few for {world_size} processes; start fewer"
+        )
     generator = np.random.default_rng([seed, epoch])
     plan = sorted_plan(source_lengths[rows], target_lengths[rows], tokens, max_sentences, generator)
     least = world_size * max(-(-len(plan) // world_size), batches or 0)
@@ -152,7 +161,7 @@ def epoch_plan(
 
 
 def _halved(bounds: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Bounds with the largest batches halved until there are `count`, or all are single."""
+    """Halve the largest batches until there are `count`, or all have a single sentence."""
     while (missing := count - (len(bounds) - 1)) > 0:
         sizes = np.diff(bounds)
         largest = np.argsort(-sizes, kind="stable")[:missing]

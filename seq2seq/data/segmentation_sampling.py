@@ -1,8 +1,8 @@
-"""Segmentations drawn by a generator whose seed means the same in every process.
+"""Sample segmentations reproducibly: the same seed draws the same in every process.
 
-SentencePiece's own drawing is salted by the process, whatever its seed: a run could be neither
-repeated nor resumed. What is drawn here is distributed as there. Pieces rarely cross blanks, and
-then the words of a text are drawn one by one, each from tables that are made once.
+SentencePiece's own sampling differs between processes whatever its seed, so a run could be neither
+repeated nor resumed. The samples here have the same distribution. Pieces rarely cross blanks; if
+none does, the words of a text are drawn one by one, each from a table that is computed once.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from seq2seq.data.batch import UNK_ID
 from seq2seq.system.errors import DataError
 
 _SPACE = "▁"
-#: For each end in a word, the ways that a piece can end there: summed probabilities, starts, ids.
+#: For each position in a word, the pieces that can end there, as cumulative probabilities, starts
+#: and ids.
 _Table = list[tuple[list[float], list[int], list[int]]]
 
 
 class SegmentationSampler:
-    """Draws segmentations of normalized texts.
+    """Sampler of segmentations of normalized texts.
 
     Attributes:
-        merges: whether the model is BPE; otherwise it is a unigram model.
+        merges: True for a BPE model, False for a unigram model.
 
     Args:
         model: the bytes of a SentencePiece model.
 
     Raises:
-        DataError: if the model is of characters or words, which have one segmentation.
+        DataError: if the pieces of the model are characters or words: they have one segmentation.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -47,8 +48,8 @@ class SegmentationSampler:
         if spec.model_type not in (spec.UNIGRAM, spec.BPE):
             kind = spec.ModelType.Name(spec.model_type).lower()
             raise DataError(
-                f"this subword model has one segmentation only (it is of the kind {kind}): set "
-                "data.subwords.sampling.alpha=null, or take a unigram or bpe model"
+                f"this subword model of the kind {kind} has only one segmentation of a text; set "
+                "data.subwords.sampling.alpha=null, or use a unigram or bpe model"
             )
         self.merges = spec.model_type == spec.BPE
         by_kind: dict[int, dict[str, tuple[int, float]]] = {
@@ -74,20 +75,20 @@ class SegmentationSampler:
         self._table = functools.lru_cache(maxsize=1 << 17)(self._make_table)
 
     def draw(self, text: str, alpha: float, generator: random.Random) -> list[int]:
-        """The ids of a segmentation of a text, drawn from all of them.
+        """Return the ids of a segmentation drawn from all segmentations of a text.
 
         Args:
-            text: normalized.
-            alpha: of a unigram model: p(segmentation) is proportional to its probability to the
-                power of alpha; of a BPE model: the probability with which a merge is left out.
-            generator: draws.
+            text: the normalized text.
+            alpha: for a unigram model, a segmentation is drawn in proportion to its probability to
+                the power of alpha; for a BPE model, each merge is skipped with probability alpha.
+            generator: source of randomness.
         """
         draw = self._merge if self.merges else self._walk
         ids = [i for word in self._words(text) for i in draw(word, alpha, generator)]
         return ids if UNK_ID not in ids else _run_together(ids)
 
     def _walk(self, word: str, alpha: float, generator: random.Random) -> list[int]:
-        """Backwards through the word, each piece with its probability given what follows."""
+        """Draw pieces from the end of a word, each given the pieces after it."""
         table, end, ids = self._table(word, alpha), len(word), []
         while end:
             summed, starts, found = table[end]
@@ -97,18 +98,18 @@ class SegmentationSampler:
         return ids[::-1]
 
     def _make_table(self, word: str, alpha: float) -> _Table:
-        """Forward sums: total(j) = Σ_i total(i)·exp(α·score(i…j)), kept as logarithms."""
+        """Compute the forward sums total(j) = Σ_i total(i)·exp(α·score(i…j)) as logarithms."""
         totals, table = [0.0], _Table([([], [], [])])
         for end in range(1, len(word) + 1):
             starts, ids, logs = [], [], []
             for start in range(max(0, end - self._longest), end):
-                found = self._pieces.get(word[start:end])
-                if found is None and end - start == 1:
-                    found = (UNK_ID, self._unknown)
-                if found is not None:
+                piece = self._pieces.get(word[start:end])
+                if piece is None and end - start == 1:
+                    piece = (UNK_ID, self._unknown)
+                if piece is not None:
                     starts.append(start)
-                    ids.append(found[0])
-                    logs.append(totals[start] + alpha * found[1])
+                    ids.append(piece[0])
+                    logs.append(totals[start] + alpha * piece[1])
             highest = max(logs)
             weights = [math.exp(log - highest) for log in logs]
             total = math.fsum(weights)
@@ -117,15 +118,15 @@ class SegmentationSampler:
         return table
 
     def _merge(self, word: str, alpha: float, generator: random.Random) -> list[int]:
-        """BPE with dropout: the best merge first, each left out with probability ``alpha``.
+        """Apply BPE with dropout: the best merge first, each skipped with probability ``alpha``.
 
-        Symbols that the user defined are parts from the start, and no merge joins them.
+        User-defined symbols are parts from the start, and no merge joins them.
         """
         parts: list[str] = self._parts(word)
         before = list(range(-1, len(parts) - 1))
         after = [*range(1, len(parts)), -1]
         waiting: list[tuple[float, int, str]] = []
-        origin: dict[str, tuple[str, str]] = {}  # of unused pieces
+        origin: dict[str, tuple[str, str]] = {}  # the two halves of each unused piece
 
         def consider(left: int) -> None:
             if left < 0 or after[left] < 0:
@@ -144,7 +145,7 @@ class SegmentationSampler:
             _, left, joined = heapq.heappop(waiting)
             right = after[left]
             if not parts[left] or right < 0 or parts[left] + parts[right] != joined:
-                continue  # one of the two has been merged with another since
+                continue  # another merge has used one of the two parts
             if generator.random() < alpha:
                 continue
             parts[left], parts[right] = joined, ""
@@ -156,13 +157,13 @@ class SegmentationSampler:
         return [i for part in parts if part for i in self._merged_ids(part, origin)]
 
     def _merged_ids(self, part: str, origin: dict[str, tuple[str, str]]) -> list[int]:
-        """The ids of a part; an unused piece is taken apart again."""
+        """Return the ids of a part; an unused piece is split into its halves again."""
         if part in origin:
             return [i for half in origin[part] for i in self._merged_ids(half, origin)]
         return self._ids(part, self._pieces.get(part, (UNK_ID, 0.0))[0])
 
     def _ids(self, text: str, known: int) -> list[int]:
-        """The id of a piece; a character without one is its bytes, where the model has those."""
+        """Return the id of a piece; for a character without one, those of its bytes if any."""
         if known != UNK_ID or self._bytes is None:
             return [known]
         return [self._bytes[byte] or UNK_ID for byte in text.encode("utf-8")]
@@ -176,9 +177,9 @@ def draw_among(
     The weight of a segmentation is its probability to the power of ``alpha``.
 
     Args:
-        best: the ids of each segmentation, and the logarithm of its probability.
+        best: ids of each segmentation, and the logarithm of its probability.
         alpha: the exponent.
-        generator: draws.
+        generator: source of randomness.
     """
     highest = max(score for _, score in best)
     weights = [math.exp(alpha * (score - highest)) for _, score in best]
@@ -186,7 +187,7 @@ def draw_among(
 
 
 def _words_of(pieces: list[str]) -> Callable[[str], list[str]]:
-    """How to cut a text where no piece can cross."""
+    """Return a function that cuts a text where no piece can cross."""
     if not any(_SPACE in piece[1:] for piece in pieces):
         return re.compile(f"{_SPACE}[^{_SPACE}]*|[^{_SPACE}]+").findall
     if not any(_SPACE in piece[:-1] for piece in pieces):
@@ -195,5 +196,5 @@ def _words_of(pieces: list[str]) -> Callable[[str], list[str]]:
 
 
 def _run_together(ids: list[int]) -> list[int]:
-    """Neighboring unknown characters are one unknown piece, as when encoding."""
+    """Join neighboring unknown characters into one unknown piece, as the encoder does."""
     return [i for k, i in enumerate(ids) if not (i == UNK_ID and k and ids[k - 1] == UNK_ID)]

@@ -1,4 +1,4 @@
-"""Encoded sentences: ids of a whole split in flat arrays, gathered and padded a batch at a time."""
+"""Encoded sentences: the ids of a split in flat arrays, padded one batch at a time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Sequences:
-    """Many id sequences, in chunks of flat ids which may be memory-mapped.
+    """Many sequences of ids, in chunks of flat arrays, which may be memory-mapped.
 
-    Nothing is held for a sequence beside what the chunks have: a corpus of any size in mapped files
-    takes a few objects a chunk.
+    There are no Python objects per sequence, only a few per chunk, so that a mapped corpus of any
+    size takes little memory.
 
     Args:
-        values: the ids of each chunk, one sequence after the other, int32.
-        offsets: for each chunk where its sequences begin, and where the last ends, int32 or int64.
+        values: for each chunk the ids of its sequences, one after the other, int32.
+        offsets: for each chunk the start of each sequence and the end of the last, int32 or int64.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Sequences:
 
     @classmethod
     def from_arrow(cls, column: pa.ChunkedArray) -> Sequences:
-        """A view of an Arrow column of lists of int32; ids and offsets stay where they are."""
+        """Wrap an Arrow column of lists of int32 without copying."""
         chunks = [chunk for chunk in column.chunks if len(chunk)]
         return cls(
             [chunk.values.to_numpy(zero_copy_only=True) for chunk in chunks],
@@ -44,7 +44,7 @@ class Sequences:
 
     @classmethod
     def from_arrays(cls, arrays: Iterable[NDArray[np.int32]]) -> Sequences:
-        """Sequences held in memory."""
+        """Concatenate arrays in memory."""
         arrays = list(arrays)
         flat = np.concatenate([np.zeros(0, np.int32), *arrays])
         return cls([flat], [np.cumsum([0, *map(len, arrays)], dtype=np.int64)])
@@ -57,7 +57,7 @@ class Sequences:
 
     @property
     def lengths(self) -> NDArray[np.int32]:
-        """The length of each sequence; four bytes each, made anew at every call."""
+        """Length of each sequence; each access computes a new array."""
         lengths = np.empty(len(self), np.int32)
         for first, offsets in zip(self._first_rows, self._offsets, strict=False):
             np.subtract(
@@ -69,7 +69,7 @@ class Sequences:
     def padded(
         self, rows: NDArray[np.integer[Any]], before: Sequence[int] = (), after: Sequence[int] = ()
     ) -> tuple[Tensor, Tensor]:
-        """The sequences of some rows with ids put before and after each, and padding.
+        """Return the sequences of some rows, with ids added before and after each, and padding.
 
         Returns:
             ids [len(rows), longest] int64 and lengths [len(rows)] int64.
@@ -89,17 +89,17 @@ class Sequences:
     def _some(self, rows: NDArray[np.integer[Any]]) -> list[NDArray[np.int32]]:
         chunks = np.searchsorted(self._first_rows, rows, side="right") - 1
         places = rows - self._first_rows[chunks]
-        found = []
+        sequences = []
         for chunk, place in zip(chunks.tolist(), places.tolist(), strict=True):
             start, stop = self._offsets[chunk][place : place + 2]
-            found.append(self._values[chunk][start:stop])
-        return found
+            sequences.append(self._values[chunk][start:stop])
+        return sequences
 
 
 def collate(
     source: Sequences, target: Sequences, rows: NDArray[np.integer[Any]], *, bos: int, eos: int
 ) -> Batch:
-    """The batch of the given rows of a split."""
+    """Return the batch of some rows of a split."""
     source_ids, source_lengths = source.padded(rows, after=[eos])
     target_ids, target_lengths = target.padded(rows, before=[bos], after=[eos])
     indices = torch.from_numpy(rows.astype(np.int64))

@@ -1,4 +1,4 @@
-"""Warnings about splits that do not go together: shared pairs, and sides that are swapped."""
+"""Warn about splits that do not match train: shared pairs and swapped sides."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def warn_of_splits(texts: DatasetDict) -> None:
         shared = pairs_in_both(texts["train"], split)
         if shared > 0 and shared >= LEAST_SHARE * len(split):
             logger.warning(
-                "%s of %s pairs of the split %s are in train too, so its scores say less of new "
-                "texts: take them out of one of the two",
+                "%s of %s pairs of the split %s are in train too, so its scores say less about new "
+                "texts; remove them from one of the two",
                 *(f"{shared:,}", f"{len(split):,}", name),
             )
         if are_swapped(texts["train"], split):
             logger.warning(
-                "the split %s looks as if its source and target were swapped: its sources are "
-                "written like the targets of train, and its targets like the sources",
+                "source and target of the split %s seem to be swapped: its sources are written "
+                "like the targets of train, and its targets like the sources",
                 name,
             )
 
@@ -46,16 +46,16 @@ def pairs_in_both(train: Dataset, split: Dataset) -> int:
     sources = pyarrow.array({source for source, _ in pairs}, type=pyarrow.string())
     mask = pyarrow.compute.is_in(arrow["source"][:].cast(pyarrow.string()), value_set=sources)
     rows = pyarrow.compute.indices_nonzero(mask).to_pylist()
-    found = train.select(rows)
-    known = set(zip(found["source"], found["target"], strict=True))
+    candidates = train.select(rows)
+    known = set(zip(candidates["source"], candidates["target"], strict=True))
     return sum(pair in known for pair in pairs)
 
 
 def are_swapped(train: Dataset, split: Dataset) -> bool:
     """Return True if both sides of ``split`` are written like the other side of ``train``.
 
-    Compares the shares of character trigrams that a sample of each side of ``train`` has; sides of
-    one language hardly differ in them.
+    Compares the shares of character trigrams that occur in a sample of each side of ``train``.
+    Sides in the same language hardly differ in them, so they never seem swapped.
     """
     known = {side: _trigrams(train[:SAMPLE][side]) for side in SIDES}
     own = {side: _trigrams(split[:SAMPLE][side]) for side in SIDES}

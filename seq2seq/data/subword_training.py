@@ -1,4 +1,4 @@
-"""Subword models for a corpus, trained on its training side, once."""
+"""Train subword models on a training split, and cache them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from seq2seq.system.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-TRAINING_VERSION = 2  # part of the cache's key: raise it when the same settings train another model
+TRAINING_VERSION = 2  # part of the cache key: raise it if the same settings train another model
 LONGEST_BYTES = 4192  # SentencePiece's own limit: it skips longer texts
 RESERVED = "\u2585"  # ▅: SentencePiece skips texts that hold it
 KINDS = ("unigram", "bpe")
@@ -45,22 +45,25 @@ def train_subwords(
 ) -> VocabularyPair:
     """Train SentencePiece on the `source` and `target` texts of a (training) split.
 
-    The same texts and settings give the same model, byte for byte; the second time it comes from
-    the cache. All settings are recorded in the model itself.
+    The same texts and settings give the same model, byte for byte, and the model is cached. It
+    records all settings.
 
     Args:
         split: the training split.
         kind: "unigram" or "bpe".
-        size: number of pieces of a model; fewer where the texts do not yield so many.
-        joint: one model for both sides, or one for each.
-        character_coverage: share of the characters that become pieces; the rest is unknown.
-        byte_fallback: write unknown characters as bytes, so that nothing is unknown.
+        size: number of pieces of a model; it has fewer if the texts do not yield so many.
+        joint: train one model for both sides, instead of one for each.
+        character_coverage: share of the characters that become pieces; the others are unknown.
+        byte_fallback: encode unknown characters as bytes, so that no text is unknown.
         lowercase: fold the case, in training and in every later use.
-        normalization: "nmt_nfkc", "nfkc" or "identity", or the former with "_cf" (case folded).
-        most_sentences: train on so many, drawn from the sentences of a larger corpus (of both sides
-            if joint). Unigram training takes about 20 bytes a character.
-        seed: draws them.
-        cache_folder: where to keep the models; None for the default place.
+        normalization: "nmt_nfkc", "nfkc" or "identity"; the first two also with "_cf" (fold case).
+        most_sentences: train on at most this many sentences, drawn at random (from both sides if
+            joint). Unigram training takes about 20 bytes of memory per character.
+        seed: seed of the draw.
+        cache_folder: cache folder for the models; None: the default folder.
+
+    Raises:
+        DataError: if a setting is wrong, or SentencePiece cannot train on these texts.
     """
     settings = {
         "model_type": among("data.subwords.kind", kind, KINDS),
@@ -76,7 +79,7 @@ def train_subwords(
 
 
 def among(setting: str, value: str, allowed: tuple[str, ...]) -> str:
-    """The value, if it is one of those allowed."""
+    """Return the value; raise `DataError` if it is not allowed."""
     if value not in allowed:
         raise DataError(f"{setting}={value} is none of: {', '.join(allowed)}")
     return value
@@ -86,7 +89,7 @@ def _rule(normalization: str, lowercase: bool) -> str:
     rule = among("data.subwords.normalization", normalization, NORMALIZATIONS)
     if lowercase and rule not in LOWERCASED:
         raise DataError(
-            f"data.subwords.lowercase=true needs a normalization that can fold case, not {rule}: "
+            f"data.subwords.lowercase=true needs a normalization that can fold case, not {rule}; "
             "set data.subwords.normalization=nfkc"
         )
     return LOWERCASED[rule] if lowercase else rule
@@ -110,7 +113,7 @@ def _cached_model(
         model = Subwords(train_model(texts_of(split, columns), settings, seed))
         if model.size < settings["vocab_size"]:
             logger.info(
-                "the texts yield %d subwords, not data.subwords.size=%d",
+                "the texts yield only %d subwords of data.subwords.size=%d",
                 model.size,
                 settings["vocab_size"],
             )
@@ -123,8 +126,8 @@ def cached_model(path: Path, train: Callable[[], Subwords]) -> Subwords:
     """Load a model from the cache; if it is missing or damaged, train it and save it there.
 
     Args:
-        path: the entry of the cache.
-        train: returns the model.
+        path: file in the cache.
+        train: function that returns the model.
     """
     if path.exists():
         try:
@@ -137,7 +140,7 @@ def cached_model(path: Path, train: Callable[[], Subwords]) -> Subwords:
 
 
 def texts_of(split: Dataset, columns: Iterable[str]) -> Iterator[str]:
-    """Iterate over the texts of some columns as SentencePiece takes them, so that it skips none."""
+    """Yield the texts of some columns, changed so that SentencePiece skips none of them."""
     for column in columns:
         yield from _texts(split, column)
 
@@ -152,8 +155,8 @@ def _texts(split: Dataset, column: str) -> Iterator[str]:
             yield from _parts(text)
     if reserved:
         logger.warning(
-            "%s text(s) of the %s side hold %s (U+2585), which SentencePiece reserves: it gets no "
-            "piece of its own",
+            "%s text(s) of the %s side have the character %s (U+2585), which SentencePiece "
+            "reserves, so it does not become a piece",
             f"{reserved:,}",
             column,
             RESERVED,
@@ -161,11 +164,11 @@ def _texts(split: Dataset, column: str) -> Iterator[str]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """The text, cut at blanks into parts of at most `LONGEST_BYTES`; in a word if it has none.
+    """Yield parts of a text of at most `LONGEST_BYTES`, cut at blanks if possible.
 
-    Pieces do not cross blanks, so no count of a piece changes where a text is cut at a blank.
+    Pieces do not cross blanks, so a cut at a blank does not change the counts of pieces.
     """
-    most = LONGEST_BYTES // 4  # characters; none takes more than four bytes
+    most = LONGEST_BYTES // 4  # characters, of at most four bytes each
     start = 0
     while len(text) - start > most:
         blank = text.rfind(" ", start + 1, start + most)
@@ -179,9 +182,9 @@ def train_model(texts: Iterable[str], settings: dict[str, Any], seed: int) -> by
     """Train SentencePiece, with the special ids of `Subwords`; return the bytes of the model.
 
     Args:
-        texts: one sentence each.
-        settings: further options of SentencePiece's trainer.
-        seed: draws the sentences, if there are more than ``input_sentence_size``.
+        texts: the sentences.
+        settings: other options of SentencePiece's trainer.
+        seed: seed of the draw of sentences, if there are more than ``input_sentence_size``.
 
     Raises:
         DataError: if SentencePiece cannot train on these texts.
@@ -198,7 +201,7 @@ def train_model(texts: Iterable[str], settings: dict[str, Any], seed: int) -> by
             eos_id=EOS_ID,
             hard_vocab_limit=False,
             shuffle_input_sentence=True,
-            num_threads=4,  # the model depends on it: never the number of cores
+            num_threads=4,  # fixed, because the model depends on it
             minloglevel=2,
             **settings,
         )
@@ -211,7 +214,8 @@ def _training_error(message: str, settings: dict[str, Any]) -> str:
     size = settings["vocab_size"]
     if match := re.search(r"smaller than required_chars\D*\d+ vs (\d+)", message):
         return (
-            f"data.subwords.size={size} is too small: the special pieces and the characters of the "
-            f"texts alone are {match[1]}; raise it, or lower data.subwords.character_coverage"
+            f"data.subwords.size={size} is too small, because the special pieces and the "
+            f"characters of the texts are {match[1]} already; raise it, or lower "
+            "data.subwords.character_coverage"
         )
     return f"SentencePiece cannot train a model of {size} pieces on these texts: {message}"

@@ -1,4 +1,4 @@
-"""What splits a text into words, by name."""
+"""Tokenizers, which split a text into words, by name."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ WHITESPACE = "whitespace"
 
 
 def _treebank() -> Tokenize:
-    """Punctuation apart, `isn't` as `is n't`, as GloVe's words are; by rules, without a model."""
-    from nltk.tokenize.destructive import NLTKWordTokenizer  # takes a second to load
+    """Return a tokenizer that splits `isn't` into `is n't` and separates punctuation, by rules.
+
+    GloVe's words are split in the same way.
+    """
+    from nltk.tokenize.destructive import NLTKWordTokenizer  # importing it takes a second
 
     tokenize: Tokenize = NLTKWordTokenizer().tokenize
     return tokenize
@@ -21,18 +24,18 @@ TOKENIZERS: dict[str, Callable[[], Tokenize]] = {
     WHITESPACE: lambda: str.split,
     "treebank": _treebank,
 }
-"""What makes each tokenizer; a vocabulary of words keeps the name of its own."""
+"""Functions that create the tokenizers; a word vocabulary stores the name of its tokenizer."""
 
-QUOTES = ("``", "''")  # how the treebank tokenizer writes a double quote
+QUOTES = ("``", "''")  # the treebank tokenizer's replacements of a double quote
 
 
 def token_spans(text: str, tokens: Sequence[str]) -> list[tuple[int, int]]:
-    """Start and end of each token's characters in the text.
+    """Return the start and the end of each token in the text.
 
     Args:
         text: the text.
-        tokens: what one of `TOKENIZERS` makes of it: they have its characters in their order,
-            without whitespace, and perhaps double quotes rewritten.
+        tokens: the tokens that one of `TOKENIZERS` returned for it: its characters in order,
+            without whitespace, and with double quotes possibly replaced.
     """
     places = [place for place, character in enumerate(text) if not character.isspace()]
     spans, first = [], 0

@@ -1,4 +1,4 @@
-"""Archives from strangers: read through for damage, and unpacked without harm."""
+"""Check archives for damage, and unpack untrusted archives safely."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ MOST_BYTES = 64 << 30
 
 
 def is_packed(name: str) -> bool:
-    """Whether a file of that name is an archive or compressed, so that damage to it shows."""
+    """Return True if a file of this name is an archive or compressed, so that damage shows."""
     return name.endswith((*TAR_SUFFIXES, *PACKERS, ".zip"))
 
 
 def damage(path: Path, name: str) -> str:
-    """What is wrong with an archive or compressed file, found by reading it through.
+    """Read an archive or compressed file through; return what is wrong with it, or "".
 
     Args:
-        path: where the content is.
-        name: the name whose suffix tells the format; of other formats nothing is known.
+        path: the file.
+        name: name whose suffix tells the format; files of other formats are not checked.
     """
     try:
         if name.endswith(".zip"):
             with zipfile.ZipFile(path) as archive:
                 bad = archive.testzip()
-                return f"{bad} in it is damaged" if bad else ""
+                return f"its member {bad} is damaged" if bad else ""
         opener = next((o for suffix, o in PACKERS.items() if name.endswith(suffix)), None)
         if opener is not None:
             with opener(path) as file:
@@ -60,7 +60,7 @@ def damage(path: Path, name: str) -> str:
                 for _ in archive:
                     pass
     except DAMAGES as error:
-        return f"it is not a whole {PurePosixPath(name).suffix} file ({error})"
+        return f"it is not a complete {PurePosixPath(name).suffix} file ({error})"
     return ""
 
 
@@ -71,23 +71,23 @@ def unpack(
     *,
     most_bytes: int = MOST_BYTES,
 ) -> list[Path]:
-    """Unpack files of a tar or zip archive, which may come from a stranger.
+    """Unpack files of a tar or zip archive, which may be untrusted.
 
-    Files that are there with the size that the archive says are kept. What is not a plain file
-    (a folder, link, device) is never made; nothing is written outside the folder.
+    Existing files of the right size are kept. Only regular files are unpacked, no links or devices,
+    and nothing is written outside the folder.
 
     Args:
         archive: the archive.
-        folder: where its files go, under their names in the archive.
-        members: patterns of names, such as "training/*.fr-en.*"; each must match something.
-        most_bytes: refuse to write more.
+        folder: destination; files keep their names in the archive.
+        members: patterns of names, such as "training/*.fr-en.*"; each must match a file.
+        most_bytes: raise an error instead of writing more bytes than this.
 
     Returns:
-        The unpacked files, in the archive's order.
+        The unpacked and the existing files, in the archive's order.
 
     Raises:
-        DataError: a pattern matches nothing, a name leads out of the folder, the archive is
-            damaged or larger than allowed.
+        DataError: if a pattern matches no file, a name leads out of the folder, or the archive is
+            damaged or too large.
     """
     archive, folder = Path(archive), Path(folder)
     matched: set[str] = set()
@@ -103,24 +103,27 @@ def unpack(
                 while block := content.read(BLOCK):
                     left -= len(block)
                     if left < 0:
-                        raise DataError(f"{archive} unpacks to more than {most_bytes:,} bytes")
+                        raise DataError(
+                            f"{archive} unpacks to more than {most_bytes:,} bytes; if you expect "
+                            "that, unpack it yourself"
+                        )
                     file.write(block)
     except DAMAGES as error:
         raise DataError(f"{archive} is damaged ({error}); delete it and run this again") from error
     if missing := [pattern for pattern in members if pattern not in matched]:
-        raise DataError(f"{archive} holds no file {' or '.join(missing)}")
+        raise DataError(f"{archive} has no file {' or '.join(missing)}")
     return paths
 
 
 def _files(
     archive: Path, members: Sequence[str], matched: set[str]
 ) -> Iterator[tuple[str, int, IO[bytes]]]:
-    """Name, size and content of the plain files whose names match, in the archive's order."""
+    """Yield name, size and content of the matching regular files, in the archive's order."""
 
     def matches(name: str) -> bool:
-        found = [p for p in members if fnmatch.fnmatchcase(name.removeprefix("./"), p)]
-        matched.update(found)
-        return bool(found)
+        patterns = [p for p in members if fnmatch.fnmatchcase(name.removeprefix("./"), p)]
+        matched.update(patterns)
+        return bool(patterns)
 
     if archive.name.endswith(".zip"):
         with zipfile.ZipFile(archive) as zipped:
@@ -139,8 +142,10 @@ def _files(
 
 
 def _safe(name: str, archive: Path) -> Path:
-    """The name as a path that stays where it is put."""
+    """Return the name as a relative path that cannot leave its folder."""
     parts = PureWindowsPath(name)  # knows both kinds of separators, drives, and `..`
     if parts.drive or parts.root or ".." in parts.parts or not parts.parts:
-        raise DataError(f"{archive} holds {name!r}, which leads out of its folder: not unpacked")
+        raise DataError(
+            f"{archive} has a file {name!r}, which would leave its folder; not unpacked"
+        )
     return Path(*parts.parts)

@@ -1,4 +1,4 @@
-"""What subwords and words share: texts to ids and back, and a file to keep."""
+"""The base class of vocabularies, which turn texts into ids and back."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ LARGEST_FILE = 64 * 2**20  # bytes; a million words take about 10 MiB
 
 
 class Vocabulary(ABC):
-    """Texts as ids, with pad 0, unk 1, bos 2, eos 3. Two are equal if their files are.
+    """A vocabulary, with pad 0, unk 1, bos 2, eos 3.
+
+    Two vocabularies are equal if their files are equal.
 
     Attributes:
         model: the bytes of its file.
-        kind: what such a file is called in messages.
-        file_name: its name in a checkpoint directory, with a place for the side.
+        kind: what messages call such a file.
+        file_name: its name in a checkpoint directory, with `{}` for the side.
     """
 
     model: bytes
@@ -35,11 +37,15 @@ class Vocabulary(ABC):
 
     @abstractmethod
     def __init__(self, model: bytes) -> None:
-        """Read a file, perhaps a stranger's: it is parsed as data, never executed."""
+        """Parse the bytes of a file as data; they may be untrusted."""
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a file."""
+        """Read a vocabulary from a file.
+
+        Raises:
+            DataError: if the file is missing or is not such a vocabulary.
+        """
         path = Path(path)
         if not path.is_file():
             raise DataError(f"there is no {cls.kind} at {path.absolute()}")
@@ -68,34 +74,34 @@ class Vocabulary(ABC):
     @property
     @abstractmethod
     def size(self) -> int:
-        """Number of ids, special ones included."""
+        """Number of ids, including the special ids."""
 
     @abstractmethod
     def encode(
         self, text: str, sample: bool = False, *, alpha: float = 0.1, nbest: int = -1
     ) -> list[int]:
-        """Ids of a text, without bos and eos; see `Subwords.encode` for sampling."""
+        """Return the ids of a text, without bos and eos; see `Subwords.encode` for sampling."""
 
     @abstractmethod
     def encode_batch(
         self, texts: list[str], sample: bool = False, *, alpha: float = 0.1, nbest: int = -1
     ) -> list[NDArray[np.int32]]:
-        """`encode` of many texts at once, as arrays."""
+        """Return `encode` of many texts, as arrays."""
 
     @abstractmethod
     def decode(
         self, ids: Sequence[int], source: str = "", unknown: Sequence[str] | None = None
     ) -> str:
-        """The text of some ids; pad, bos and eos are dropped.
+        """Return the text of some ids; pad, bos and eos are dropped.
 
         Args:
-            ids: those from `size` on are words of `source` that were copied; see `unknown_words`.
-            source: the sentence that was copied from.
-            unknown: texts for the unknown ids among them, in their order.
+            ids: the ids; those from `size` on are copied words of `source`, see `unknown_words`.
+            source: the sentence that copied words come from.
+            unknown: replacements for the unknown ids, in their order; None: keep the unknown word.
         """
 
     def written_ids(self, text: str) -> list[int]:
-        """The ids that write a text, `<unk>` being the unknown one; none where they cannot."""
+        """Return the ids that write a text; `<unk>` is the unknown id, [] if no ids write it."""
         if text == self.pieces([UNK_ID])[0]:
             return [UNK_ID]
         ids = self.encode(text)
@@ -103,69 +109,69 @@ class Vocabulary(ABC):
 
     @abstractmethod
     def pieces(self, ids: Sequence[int], source: str = "") -> list[str]:
-        """The written form of each id; arguments as in `decode`."""
+        """Return the written form of each id; for arguments see `decode`."""
 
     @abstractmethod
     def words(self, ids: Sequence[int]) -> list[int]:
-        """For each id the index of the written word it belongs to, -1 for pad, bos and eos.
+        """Return for each id the index of its word in the written text; -1 for pad, bos and eos.
 
-        Use it for ids that a model wrote. For the ids of a known text, use `words_of`: the words
-        that ids write may differ from those of the text.
+        Use it for the output of a model. For the ids of a known text use `words_of`, because the
+        words that ids write may differ from those of the text.
         """
 
     @abstractmethod
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """For each id of `encode(text)` the start and end of its characters in the text."""
+        """Return for each id of `encode(text)` the start and the end of its characters."""
 
     def words_of(self, text: str, ids: Sequence[int]) -> list[int]:
-        """For each id the index of its word in `text.split()`, -1 for pad, bos and eos.
+        """Return for each id the index of its word in `text.split()`; -1 for pad, bos and eos.
 
-        An id without a character of a word, such as that of a blank, belongs to the word after it,
-        at the end of the text to the last word.
+        An id without characters of a word, such as that of a blank, belongs to the word after it;
+        at the end of the text, to the last word.
 
         Args:
-            text: what was encoded.
-            ids: of `text`, or of its beginning; pad, bos and eos may stand around them.
+            text: the encoded text.
+            ids: ids of `text` or of its beginning, possibly with pad, bos and eos around them.
         """
         words = list(accumulate(starts_word(text)))
         spans = iter(self.spans(text))
-        found = []
+        indices = []
         for i in map(int, ids):
             if i in CONTROLS:
-                found.append(-1)
+                indices.append(-1)
                 continue
             place = next(spans)[0]
             while place < len(text) and text[place].isspace():
                 place += 1
-            found.append(words[min(place, len(text) - 1)] - 1 if words else -1)
-        return found
+            indices.append(words[min(place, len(text) - 1)] - 1 if words else -1)
+        return indices
 
     def attended_words(self, text: str) -> list[str]:
-        """For each id of `encode(text)` its word in the text, which can replace an unknown one."""
+        """Return for each id of `encode(text)` its word in the text, to replace unknown tokens."""
         words = text.split()
         ids = self.encode(text)
         return [words[i] if i >= 0 else "" for i in self.words_of(text, ids)]
 
     def unknown_words(self, text: str) -> list[str]:
-        """The distinct words of a text that have no id, in order; none where all can be spelled.
+        """Return the distinct words of a text that have no id, in order; [] for subwords.
 
-        To a model that copies, the k-th (from 0) of a source sentence is the id `size + k`.
+        For a model that copies, unknown word k (from 0) of a source sentence has the id `size + k`.
         """
         return []
 
     def extended(self, ids: Sequence[int], text: str, unknown: Sequence[str]) -> Sequence[int]:
-        """The ids of `text`, with ids from `size` on for its words that are in `unknown`.
+        """Return the ids of `text`, with ids from `size` on for its words that are in `unknown`.
 
         Args:
-            ids: of `text`, or of its beginning.
-            text: what was encoded.
+            ids: ids of `text` or of its beginning.
+            text: the encoded text.
             unknown: the `unknown_words` of the source sentence.
         """
         return ids
 
 
 def starts_word(text: str) -> Iterator[bool]:
-    """For each character whether a word of `text.split()` begins there."""
+    """Yield for each character whether a word of `text.split()` begins there."""
     blank = True
     for character in text:
         yield blank and not character.isspace()

@@ -1,4 +1,4 @@
-"""The vocabularies of a corpus: made from its training side, or the user's own."""
+"""Build the vocabularies of a corpus from its training split, or read the user's own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from seq2seq.system.errors import DataError
 
 @dataclass(frozen=True)
 class Kind:
-    """How a kind of vocabulary is made and read, and the settings that mean nothing to it."""
+    """How to build and read a kind of vocabulary, and which settings it ignores."""
 
     make: Callable[..., VocabularyPair]
     read: Callable[[bytes], Vocabulary]
@@ -50,31 +50,36 @@ def build_subwords(
     extend: bool = False,
     **settings: Any,
 ) -> VocabularyPair:
-    """The user's own vocabularies where given, otherwise those of a training split.
+    """Read the user's own vocabularies, or build those of a training split.
 
     Args:
         split: the training split.
         kind: "unigram" or "bpe" (SentencePiece), or "word".
-        source_model: a SentencePiece model, or the JSON file of `Words`; of both sides if joint and
-            without target_model.
-        target_model: the same of the target side.
-        joint: one vocabulary for both sides.
-        extend: append to the user's own vocabularies what they lack of the split's
-            (`extend_vocabularies`); needs models of both sides.
-        settings: see `train_subwords` and `count_words`; what means nothing to a kind is ignored.
+        source_model: file of a SentencePiece model or of `Words`, for both sides if `joint` and
+            without target_model; None: build it.
+        target_model: the same for the target side.
+        joint: use one vocabulary for both sides.
+        extend: append the missing pieces of the split's vocabularies to the user's own
+            (`extend_vocabularies`); needs models for both sides.
+        settings: see `train_subwords` and `count_words`; each kind ignores settings of others.
+
+    Raises:
+        DataError: if a file is missing or damaged, or a setting is wrong.
     """
-    made = KINDS[among("data.subwords.kind", kind, tuple(KINDS))]
-    own = [None if path is None else _own(path, made.read) for path in (source_model, target_model)]
+    builder = KINDS[among("data.subwords.kind", kind, tuple(KINDS))]
+    own = [
+        None if path is None else _own(path, builder.read) for path in (source_model, target_model)
+    ]
     if joint and (own[0] or own[1]):
         own = [own[0] or own[1], own[1] or own[0]]
     if own[0] is not None and own[1] is not None:
         pair = VocabularyPair(own[0], own[0] if own[0] == own[1] else own[1])
         return extend_vocabularies(pair, split, **settings) if extend else pair
     used = {"kind": kind, **settings}
-    found = made.make(
-        split, joint=joint, **{name: used[name] for name in used if name not in made.without}
+    pair_of_split = builder.make(
+        split, joint=joint, **{name: used[name] for name in used if name not in builder.without}
     )
-    return VocabularyPair(own[0] or found.source, own[1] or found.target)
+    return VocabularyPair(own[0] or pair_of_split.source, own[1] or pair_of_split.target)
 
 
 def _own(path: str | Path, read: Callable[[bytes], Vocabulary]) -> Vocabulary:

@@ -1,4 +1,4 @@
-"""Vocabularies that grow: new pieces behind the old ones, whose ids stay what they are."""
+"""Extend vocabularies: append new pieces, and keep the ids of the old pieces."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from seq2seq.system.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-sentencepiece_model_pb2: Any = _generated  # its classes are made at run time
-EXTENSION_VERSION = 1  # part of the cache's key: raise it when the same texts add other pieces
-#: Options of SentencePiece's trainer that decide which pieces there can be: the old model's.
+sentencepiece_model_pb2: Any = _generated  # creates its classes at run time
+EXTENSION_VERSION = 1  # part of the cache key: raise it if the same texts add other pieces
+#: Options of SentencePiece's trainer that are taken from the old model: they limit the pieces.
 SPECIFIED = (
     "byte_fallback",
     "split_by_unicode_script",
@@ -51,21 +51,20 @@ def extend_vocabularies(
     cache_folder: str | Path | None = None,
     **_: Any,
 ) -> VocabularyPair:
-    """Append to the vocabularies the pieces of a training split's own that they lack.
+    """Append the missing pieces of a training split's own vocabularies to old vocabularies.
 
-    The split's own vocabulary is made as the old one was: of the same kind, on texts that are
-    normalized and split into words by the old one's rules. Settings that the old vocabulary decides
-    are ignored.
+    The split's own vocabulary has the kind, the normalization and the word boundaries of the old
+    one. Other settings that the old vocabulary determines are ignored.
 
     Args:
-        pair: the old vocabularies; one that both sides share stays shared.
+        pair: the old vocabularies; a vocabulary that both sides share stays shared.
         split: the training split.
-        size: of the split's own vocabulary; at most so many pieces are new.
-        character_coverage: of subwords only; see `train_subwords`.
-        most_sentences: of subwords only; see `train_subwords`.
-        seed: of subwords only; see `train_subwords`.
-        min_frequency: of words only; see `count_words`.
-        cache_folder: where to keep the vocabularies; None for the default place.
+        size: size of the split's own vocabulary, so the largest number of new pieces.
+        character_coverage: for subwords only; see `train_subwords`.
+        most_sentences: for subwords only; see `train_subwords`.
+        seed: for subwords only; see `train_subwords`.
+        min_frequency: for words only; see `count_words`.
+        cache_folder: cache folder for the vocabularies; None: the default folder.
 
     Raises:
         DataError: if a SentencePiece model is neither unigram nor BPE.
@@ -89,17 +88,17 @@ def extend_vocabularies(
 
 
 def written_before(old: Vocabulary, new: Vocabulary) -> list[list[int]]:
-    """For each id that ``new`` adds to ``old``, the old ids that wrote its text.
+    """Return for each id that ``new`` adds to ``old`` the old ids that write its text.
 
     Returns:
-        an empty list for a text that ``old`` could not write, such as a new word.
+        a list of ids for each added id; [] if ``old`` cannot write its text, such as a new word.
 
     Raises:
         ValueError: if ``new`` does not begin with the pieces of ``old``.
     """
     kept = range(old.size)
     if type(old) is not type(new) or new.size < old.size or old.pieces(kept) != new.pieces(kept):
-        raise ValueError(f"the {new.kind} does not begin with the pieces of the old one")
+        raise ValueError(f"the new {new.kind} does not begin with the pieces of the old one")
     added = new.pieces(range(old.size, new.size))
     if not isinstance(old, Subwords):
         return [[] for _ in added]
@@ -149,7 +148,7 @@ def _extended_subwords(
 
 
 def _tell(number: int, old: Vocabulary, columns: Sequence[str]) -> None:
-    pieces = f"{number:,} new pieces behind the {old.size:,} old ones"
+    pieces = f"{number:,} new pieces after the {old.size:,} old ones"
     logger.info("vocabulary of %s: %s", " and ".join(columns), pieces)
 
 
@@ -163,13 +162,13 @@ def _with_new_pieces(
     known = {piece.piece for piece in proto.pieces}
     new = [p for p in trained.pieces if p.type == kinds.NORMAL and p.piece not in known]
     if merges:
-        # Old merges go first, so that new pieces are put together of the old ones.
+        # Old merges come first, so that new pieces are merged from old ones.
         lowest = min((p.score for p in proto.pieces if p.type == kinds.NORMAL), default=0.0)
         for rank, piece in enumerate(new, start=1):
             piece.score = lowest - rank
     candidate = _appended(proto, new)
-    # What the extended model never writes, such as a merge that an old one forestalls, would be a
-    # row of weights that nothing trains.
+    # Keep only new pieces that the extended model uses. If old merges prevent a new one, its row of
+    # weights would never be trained.
     literal = _literal(candidate)
     ids = literal.encode_batch([piece.piece for piece in new])
     first = len(proto.pieces)
@@ -178,17 +177,17 @@ def _with_new_pieces(
 
 
 def _settings(proto: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options with which the new pieces are trained: the old model's, and the user's.
+    """Return the options for training new pieces: those of the old model, and the user's.
 
     Raises:
-        DataError: if the old model is of a kind that does not learn pieces.
+        DataError: if the old model is neither unigram nor BPE.
     """
     spec = proto.trainer_spec
     kinds = {spec.UNIGRAM: "unigram", spec.BPE: "bpe"}
     if spec.model_type not in kinds:
         raise DataError(
-            "init.extend_vocabulary=true needs a unigram or BPE vocabulary, and the checkpoint's "
-            "SentencePiece model is one of words or characters; set init.extend_vocabulary=false"
+            "init.extend_vocabulary=true needs a unigram or BPE vocabulary, but the checkpoint's "
+            "SentencePiece model has words or characters; set init.extend_vocabulary=false"
         )
     return {
         **{name: getattr(spec, name) for name in SPECIFIED},
@@ -200,7 +199,7 @@ def _settings(proto: Any, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _normalized(old: Subwords, texts: Iterator[str]) -> Iterator[str]:
-    """Yield the texts as the old model reads them."""
+    """Yield the texts in the normalization of the old model."""
     return (old.normalized(text).replace(SPACE, " ") for text in texts)
 
 
@@ -211,7 +210,7 @@ def _parsed(model: bytes) -> Any:
 
 
 def _appended(proto: Any, pieces: Sequence[Any]) -> bytes:
-    """Return the bytes of a model with further pieces at its end."""
+    """Return the bytes of a model with pieces appended."""
     extended = sentencepiece_model_pb2.ModelProto()
     extended.CopyFrom(proto)
     extended.pieces.extend(pieces)
@@ -221,7 +220,7 @@ def _appended(proto: Any, pieces: Sequence[Any]) -> bytes:
 
 
 def _literal(model: bytes) -> Subwords:
-    """Return the model without its normalizer: it segments the written form of a piece."""
+    """Return the model without its normalizer, so that it segments the written form of pieces."""
     proto = _parsed(model)
     normalizer = proto.normalizer_spec
     normalizer.name, normalizer.precompiled_charsmap = "identity", b""

@@ -1,4 +1,4 @@
-"""The vocabularies of both sides, as a checkpoint keeps them."""
+"""The vocabularies of both sides, as a checkpoint stores them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seq2seq.system.errors import DataError
 
 @dataclass(frozen=True)
 class VocabularyPair:
-    """The vocabularies of both sides, subwords or words; one object when they share one."""
+    """The vocabularies of both sides, which may be the same object."""
 
     source: Vocabulary
     target: Vocabulary
@@ -27,8 +27,8 @@ class VocabularyPair:
     def save(self, folder: str | Path) -> None:
         """Write `subwords.model`, or `subwords.source.model` and `subwords.target.model`.
 
-        Those of words are `words.json`, or `words.source.json` and `words.target.json`. Others that
-        lie there are removed: a folder has one pair.
+        Word vocabularies are `words.json`, or `words.source.json` and `words.target.json`. Removes
+        other vocabularies from the folder.
         """
         folder = Path(folder)
         for kind in (Subwords, Words):
@@ -42,7 +42,11 @@ class VocabularyPair:
 
     @classmethod
     def load(cls, folder: str | Path) -> VocabularyPair:
-        """Read what `save` wrote."""
+        """Read the files that `save` wrote.
+
+        Raises:
+            DataError: if the folder has no pair of vocabularies, or a file is damaged.
+        """
         folder = Path(folder)
         if joint := _load(folder, ""):
             return cls(joint, joint)
@@ -56,7 +60,7 @@ class VocabularyPair:
 
 
 def _load(folder: Path, side: str) -> Vocabulary | None:
-    """The vocabulary in a folder, None if there is none."""
+    """Return the vocabulary of a side in a folder; None if there is no file."""
     for kind in (Subwords, Words):
         path = folder / kind.file_name.format(side)
         if path.exists():

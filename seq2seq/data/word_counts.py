@@ -1,4 +1,4 @@
-"""Word vocabularies for a corpus: the most frequent words of its training side."""
+"""Build word vocabularies from the most frequent words of a training split."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seq2seq.system.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-COUNTING_VERSION = 1  # part of the cache's key: raise it when the same settings give other words
+COUNTING_VERSION = 1  # part of the cache key: raise it if the same settings give other words
 
 
 def count_words(
@@ -31,19 +31,22 @@ def count_words(
     tokenizer: str = WHITESPACE,
     cache_folder: str | Path | None = None,
 ) -> VocabularyPair:
-    """The most frequent words of the `source` and `target` texts of a (training) split.
+    """Return the most frequent words of the `source` and `target` texts of a (training) split.
 
-    Of words as frequent, those that come first in code-point order are taken, so that the same
-    texts and settings give the same file, byte for byte; the second time it comes from the cache.
+    Equally frequent words are taken in code-point order, so that the same texts and settings give
+    the same file, byte for byte. The vocabulary is cached.
 
     Args:
         split: the training split.
-        size: number of entries, the four special ones included; fewer where there are fewer words.
-        joint: one vocabulary for both sides, or one for each.
-        min_frequency: words that come less often than this are left out.
+        size: number of entries, including the four special ones; fewer if there are fewer words.
+        joint: build one vocabulary for both sides, instead of one for each.
+        min_frequency: drop words that occur less often than this.
         lowercase: fold the case, in counting and in every later use.
-        tokenizer: what splits a text into words, one of `TOKENIZERS`; kept with the words.
-        cache_folder: where to keep the vocabularies; None for the default place.
+        tokenizer: name in `TOKENIZERS`; stored with the words.
+        cache_folder: cache folder for the vocabularies; None: the default folder.
+
+    Raises:
+        DataError: if a setting is wrong, or leaves no word.
     """
     if size <= len(SPECIALS):
         raise DataError(
@@ -51,7 +54,7 @@ def count_words(
             f"{len(SPECIALS)} special entries; raise it"
         )
     if min_frequency < 1:
-        raise DataError(f"data.subwords.min_frequency={min_frequency} has to be at least 1")
+        raise DataError(f"data.subwords.min_frequency={min_frequency} must be at least 1")
     if tokenizer not in TOKENIZERS:
         raise DataError(f"data.subwords.tokenizer={tokenizer} is none of: {', '.join(TOKENIZERS)}")
     settings = (size, min_frequency, lowercase, tokenizer)
@@ -66,13 +69,13 @@ def counted_words(
     settings: tuple[int, int, bool, str],
     cache_folder: str | Path | None,
 ) -> Words:
-    """Return the most frequent words of some columns, from the cache if they are there.
+    """Return the most frequent words of some columns; the result is cached.
 
     Args:
         split: the training split.
-        columns: whose texts are counted together.
+        columns: columns to count together.
         settings: ``size``, ``min_frequency``, ``lowercase`` and ``tokenizer`` of `count_words`.
-        cache_folder: where to keep the vocabularies; None for the default place.
+        cache_folder: cache folder for the vocabularies; None: the default folder.
     """
     folder = default_cache_folder(cache_folder)
     keys = [texts_key(split, column, folder) for column in columns]
@@ -104,7 +107,7 @@ def _most_frequent(
         for chunk in texts.iter(batch_size=10_000):
             for text in chunk[column].to_pylist():
                 counts.update(tokenize(text.lower() if lowercase else text))
-    del counts[SPECIALS[1]]  # is unknown wherever it stands
+    del counts[SPECIALS[1]]  # `<unk>` in a text is the unknown word
     total = counts.total()
     ranked = sorted(
         (word for word, count in counts.items() if count >= min_frequency),
@@ -112,12 +115,12 @@ def _most_frequent(
     )[: size - len(SPECIALS)]
     if not ranked:
         raise DataError(
-            f"no word stands data.subwords.min_frequency={min_frequency} times in the texts; lower "
+            f"no word occurs data.subwords.min_frequency={min_frequency} times in the texts; lower "
             "it"
         )
     share = sum(counts[word] for word in ranked) / total
     logger.info(
-        "%s of %s distinct words, which are %.1f %% of all that stand in %s",
+        "%s of %s distinct words; they cover %.1f %% of the words of %s",
         f"{len(ranked):,}",
         f"{len(counts):,}",
         100 * share,

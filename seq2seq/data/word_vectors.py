@@ -1,4 +1,4 @@
-"""Pretrained word vectors from text files: GloVe, word2vec, fastText's .vec."""
+"""Read pretrained word vectors from text files: GloVe, word2vec, fastText's .vec."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from seq2seq.system.untrusted_files import bounded_lines
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1  # part of the cache's key: raise it when the same file gives other vectors
+VERSION = 1  # part of the cache key: raise it if the same file gives other vectors
 UNPACKED: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
 }
-LINES_FOR_SIZE = 100  # so many lines tell how many numbers a vector has
+LINES_FOR_SIZE = 100  # lines from which the size of the vectors is detected
 LONGEST_VECTOR = 10_000  # numbers; published ones have 50 to 1,024
 
 
@@ -46,7 +46,7 @@ class WordVectors:
 
     Attributes:
         vectors: ``[word, size]`` float32, zeros where the word is not in the file.
-        known: ``[word]`` bool, True where it is.
+        known: ``[word]`` bool, True where the word is in the file.
     """
 
     vectors: NDArray[np.float32]
@@ -56,53 +56,53 @@ class WordVectors:
 def word_vectors(
     path: str | Path, words: Sequence[str], *, cache_folder: str | Path | None = None
 ) -> WordVectors:
-    """The vectors of some words, read from a text file once and then from the cache.
+    """Read the vectors of some words from a text file, and cache them.
 
-    A line is a word and its numbers, between blanks. The first line may hold the number of words
-    and the size of the vectors instead (word2vec, fastText). Words may hold blanks themselves, as
-    in glove.840B; of a word that occurs twice the first vector is taken.
+    A line is a word and its numbers, separated by blanks. The first line may be the number of words
+    and the size of the vectors instead (word2vec, fastText). Words may contain blanks, as in
+    glove.840B. If a word occurs twice, its first vector is used.
 
-    The cache knows a file by its place, its size and the time of its last change.
+    The cache identifies a file by its path, its size and the time of its last change.
 
     Args:
-        path: the file, which may be packed (.gz, .bz2, .xz).
-        words: of the vocabulary.
-        cache_folder: where to keep what was found; None for the default place.
+        path: the file, which may be compressed (.gz, .bz2, .xz).
+        words: the words of the vocabulary.
+        cache_folder: cache folder for the vectors; None: the default folder.
 
     Raises:
-        DataError: if the file is not there, is none of word vectors, or has none of the words.
+        DataError: if the file is missing, has no word vectors, or has none of the words.
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise DataError(f"there is no file of word vectors {path.absolute()}")
+        raise DataError(f"the file of word vectors {path.absolute()} does not exist")
     state = path.stat()
     key = content_key(VERSION, str(path.resolve()), state.st_size, state.st_mtime_ns, list(words))
     cached = default_cache_folder(cache_folder) / "vectors" / f"{key}.safetensors"
     damage: object = None
     try:
-        found = WordVectors(**load_file(cached))
-        if not len(found.vectors) == len(found.known) == len(words):
+        loaded = WordVectors(**load_file(cached))
+        if not len(loaded.vectors) == len(loaded.known) == len(words):
             damage = "rows are missing"
     except FileNotFoundError:
-        found = None
+        loaded = None
     except (SafetensorError, TypeError) as error:
-        found, damage = None, error
+        loaded, damage = None, error
     if damage is not None:
         tell_damaged(cached, damage)
-    if found is None or damage is not None:
-        found = _read(path, words)
+    if loaded is None or damage is not None:
+        loaded = _read(path, words)
         with replacing(cached) as temporary:
-            save_file({"vectors": found.vectors, "known": found.known}, temporary)
+            save_file({"vectors": loaded.vectors, "known": loaded.known}, temporary)
             follow_umask(temporary)
-    number = int(found.known.sum())
+    number = int(loaded.known.sum())
     logger.info(
-        "%s of %s words have a vector in %s; the other %s begin at random",
+        "%s of %s words have a vector in %s; the other %s start with random vectors",
         f"{number:,}",
         f"{len(words):,}",
         path,
         f"{len(words) - number:,}",
     )
-    return found
+    return loaded
 
 
 def _read(path: Path, words: Sequence[str]) -> WordVectors:
@@ -120,7 +120,7 @@ def _read(path: Path, words: Sequence[str]) -> WordVectors:
 
 
 def _vectors(lines: Iterable[bytes], words: Sequence[str], path: Path) -> WordVectors:
-    """The vectors in some lines; a line of a wanted word that is malformed is counted and left."""
+    """Return the vectors in the lines; malformed lines of the words are skipped and logged."""
     numbered = enumerate(lines, start=1)
     first = list(itertools.islice(numbered, LINES_FOR_SIZE))
     if first and _is_header(first[0][1]):
@@ -129,15 +129,15 @@ def _vectors(lines: Iterable[bytes], words: Sequence[str], path: Path) -> WordVe
     index = {word.encode("utf-8", "surrogatepass"): i for i, word in enumerate(words)}
     if size > LONGEST_VECTOR:
         raise DataError(
-            f"{path} has {size:,} numbers a line, which no word vectors have (at most "
-            f"{LONGEST_VECTOR:,}): is each word on a line of its own?"
+            f"{path} has {size:,} numbers per line, more than word vectors have (at most "
+            f"{LONGEST_VECTOR:,}); check that each line has one word"
         )
     vectors = np.zeros((len(words), size), np.float32)
     known = np.zeros(len(words), bool)
     malformed: list[int] = []
     for number, line in itertools.chain(first, numbered):
         begin = line.split(b" ", 1)[0]
-        if begin not in index:  # the quick way past most of the file
+        if begin not in index:  # skips most of the lines quickly
             continue
         word, *values = line.rstrip(b" \r\n").rsplit(b" ", size)
         vector = _floats(values) if len(values) == size else None
@@ -147,7 +147,7 @@ def _vectors(lines: Iterable[bytes], words: Sequence[str], path: Path) -> WordVe
             vectors[index[word]], known[index[word]] = vector, True
     if malformed:
         logger.warning(
-            "%s line(s) of %s are no word with %s numbers, the first of them line %s: left out",
+            "%s line(s) of %s skipped: not a word with %s numbers, first in line %s",
             f"{len(malformed):,}",
             path,
             size,
@@ -155,8 +155,8 @@ def _vectors(lines: Iterable[bytes], words: Sequence[str], path: Path) -> WordVe
         )
     if not known.any():
         raise DataError(
-            f"{path} has a vector for none of the {len(words):,} words of the vocabulary; is it "
-            "of another language, or of lower-case words only (data.subwords.lowercase=true)?"
+            f"{path} has none of the {len(words):,} words of the vocabulary; check its language, "
+            "and set data.subwords.lowercase=true if its words are lower-case"
         )
     return WordVectors(vectors, known)
 
@@ -167,19 +167,19 @@ def _is_header(line: bytes) -> bool:
 
 
 def _vector_size(lines: list[bytes], path: Path) -> int:
-    """How many numbers a line has: the usual number of fields, less the word."""
+    """Return how many numbers a line has: the most frequent number of fields, minus 1."""
     fields = Counter(len(line.rstrip().split(b" ")) for line in lines)
     size = fields.most_common(1)[0][0] - 1 if fields else 0
     if size < 1 or not any(_floats(line.rstrip().split(b" ")[-size:]) for line in lines):
         raise DataError(
-            f"{path} is no text file of word vectors: a line is a word and its numbers, between "
-            "blanks (a .zip or a .bin must be unpacked or converted first)"
+            f"{path} is not a text file of word vectors, with a word and its numbers on each line, "
+            "separated by blanks; unpack a .zip, and convert a .bin"
         )
     return size
 
 
 def _floats(values: list[bytes]) -> list[float] | None:
-    """The numbers, None if one is none or not finite."""
+    """Return the values as numbers; None if a value is not a finite number."""
     try:
         numbers = [float(value) for value in values]
     except ValueError:

@@ -1,5 +1,5 @@
-"""The error of everything that is wrong with the user's data or subword model."""
+"""The error for problems with the user's data or vocabulary."""
 
 
 class DataError(ValueError):
-    """Data or a subword model that cannot be used; the message says what, where and how to mend."""
+    """Unusable data or vocabulary; the message says what is wrong, where, and how to fix it."""

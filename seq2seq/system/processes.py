@@ -1,4 +1,4 @@
-"""The processes that share the work of one command, and what they tell each other."""
+"""Groups of processes that share the work of one command, and how they exchange values."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that one command runs as; alone by default.
+    """The processes of one command; by default a single process.
 
-    All calls but ``leads`` have to be made by every process, in the same order. They wait for each
-    other through the CPU, whatever the device of the model.
+    Every process must make the same calls in the same order, except for ``leads``. Processes wait
+    for each other on the CPU, whatever the device of the model.
 
     Attributes:
-        rank: the number of this process, from 0.
+        rank: number of this process, from 0.
         size: number of processes.
-        local_rank: the number of this process on its machine, so that of its device.
+        local_rank: number of this process on its machine, which is also the number of its device.
         local_size: number of processes on this machine.
     """
 
@@ -35,11 +35,11 @@ class Group:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one process that writes files and talks."""
+        """Whether this is the one process that writes files and logs."""
         return self.rank == 0
 
     def gathered(self, part: T) -> list[T]:
-        """What every process gives, in the order of ranks; the same on every process."""
+        """Return the values of all processes, in the order of ranks, on every process."""
         if self.size == 1:
             return [part]
         parts: list[Any] = [None] * self.size
@@ -47,11 +47,11 @@ class Group:
         return parts
 
     def united(self, part: Mapping[Key, T]) -> dict[Key, T]:
-        """The entries that all processes give together; each key is of one process."""
-        return {key: value for given in self.gathered(part) for key, value in given.items()}
+        """Return the entries of all processes in one dictionary; their keys must differ."""
+        return {key: value for entries in self.gathered(part) for key, value in entries.items()}
 
     def from_first(self, value: T) -> T:
-        """What the first process gives."""
+        """Return the value of the first process."""
         if self.size == 1:
             return value
         values = [value]
@@ -59,12 +59,12 @@ class Group:
         return values[0]
 
     def wait(self) -> None:
-        """Go on when all have come here."""
+        """Wait until all processes have called this."""
         self.gathered(None)
 
     @contextmanager
     def first_on_each_machine(self) -> Iterator[None]:
-        """The block, on the first process of a machine before its others: they find its cache."""
+        """Run the block on each machine's first process first; the others then use its cache."""
         if self.local_rank > 0:
             self.wait()
         yield
@@ -76,13 +76,13 @@ ALONE = Group()
 
 
 class Agreement:
-    """A number that any process may raise, and that all learn at the same call.
+    """The largest of a number of each process, which all processes learn at the same call.
 
-    It travels while the processes work: what is given at one call is known at the next, so that
-    nobody waits.
+    The exchange runs in the background: each call returns the result of the call before, so that no
+    process waits.
 
     Args:
-        group: of the processes.
+        group: the processes.
     """
 
     def __init__(self, group: Group) -> None:
@@ -91,7 +91,7 @@ class Agreement:
         self._sending: Any = None
 
     def exchange(self, number: int) -> int:
-        """The largest number that any process gave at the call before; alone, the number itself."""
+        """Return the maximum of the call before; with a single process, the number itself."""
         if self.group.size == 1:
             return number
         known = self.finish()
@@ -102,7 +102,7 @@ class Agreement:
         return known
 
     def finish(self) -> int:
-        """The largest number of the last call."""
+        """Return the maximum of the last call; 0 before the first."""
         if self._sending is None:
             return 0
         self._sending.wait()

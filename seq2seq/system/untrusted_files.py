@@ -1,4 +1,4 @@
-"""Files that may come from a stranger: only regular ones, of bounded size, with bounded lines."""
+"""Read untrusted files: only regular files, with limits on their size and their lines."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from typing import Any, BinaryIO
 
 from seq2seq.system.errors import DataError
 
-LONGEST_LINE = 1 << 20  # bytes; a sentence has some hundred, a long article some ten thousand
-LARGEST_JSON = 16 << 20  # bytes, of metrics.json and its like
-MOST_UNPACKED = 1 << 30  # bytes that a packed file may unpack to, however small it is,
-MOST_RATIO = 200  # and how many times its own size beyond that; text packs to a third or a tenth
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # as JSON writes half of a character
-_MOST_DIGITS = 300  # of a whole number; float has room for 308
+LONGEST_LINE = 1 << 20  # bytes; a sentence has hundreds, a long article tens of thousands
+LARGEST_JSON = 16 << 20  # bytes of files such as metrics.json
+# A compressed file may unpack to so many bytes, or so many times its size if that is more; text
+# compresses to between a third and a tenth.
+MOST_UNPACKED = 1 << 30
+MOST_RATIO = 200
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # the JSON escape of a surrogate
+_MOST_DIGITS = 300  # of an integer; a float holds 308
 
 
 def shown(value: object, most: int = 60) -> str:
-    """A stranger's value in a message: on one line, without control characters, not too long."""
+    """Return an untrusted value for a message: one line, no control characters, shortened."""
     text = "".join(
         character if character.isprintable() else f"\\x{ord(character):02x}"
         for character in str(value)[: most + 1]
@@ -34,12 +36,12 @@ def shown(value: object, most: int = 60) -> str:
 
 
 Refusal = Callable[[str | Path], str | None]
-MOST_WORK = 500_000  # draws of a generated corpus, about a minute; a file costs 100 of them
+MOST_WORK = 500_000  # draws of a generated corpus, about a minute; a file counts as 100 draws
 
 
 @dataclass
 class _Confinement:
-    """What the block of :func:`confined` allows."""
+    """Limits within the block of :func:`confined`."""
 
     refusal: Refusal
     work_left: int
@@ -50,7 +52,7 @@ _confinement: ContextVar[_Confinement | None] = ContextVar("confinement", defaul
 
 @contextlib.contextmanager
 def confined(refusal: Refusal, work: int = MOST_WORK) -> Iterator[None]:
-    """Within the block, corpora read only certain files, and work no longer than about a minute.
+    """Limit which files corpora read within the block, and their work to about a minute.
 
     Args:
         refusal: returns why a path may not be read, or None.
@@ -64,12 +66,12 @@ def confined(refusal: Refusal, work: int = MOST_WORK) -> Iterator[None]:
 
 
 def check_readable(path: str | Path) -> None:
-    """Refuse a path that the block of :func:`confined` around the call does not allow.
+    """Raise `DataError` if the block of :func:`confined` around the call forbids a path.
 
-    Whatever opens a file of a corpus calls this first, with the path that it opens.
+    All code that opens a file of a corpus calls this first, with the path that it opens.
 
     Raises:
-        DataError: saying why.
+        DataError: with the reason.
     """
     count_work(100)
     confinement = _confinement.get()
@@ -78,7 +80,7 @@ def check_readable(path: str | Path) -> None:
 
 
 def count_work(units: int = 1) -> None:
-    """Count work that the arguments of a corpus ask for, such as sentences to draw.
+    """Count work that a corpus does because of its arguments, such as sentences to draw.
 
     Raises:
         DataError: if it is more than the block of :func:`confined` around the call allows.
@@ -89,26 +91,26 @@ def count_work(units: int = 1) -> None:
     if confinement.work_left < 0:
         raise DataError(
             f"the corpus takes more work than {MOST_WORK:,} draws, and the checkpoint was not "
-            "trained here; choose the corpus yourself (data=NAME …)"
+            "trained here; choose the corpus yourself with data=NAME"
         )
 
 
 def read_bounded(path: Path, most_bytes: int, kind: str) -> bytes:
-    """The content of a regular file that is not too large.
+    """Return the content of a regular file of limited size.
 
     Args:
-        path: of the file.
-        most_bytes: that it may have.
-        kind: what it is, in messages.
+        path: the file.
+        most_bytes: largest size.
+        kind: what the file is, for messages.
 
     Raises:
-        DataError: if it is a folder, a pipe or a device, too large, or cannot be read.
-        FileNotFoundError: if there is none.
+        DataError: if it is a folder, a pipe or a device, is too large, or cannot be read.
+        FileNotFoundError: if it does not exist.
     """
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise DataError(f"{path} is no regular file, so it is not read as a {kind}")
+                raise DataError(f"{path} is not a regular file, so it is not read as a {kind}")
             content = file.read(most_bytes + 1)
     except FileNotFoundError:
         raise
@@ -120,19 +122,20 @@ def read_bounded(path: Path, most_bytes: int, kind: str) -> bytes:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # for the writer of a pipe
+    # Opening a pipe would block until a process opens it for writing.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def bounded_lines(file: BinaryIO, path: object, packed_size: int | None = None) -> Iterator[bytes]:
-    """The lines of a file, none of them too long.
+    """Yield the lines of a file, up to a limit on their length.
 
     Args:
-        file: open for reading.
-        path: its name, in messages.
-        packed_size: bytes of the packed file that ``file`` unpacks; None: it is not packed.
+        file: file open for reading.
+        path: its name, for messages.
+        packed_size: size of the compressed file that ``file`` unpacks; None: not compressed.
 
     Raises:
-        DataError: naming the line that is too long, or the file that unpacks to too much.
+        DataError: if a line is too long, or the file unpacks to too many bytes.
     """
     total, most = 0, math.inf
     if packed_size is not None:
@@ -144,25 +147,25 @@ def bounded_lines(file: BinaryIO, path: object, packed_size: int | None = None) 
         total += len(line)
         if len(line) > LONGEST_LINE:
             raise DataError(
-                f"line {number:,} of {path} has more than {LONGEST_LINE:,} bytes: is it text, with "
-                "a sentence a line? Split it, or take it out"
+                f"line {number:,} of {path} has more than {LONGEST_LINE:,} bytes; split or remove "
+                "it, or check that the file is text with one sentence per line"
             )
         if total > most:
             raise DataError(
-                f"{path} unpacks to more than {MOST_RATIO} times its size, which text does not: "
-                "unpack it yourself if it is what you expect"
+                f"{path} unpacks to more than {MOST_RATIO} times its size, which text never does; "
+                "if you expect that, unpack it yourself"
             )
         yield line
 
 
 def parse_json(text: str | bytes) -> Any:
-    """A JSON document, with every kind of damage told in one way.
+    """Parse a JSON document; raise the same error for every kind of damage.
 
-    Whole numbers of more digits than a float holds are refused, and so are texts with halves of
-    characters (lone surrogates), which no file or terminal can take.
+    Integers with more digits than a float holds are errors. So are texts with lone surrogates,
+    which no file or terminal can encode.
 
     Raises:
-        DataError: saying what is wrong, not where.
+        DataError: with what is wrong, but not where.
     """
     try:
         text = text if isinstance(text, str) else text.decode("utf-8")
@@ -170,11 +173,11 @@ def parse_json(text: str | bytes) -> Any:
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError as error:
-        raise DataError("it is no JSON to be read: nested too deeply") from error
+        raise DataError("it is not readable JSON: it is nested too deeply") from error
     except UnicodeEncodeError as error:
         raise DataError("it holds characters that are not Unicode (lone surrogates)") from error
     except ValueError as error:
-        raise DataError(f"it is no JSON ({shown(error, 200)})") from error
+        raise DataError(f"it is not JSON ({shown(error, 200)})") from error
     return value
 
 

@@ -1,4 +1,4 @@
-"""YAML from strangers: plain values only, no tags, bounded in size and depth, aliases included."""
+"""Read untrusted YAML: plain values only, no tags, with limits on size, depth and aliases."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import yaml
 from seq2seq.system.errors import DataError
 from seq2seq.system.untrusted_files import read_bounded, shown
 
-LARGEST_YAML = 1 << 20  # bytes; a configuration has some thousand
-MOST_VALUES = 100_000  # with aliases written out; a configuration has some hundred
-DEEPEST = 40  # levels; a configuration has some ten
+LARGEST_YAML = 1 << 20  # bytes; a configuration has thousands
+MOST_VALUES = 100_000  # with aliases expanded; a configuration has hundreds
+DEEPEST = 40  # levels; a configuration has about ten
 
-# What YAML 1.1 makes of plain words beside numbers, truth values and null: dates, `=`, and `<<`,
-# which merges mappings.
+# Plain words that YAML 1.1 turns into other values than numbers, booleans and null: dates, `=`, and
+# `<<`, which merges mappings. They are read as text.
 _UNWANTED = tuple(f"tag:yaml.org,2002:{name}" for name in ("timestamp", "value", "merge"))
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Refuses what a configuration that this package wrote never holds."""
+    """YAML loader that raises errors for what a configuration of this package never has."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as in the base class
         first: [(tag, pattern) for tag, pattern in resolvers if tag not in _UNWANTED]
@@ -30,15 +30,15 @@ class _PlainLoader(yaml.SafeLoader):
     def __init__(self, stream: bytes) -> None:
         super().__init__(stream)
         self._depth = self._values = 0
-        self._sizes: dict[int, int] = {}  # of finished nodes, by their identities
+        self._sizes: dict[int, int] = {}  # number of values of each finished node, by id()
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """A node, after a look at what introduces it."""
+        """Build a node; raise an error first if it has a tag or exceeds a limit."""
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
             known = self.anchors.get(event.anchor)
             if known is not None and id(known) not in self._sizes:
-                self._refuse("a value that holds itself is", event)
+                self._refuse("a value that contains itself is", event)
             self._count(self._sizes[id(known)] if known is not None else 0, event)
             return super().compose_node(parent, index)
         if getattr(event, "tag", None) is not None:
@@ -60,16 +60,16 @@ class _PlainLoader(yaml.SafeLoader):
 
     def _refuse(self, what: str, event: Any) -> None:
         raise yaml.constructor.ConstructorError(
-            None, None, f"{what} refused; write plain values", event.start_mark
+            None, None, f"{what} not allowed; write plain values", event.start_mark
         )
 
 
 def read_yaml(path: Path) -> Any:
-    """A YAML file as dictionaries, lists, texts, numbers, truth values and None.
+    """Read a YAML file as dictionaries, lists, strings, numbers, booleans and None.
 
     Raises:
-        DataError: if it is not that, naming the place.
-        FileNotFoundError: if there is none.
+        DataError: if the file has other values, naming the line.
+        FileNotFoundError: if the file does not exist.
     """
     content = read_bounded(path, LARGEST_YAML, "configuration")
     try:
@@ -90,11 +90,11 @@ def read_yaml(path: Path) -> Any:
 
 
 def _check_values(value: Any) -> None:
-    """Refuse halves of characters (lone surrogates) and numbers that no tensor can hold."""
+    """Raise `ValueError` for lone surrogates and for integers that no tensor can hold."""
     if isinstance(value, str):
         value.encode("utf-8")
     elif isinstance(value, int) and abs(value) >= 1 << 63:
-        raise ValueError("a whole number has more than 63 bits")
+        raise ValueError("an integer has more than 63 bits")
     elif isinstance(value, dict):
         for key, inner in value.items():
             _check_values(key)

@@ -235,7 +235,7 @@ def test_a_changed_corpus_begins_the_epoch_anew_with_the_vocabulary_of_the_run(
     vocabulary = (work / "grown" / "subwords.model").read_bytes()
     (work / "train.txt").write_text("\n".join([*lines, "a quick zebra jumps"] * 3) + "\n")
     result = succeeded(resumed(work, "grown"))
-    assert "changed since the checkpoint was written: epoch 0 begins anew" in result.stderr
+    assert "changed since the checkpoint was written, so epoch 0 starts over" in result.stderr
     assert (work / "grown" / "checkpoints" / "best" / "subwords.model").read_bytes() == vocabulary
 
 

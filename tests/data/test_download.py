@@ -91,7 +91,7 @@ def test_content_other_than_that_of_the_first_download_is_refused(server, tmp_pa
     (path,) = fetch([unknown(server, "b.gz")], tmp_path)
     path.unlink()
     server.content["b.gz"] = gzip.compress(b"another text")
-    with pytest.raises(DownloadError, match=r"first download, .*b\.gz\.sha256; delete that record"):
+    with pytest.raises(DownloadError, match=r"first download, .*b\.gz\.sha256; delete that file"):
         fetch([unknown(server, "b.gz")], tmp_path)
     (tmp_path / "b.gz.sha256").unlink()
     assert fetch([unknown(server, "b.gz")], tmp_path) == [path]
@@ -133,5 +133,5 @@ def test_a_mirror_has_the_same_names(server, tmp_path):
 
 @pytest.mark.parametrize("url", ["http://x/", "http://x/%2e%2e", "http://x/a%2fb"])
 def test_a_url_that_names_no_file_is_refused(url):
-    with pytest.raises(ValueError, match="gives no name of a file"):
+    with pytest.raises(ValueError, match="does not end in a file name"):
         RemoteFile(url)

@@ -104,7 +104,7 @@ def test_nothing_left_names_the_filter(split, tmp_path):
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(DataError, match=r"data\.filters\.unit=bytes is none of: words, characters"):
         Filters(unit="bytes")
-    with pytest.raises(DataError, match=r"data\.filters\.max_ratio=0\.5 is below 1"):
+    with pytest.raises(DataError, match=r"data\.filters\.max_ratio=0\.5 would drop every pair"):
         Filters(max_ratio=0.5)
 
 

@@ -40,7 +40,7 @@ def test_the_same_pairs_are_held_out_every_time_and_told(tmp_path, caplog):
             )
             for name in ("a", "b", "a")
         ]
-    assert "20 of 200 training pairs are held out to validate on" in caplog.text
+    assert "20 of 200 training pairs are held out for validation" in caplog.text
     held = [list(d.split("validation")["source"]) for d in data]
     assert held[0] == held[1] == held[2]
     assert held[0] != [f"number {n}" for n in range(20)], "drawn, not the first ones"
@@ -59,12 +59,12 @@ def test_a_share_that_leaves_no_pair_is_refused(tmp_path, share):
 def test_a_split_that_is_missing_is_refused_before_subwords_are_trained(tmp_path):
     with pytest.raises(
         DataError,
-        match=r"no split validation, only train: set data\.validation .*"
+        match=r"no split validation, only train; set data\.validation .*"
         r"data\.validation_share=0\.01",
     ):
         prepare(Numbers("train"), needed=["validation"], cache=tmp_path)
     with pytest.raises(DataError, match=r"test\.split=tset: the corpus has no such split"):
         prepare(Numbers("train", "validation"), needed=["validation", "tset"], cache=tmp_path)
-    with pytest.raises(DataError, match="give one of them"):
+    with pytest.raises(DataError, match="remove one of them"):
         prepare(Numbers("train", "validation"), validation_share=0.1, cache=tmp_path)
     assert not (tmp_path / "subwords").exists()

@@ -90,7 +90,7 @@ def test_position_of_other_batches_is_not_taken_over(data, caplog):
     next(iter(old))
     with caplog.at_level(logging.WARNING):
         new.load_state_dict(old.state_dict())
-    assert "epoch 0 begins anew" in caplog.text
+    assert "epoch 0 starts over" in caplog.text
     assert new.state_dict()["position"] == 0
 
 

@@ -85,7 +85,7 @@ def test_long_sentences_are_left_out_of_training_and_kept_in_evaluation(texts, s
     assert 0 < count < 600
     assert max(int(batch.source_lengths.max()) for batch in batches) <= 12 + 1
     assert max(int(batch.target_lengths.max()) for batch in batches) <= 14 + 2
-    assert f"{600 - count} of 600 training pairs left out" in caplog.text
+    assert f"{600 - count} of 600 training pairs dropped" in caplog.text
     assert sum(map(len, data.loader("test"))) == 50
 
 
@@ -107,7 +107,7 @@ def test_limits_that_leave_nothing_are_refused(texts, subwords):
 
 
 def test_unknown_split_names_those_there_are(texts, subwords):
-    with pytest.raises(DataError, match="there are: train, validation, test"):
+    with pytest.raises(DataError, match="only: train, validation, test"):
         ParallelData(texts, subwords).loader("dev")
 
 

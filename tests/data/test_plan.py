@@ -88,7 +88,7 @@ def test_halving_reaches_the_asked_number_of_batches_exactly():
 
 
 def test_too_few_sentences_for_the_ranks_is_refused():
-    with pytest.raises(DataError, match="2 training sentences cannot be shared by 3 ranks"):
+    with pytest.raises(DataError, match="2 training sentences are too few for 3 processes"):
         plans([(1, 1), (2, 2)], 100, world_size=3)
 
 

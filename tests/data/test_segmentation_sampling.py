@@ -133,7 +133,7 @@ def test_unused_pieces_are_not_drawn(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["char", "word"])
 def test_models_of_one_segmentation_are_refused_as_sentencepiece_does(kind: str) -> None:
     subwords = Subwords(trained(kind).SerializeToString())
-    with pytest.raises(DataError, match=f"one segmentation only .*kind {kind}.*alpha=null"):
+    with pytest.raises(DataError, match=f"kind {kind} has only one segmentation .*alpha=null"):
         subwords.encode("the dogs", sample=True, alpha=0.1)
 
 

@@ -64,12 +64,12 @@ def test_size_beyond_what_the_texts_yield_is_lowered_and_said(kind, caplog):
     with caplog.at_level(logging.INFO):
         model = train_subwords(TINY, size=8000, kind=kind, byte_fallback=False).source
     assert 10 < model.size < 60
-    assert f"the texts yield {model.size} subwords, not data.subwords.size=8000" in caplog.text
+    assert f"the texts yield only {model.size} subwords of data.subwords.size=8000" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_size_below_the_characters_is_refused_with_the_least_size(kind):
-    with pytest.raises(DataError, match=r"data.subwords.size=10 is too small.* are \d+; raise it"):
+    with pytest.raises(DataError, match=r"data.subwords.size=10 is too small.* are \d+ already; raise it"):
         train_subwords(TINY, size=10, kind=kind, byte_fallback=False)
 
 
@@ -116,4 +116,4 @@ def test_texts_with_the_reserved_character_train_and_are_told(tmp_path, caplog):
     split = Dataset.from_dict({"source": ["a zebra ▅ here"] * 9, "target": ["ein Zebra"] * 9})
     model = train_subwords(split, size=40, byte_fallback=False, cache_folder=tmp_path).source
     assert 1 not in model.encode("a zebra here")
-    assert "9 text(s) of the source side hold ▅ (U+2585)" in caplog.text
+    assert "9 text(s) of the source side have the character ▅ (U+2585)" in caplog.text

@@ -33,5 +33,5 @@ def test_the_file_of_a_vocabulary_names_its_tokenizer(tmp_path):
 def test_unknown_tokenizers_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"tokenizer=moses is none of: whitespace, treebank"):
         counted(tmp_path, tokenizer="moses")
-    with pytest.raises(DataError, match="tokenizer 'moses' is none of"):
+    with pytest.raises(DataError, match="tokenizer 'moses' of this word vocabulary is not one of"):
         Words(b'{"lowercase": true, "words": ["a"], "tokenizer": "moses"}')

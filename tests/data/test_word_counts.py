@@ -41,7 +41,7 @@ def test_each_side_may_have_its_own():
 def test_the_second_time_it_comes_from_the_cache(texts, monkeypatch, caplog):
     with caplog.at_level(logging.INFO):
         first = count_words(texts["train"], size=20)
-    assert "16 of 33 distinct words, which are " in caplog.text
+    assert "16 of 33 distinct words; they cover " in caplog.text
 
     def forbidden(*_):
         raise AssertionError("counted again")
@@ -58,8 +58,8 @@ def test_the_second_time_it_comes_from_the_cache(texts, monkeypatch, caplog):
     ("settings", "message"),
     [
         ({"size": 4}, "data.subwords.size=4 leaves no room"),
-        ({"min_frequency": 0}, "data.subwords.min_frequency=0 has to be at least 1"),
-        ({"min_frequency": 9}, "no word stands data.subwords.min_frequency=9 times"),
+        ({"min_frequency": 0}, "data.subwords.min_frequency=0 must be at least 1"),
+        ({"min_frequency": 9}, "no word occurs data.subwords.min_frequency=9 times"),
     ],
 )
 def test_impossible_settings_say_how_to_mend(settings, message):

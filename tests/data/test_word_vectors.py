@@ -56,7 +56,7 @@ def test_counts_are_told_and_a_second_run_does_not_read_the_file(tmp_path, caplo
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     check(word_vectors(path, WORDS))
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 10**9))
-    with pytest.raises(DataError, match="no text file of word vectors"):
+    with pytest.raises(DataError, match="not a text file of word vectors"):
         word_vectors(path, WORDS)
 
 
@@ -72,9 +72,9 @@ def test_malformed_lines_are_counted_and_named(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"PK\x03\x04 binary \x00\xff", "no text file of word vectors"),
-        (b"", "no text file of word vectors"),
-        (b"der 1 2\ndie 3 4\n", "none of the 6 words"),
+        (b"PK\x03\x04 binary \x00\xff", "not a text file of word vectors"),
+        (b"", "not a text file of word vectors"),
+        (b"der 1 2\ndie 3 4\n", "has none of the 6 words"),
     ],
 )
 def test_other_files_are_refused(tmp_path, content, message):

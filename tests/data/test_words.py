@@ -47,7 +47,7 @@ def test_words_of_ids_count_all_but_controls():
 
 def test_ids_outside_vocabulary_and_source_are_refused():
     for wrong in (-1, 9):
-        with pytest.raises(DataError, match=f"no word {wrong}: the vocabulary holds 7.*source 2"):
+        with pytest.raises(DataError, match=f"no word {wrong}: the vocabulary has 7 .*source has 2"):
             KNOWN.pieces([8, wrong], "a b" if wrong == 9 else "a b a")
 
 
@@ -92,17 +92,17 @@ def test_sampling_is_refused_with_the_keys():
         (b"", "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (b"[" * 100_000, "not JSON"),
-        (b"[]", 'no JSON of "lowercase" and "words"'),
-        ({"lowercase": False}, 'no JSON of "lowercase" and "words"'),
-        ({"lowercase": False, "words": [], "_target_": "os.system"}, "no JSON of"),
-        ({"lowercase": 1, "words": []}, "no boolean"),
-        ({"lowercase": False, "words": "the"}, "no list"),
-        ({"lowercase": False, "words": ["a", 7]}, "word 2 .* is no word: 7"),
-        ({"lowercase": False, "words": ["a b"]}, "word 1 .* is no word: 'a b'"),
-        ({"lowercase": False, "words": [""]}, "is no word"),
-        ({"lowercase": False, "words": ["<unk>"]}, "is no word"),
-        ({"lowercase": True, "words": ["The"]}, "lowercase word vocabulary is 'The'"),
-        ({"lowercase": False, "words": ["a", "a"]}, "holds a word twice"),
+        (b"[]", 'not JSON with "lowercase" and "words"'),
+        ({"lowercase": False}, 'not JSON with "lowercase" and "words"'),
+        ({"lowercase": False, "words": [], "_target_": "os.system"}, "not JSON with"),
+        ({"lowercase": 1, "words": []}, "not a boolean"),
+        ({"lowercase": False, "words": "the"}, "not a list"),
+        ({"lowercase": False, "words": ["a", 7]}, "word 2 .* is not a word: 7"),
+        ({"lowercase": False, "words": ["a b"]}, "word 1 .* is not a word: 'a b'"),
+        ({"lowercase": False, "words": [""]}, "is not a word"),
+        ({"lowercase": False, "words": ["<unk>"]}, "is not a word"),
+        ({"lowercase": True, "words": ["The"]}, "is not lower case: 'The'"),
+        ({"lowercase": False, "words": ["a", "a"]}, "has a word twice"),
         ({"lowercase": False, "words": ["\ud800"]}, "surrogates"),
     ],
     ids=str,

@@ -63,7 +63,7 @@ def test_incomplete_runs_say_what_they_lack(write_run: WriteRun, tmp_path) -> No
     reasons = {entry.folder.name: entry.reason for entry in left_out}
     assert "training has not ended; resume it with seq2seq-train resume=" in reasons["stopped"]
     assert "ended before training began" in reasons["failed"]
-    assert "is no JSON" in reasons["broken"]
+    assert "is not JSON" in reasons["broken"]
     assert "no results on test, only on dev; compute them with seq2seq-evaluate" in reasons["other"]
 
 

@@ -34,7 +34,7 @@ def test_a_file_that_unpacks_to_far_more_than_text_does_is_refused(
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "config.yaml")
-    with pytest.raises(DataError, match="no regular file"):
+    with pytest.raises(DataError, match="not a regular file"):
         read_bounded(tmp_path / "config.yaml", 10, "configuration")
 
 
@@ -51,8 +51,8 @@ def test_a_file_that_is_too_large_is_not_read_whole(tmp_path: Path) -> None:
         ("[" * 100_000, "nested too deeply"),
         ('{"a": ' + "9" * 5000 + "}", "5,000 digits"),
         (r'["\ud800"]', "not Unicode"),
-        (b"\xff", "no JSON"),
-        ("{", "no JSON"),
+        (b"\xff", "not JSON"),
+        ("{", "not JSON"),
     ],
 )
 def test_every_damage_of_json_is_told_in_one_way(text: str | bytes, what: str) -> None:

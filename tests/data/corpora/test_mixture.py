@@ -118,7 +118,7 @@ def test_other_shares_are_other_data(corpora, tmp_path, caplog):
     new = prepared(Mixture(corpora, temperature=5.0), tmp_path).train_loader(256)
     next(iter(old))
     new.load_state_dict(old.state_dict())
-    assert "epoch 0 begins anew" in caplog.text
+    assert "epoch 0 starts over" in caplog.text
 
 
 def test_a_corpus_of_which_nothing_is_left_is_named(corpora, tmp_path):
@@ -126,7 +126,7 @@ def test_a_corpus_of_which_nothing_is_left_is_named(corpora, tmp_path):
     corpora["long"] = {"corpus": Named("long " * 300, train=3)}
     mixture = Mixture(corpora)
     data = ParallelData(mixture.load(), pair, mixing=mixture.mixing, cache=tmp_path)
-    with pytest.raises(DataError, match=r"no training pair of data\.corpora\.long is left"):
+    with pytest.raises(DataError, match=r"drop all training pairs of data\.corpora\.long;"):
         data.train_loader()
 
 
