@@ -163,7 +163,7 @@ def test_a_log_shows_control_characters_and_does_not_send_them() -> None:
 
 
 def test_a_corpus_that_cannot_be_drawn_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"no further sentence for the split test"):
+    with pytest.raises(ValueError, match=r"no new sentence for the split test"):
         Toy(train_size=1, test_size=1, held_out_share=1, rates={"held_out": 0})._drawn()
 
 

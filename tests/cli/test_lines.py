@@ -54,9 +54,9 @@ def test_packed_input_is_unpacked(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("zwölf\n".encode("utf-16"), r"input a\.txt is UTF-16; .*iconv -f utf-16 -t utf-8"),
-        ("zwölf\n".encode("utf-16-be"), "holds zero bytes, as UTF-16 does"),
-        (b"\x28\xb5\x2f\xfd\x04", r"is packed by zstd; unpack it: zstd -d"),
-        (gzip.compress(b"one\n"), r"is packed by gzip; name the file .*a\.txt\.gz"),
+        ("zwölf\n".encode("utf-16-be"), "has zero bytes, as in UTF-16"),
+        (b"\x28\xb5\x2f\xfd\x04", r"is compressed with zstd; unpack it: zstd -d"),
+        (gzip.compress(b"one\n"), r"is compressed with gzip; name the file .*a\.txt\.gz"),
         (b"PK\x03\x04\x14", "is a ZIP archive or a spreadsheet"),
         (b"one\nzw\xf6lf\n", r"line 2 of input a\.txt is not UTF-8 \(byte 0xf6 at column 3\)"),
     ],

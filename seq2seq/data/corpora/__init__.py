@@ -1,1 +1,1 @@
-"""Corpora: one file each; a corpus is what `corpus.Corpus` describes."""
+"""Corpora, with one file for each; all implement `corpus.Corpus`."""

@@ -1,4 +1,4 @@
-"""What a corpus is: the one face that all corpora have."""
+"""The interface of corpora."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ SIDES = ("source", "target")  # the columns that every split has
 
 
 class Corpus(Protocol):
-    """Sentence pairs in splits.
+    """Interface of a corpus: sentence pairs in splits.
 
-    `load` gives splits named "train", "validation", "test" and any further test sets, each with
-    text columns `source` and `target`, and optionally `target_2`, `target_3`, … (further
-    references, empty where one lacks), `label` (a class), `alignment` (Pharaoh `i-j` pairs over
-    whitespace words), `source_segments` and `target_segments` (`start-end` spans of phrases). A
-    corpus with a `mixing` (see `seq2seq.data.mixing`) has the training split with a column `corpus`
-    of numbers; one that is `fetched` from the hub says from where.
+    `load` returns splits named "train", "validation", "test" and any other test sets. Each has the
+    text columns `source` and `target`, and may have others:
 
-    To add one: a file here with such a class, and a file in configs/data that names it.
+    - `target_2`, `target_3`, …: further references, empty where a reference is missing;
+    - `label`: a class;
+    - `alignment`: Pharaoh pairs `i-j` of whitespace-separated words;
+    - `source_segments` and `target_segments`: `start-end` spans of phrases.
+
+    If a corpus has the attribute `mixing` (see `seq2seq.data.mixing`), the column `corpus` of its
+    training split has the number of each pair's corpus. If it has the attribute `fetched`, that is
+    the name on the hub from which it is fetched.
+
+    To add a corpus, add a file here with such a class, and a file in configs/data that names it.
     """
 
     source_language: str
@@ -37,26 +42,26 @@ class Corpus(Protocol):
     next_step: str
 
     def load(self) -> DatasetDict:
-        """The splits."""
+        """Return the splits."""
         ...
 
 
 def likely_folders(
     name: str, root: str | Path | None, cache_folder: str | Path | None = None
 ) -> list[Path]:
-    """Where a corpus may lie: in `root`; without it in `data/NAME` here, or in the cache folder."""
+    """Return the folders to search for a corpus: `root`, or `data/NAME` and the cache folder."""
     if root is not None:
         check_readable(folder := Path(os.path.expanduser(root)))
         try:
             folder.is_dir()
-        except OSError as error:  # such as too long a name
+        except OSError as error:  # for example, the name is too long
             raise DataError(f"{shown(folder, 200)} cannot be read: {error.strerror}") from error
         return [folder]
     return [Path("data") / name, default_cache_folder(cache_folder) / name]
 
 
 def reference_columns(columns: Iterable[str]) -> list[str]:
-    """The columns that hold references: `target`, then `target_2`, `target_3` and so on."""
+    """Return the columns with references: `target`, then `target_2`, `target_3` and so on."""
     numbers = {
         int(match[1] or 1): name
         for name in columns
@@ -66,12 +71,12 @@ def reference_columns(columns: Iterable[str]) -> list[str]:
 
 
 def references(texts: Dataset) -> list[list[str]]:
-    """The reference sets of a split, in the order of `reference_columns`."""
+    """Return the reference sets of a split, in the order of `reference_columns`."""
     return [list(texts[name]) for name in reference_columns(texts.column_names)]
 
 
 def content_of(texts: Dataset) -> str:
-    """A name for the texts of a split: equal for equal examples in the same order."""
+    """Return a hash of the texts of a split; equal examples in the same order have the same."""
     names = sorted({*texts.column_names} - {"alignment", "source_segments", "target_segments"})
     columns = [f"{name} {column_key(texts.with_format('arrow')[name])}" for name in names]
     return content_key(len(texts), *columns)

@@ -1,4 +1,4 @@
-"""Corpora that a program draws: drawn once, read from the cache from then on."""
+"""Cache of generated corpora."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seq2seq.data.cache import cache_folder, content_key, open_table
 from seq2seq.system.atomic_writing import replacing
 
 SPLITS = ("train", "validation", "test")
-GENERATORS = Path(__file__).parent  # whose source decides what is drawn
+GENERATORS = Path(__file__).parent  # the source code here determines the generated texts
 
 
 def kept(
@@ -23,16 +23,16 @@ def kept(
     draw: Callable[[], Mapping[str, Sequence[Mapping[str, str]]]],
     folder: str | Path | None = None,
 ) -> DatasetDict:
-    """The splits of a generated corpus, drawn where the cache does not have them yet.
+    """Return the splits of a generated corpus, from the cache if it has them.
 
-    An entry is named by the class, its arguments as the object holds them, and the source of all
-    generators, so that a change in a grammar draws anew.
+    The cache key consists of the class, its arguments, and the source code of all generators. So a
+    corpus is generated again after a change of a grammar.
 
     Args:
-        corpus: the generator; its public attributes, as their `repr` tells them, are all that the
-            texts depend on.
-        draw: makes the rows of the three splits, by name.
-        folder: of the cache; None for the default place.
+        corpus: the generator. Its texts may depend only on its public attributes, which the key
+            contains as their `repr`.
+        draw: function that returns the rows of the three splits, by name.
+        folder: the cache folder; None: the default folder.
     """
     kind = type(corpus)
     arguments = sorted(item for item in vars(corpus).items() if not item[0].startswith("_"))
@@ -46,7 +46,7 @@ def kept(
     try:
         for split, path in paths.items():
             _write(made[split], path)
-    except OSError:  # no place to write to, or a full one: drawn again the next time
+    except OSError:  # the cache is read-only or full, so the next run generates the corpus again
         return DatasetDict({split: made[split] for split in SPLITS})
     return DatasetDict({split: Dataset.from_file(str(paths[split])) for split in SPLITS})
 
@@ -64,4 +64,4 @@ def _write(rows: Dataset, path: Path) -> None:
 @cache
 def _source_key() -> str:
     sources: list[Any] = [path.read_bytes() for path in sorted(GENERATORS.rglob("*.py"))]
-    return content_key(sys.version_info[:2], *sources)  # the draws are those of Python's `random`
+    return content_key(sys.version_info[:2], *sources)  # Python's `random` may differ by version

@@ -1,4 +1,4 @@
-"""DUC 2004 task 1: 500 first sentences of news with four headlines each; a test set."""
+"""DUC 2004 task 1, a test set: 500 first sentences of news with four headlines each."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from seq2seq.data.corpora.headlines import Headlines
 
 
 class Duc2004(Headlines):
-    """The only split is test, with the columns `target`, `target_2`, `target_3`, `target_4`.
+    """DUC 2004: a split test with the columns `target`, `target_2`, `target_3`, `target_4`.
 
-    NIST lends the text to whoever signs its agreement. The files are `input` and `task1_ref0` to
+    NIST lends the text to those who sign its agreement. The files are `input` and `task1_ref0` to
     `task1_ref3` (.txt or .gz), in the folder or its `DUC2004/`, as harvardnlp's `sent-summary` and
-    the scripts of Rush et al. (2015) write them. Before scoring, Rush et al. replace a `#` of an
-    output by the sentence's figure of as many digits; here it stays, and counts for nothing.
+    the scripts of Rush et al. (2015) write them. Before scoring, Rush et al. replace a `#` in an
+    output by a number of the sentence with as many digits. Here `#` stays and matches nothing.
 
     Args:
-        root: the folder; None for `data/duc2004` here, or `duc2004` in the cache folder.
-        style: rewrites the sentences as a model of Gigaword expects them; None: as they are.
-        style_references: whether it rewrites the references, too. Published recall is of the
-            references as they are; what a model reads of them (loss, attention statistics) makes
-            sense only when they are rewritten.
-        cache_folder: where to keep the checked texts; None for the default place.
+        root: the folder; None: `data/duc2004`, or `duc2004` in the cache folder.
+        style: rewrites the sentences in the style of Gigaword; None: leave them unchanged.
+        style_references: whether to rewrite the references, too. Published recall uses unchanged
+            references, but loss and attention statistics need rewritten ones.
+        cache_folder: cache folder for the checked texts; None: the default folder.
     """
 
     name = "duc2004"

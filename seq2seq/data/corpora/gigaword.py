@@ -1,4 +1,4 @@
-"""Gigaword sentence summarization (Rush et al. 2015): first sentences of news, their headlines."""
+"""Gigaword sentence summarization (Rush et al. 2015): first sentences of news and headlines."""
 
 from __future__ import annotations
 
@@ -13,25 +13,30 @@ from seq2seq.data.corpora.hub import Hub
 
 
 class Gigaword(Headlines):
-    """3.8 million pairs to train on, 189,651 to validate on, and the usual 1,951 to test on.
+    """Gigaword: 3.8 million pairs for training, 189,651 for validation, 1,951 for the usual test.
 
-    The text derives from LDC Gigaword, so everyone must bring it: as
-    `scripts/prepare_gigaword.py` lays it out, as harvardnlp's `sent-summary` unpacks
-    (`sumdata/train/train.article.txt`, …, `sumdata/Giga/input.txt`), as the release of UniLM does
-    (`org_data/train.src.txt`, …), or from the hub.
+    The text derives from LDC Gigaword, so you must provide it yourself, in one of these layouts:
+
+    - as `scripts/prepare_gigaword.py` writes it;
+    - as harvardnlp's `sent-summary` unpacks (`sumdata/train/train.article.txt`, …,
+      `sumdata/Giga/input.txt`);
+    - as UniLM's release unpacks (`org_data/train.src.txt`, …);
+    - as a dataset of the hub.
 
     Args:
-        root: the folder; None for `data/gigaword` here, or `gigaword` in the cache folder.
-        style: lower case, digits `#` and one mark of rare words, on both sides; None: as it is.
-        dataset: name of the hub's (`Harvard/gigaword`) or of a local copy, instead of a folder.
-        on_empty: "error" or "skip" pairs where a side is empty.
-        cache_folder: where to keep the checked texts; None for the default place.
+        root: the folder; None: `data/gigaword`, or `gigaword` in the cache folder.
+        style: rewrites both sides: lower case, digits as `#`, one mark for rare words; None: leave
+            them unchanged.
+        dataset: name on the hub (`Harvard/gigaword`) or a local copy, instead of a folder.
+        on_empty: "error" or "skip", for pairs with an empty side.
+        cache_folder: cache folder for the checked texts; None: the default folder.
     """
 
     name = "gigaword"
     title = "Gigaword"
     get_it = (
-        "It cannot be shipped; lay out what you have by `python scripts/prepare_gigaword.py FOLDER`"
+        "Its license forbids distribution; prepare your copy with "
+        "`python scripts/prepare_gigaword.py FOLDER`"
     )
     folders = (".", "train", "Giga", "sumdata/train", "sumdata/Giga", "org_data")
     files: ClassVar = {
@@ -68,11 +73,11 @@ class Gigaword(Headlines):
 
     @property
     def fetched(self) -> str | None:
-        """From where the corpus is fetched, if it is."""
+        """Name on the hub from which the corpus is fetched; None if it is not."""
         return self._dataset
 
     def load(self) -> DatasetDict:
-        """The splits."""
+        """Return the splits."""
         if self._dataset is None:
             return super().load()
         return Hub(

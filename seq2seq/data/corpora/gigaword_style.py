@@ -1,4 +1,4 @@
-"""Text in the conventions of Annotated Gigaword as Rush et al. (2015) prepared it."""
+"""Rewrite text in the style of Annotated Gigaword as prepared by Rush et al. (2015)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-"
 
 @dataclass(frozen=True)
 class GigawordStyle:
-    """Rewrites a line of text; what it does is part of the cache's key.
+    """Function that rewrites a line of text; its settings are part of the cache key.
 
-    Releases of the corpus agree but for the rare word's mark, which is `<unk>`, `UNK` or `unk`: it
-    is made one. Other text (DUC) must be tokenized, too, before a model of Gigaword reads it.
+    Releases of the corpus differ only in the mark for rare words, `<unk>`, `UNK` or `unk`; all are
+    replaced by one mark. Other text, such as DUC, must be tokenized too for a model of Gigaword.
 
     Args:
         lowercase: fold the case.
-        tokenize: split as the Penn Treebank does (nltk's `TreebankWordTokenizer`, which Rush et al.
-            used), brackets written `-lrb-` and so on.
+        tokenize: tokenize as the Penn Treebank does (nltk's `TreebankWordTokenizer`, which Rush et
+            al. used), and write brackets as `-lrb-` and so on.
         digits: write every digit as `#`.
-        unknown: the mark of a rare word; None leaves the marks as they are.
+        unknown: mark for rare words; None: leave the marks unchanged.
     """
 
     lowercase: bool = True
@@ -33,7 +33,7 @@ class GigawordStyle:
     unknown: str | None = "<unk>"
 
     def __call__(self, text: str) -> str:
-        """The line rewritten; runs of blanks become one."""
+        """Return the rewritten line; consecutive blanks become one."""
         text = text.lower() if self.lowercase else text
         if self.tokenize:
             text = " ".join(BRACKETS.get(token, token) for token in _treebank().tokenize(text))
@@ -46,6 +46,6 @@ class GigawordStyle:
 
 @cache
 def _treebank() -> Any:
-    from nltk.tokenize.treebank import TreebankWordTokenizer  # seconds, and few need it
+    from nltk.tokenize.treebank import TreebankWordTokenizer  # importing it takes seconds
 
     return TreebankWordTokenizer()

@@ -1,4 +1,4 @@
-"""Articles and their headlines in a local folder: what such corpora share."""
+"""The base class of corpora of articles and headlines in a local folder."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from seq2seq.system.errors import DataError
 
 SUFFIXES = (".gz", ".txt.gz", ".txt", "")
 Names = tuple[str, ...]
-"""Of the files of a split: articles, then headlines, a file a reference."""
+"""Names of the files of a split: articles, then headlines, with one file per reference."""
 
 
 class Headlines:
-    """Splits of a folder, found by the names of their files.
+    """A corpus of headlines in a folder; the names of the files tell the splits.
 
     Args:
-        root: the folder; None for `data/NAME` here, or `NAME` in the cache folder.
-        style: rewrites articles, and headlines where `style_headlines` is true; None: nothing is.
-        on_empty: "error" or "skip" pairs where a side is empty.
-        cache_folder: where to keep the checked texts; None for the default place.
+        root: the folder; None: `data/NAME`, or `NAME` in the cache folder.
+        style: rewrites articles, and headlines if `style_headlines` is True; None: neither.
+        on_empty: "error" or "skip", for pairs with an empty side.
+        cache_folder: cache folder for the checked texts; None: the default folder.
     """
 
     name: ClassVar[str]
@@ -33,7 +33,7 @@ class Headlines:
     get_it: ClassVar[str]
     folders: ClassVar[Sequence[str]] = (".",)
     files: ClassVar[Mapping[str, Sequence[Names]]]
-    """For each split the names that its files may have, without suffixes, the likeliest first."""
+    """For each split the names that its files may have, without suffixes, most likely first."""
     needed: ClassVar[Sequence[str]] = ("train", "validation", "test")
     style_headlines: bool = True
     next_step = "try another attention: attention=fusedmax"
@@ -52,13 +52,17 @@ class Headlines:
         self._roots = likely_folders(self.name, root, cache_folder)
 
     def load(self) -> DatasetDict:
-        """The splits."""
-        found = {split: self._find(split) for split in self.files}
-        if missing := [split for split in self.needed if found[split] is None]:
+        """Return the splits.
+
+        Raises:
+            DataError: if the files of a needed split are missing.
+        """
+        paths_of_splits = {split: self._find(split) for split in self.files}
+        if missing := [split for split in self.needed if paths_of_splits[split] is None]:
             raise DataError(self._missing(missing[0]))
         splits: dict[str, Any] = {
             split: {"source": paths[0], "references": paths[1:]}
-            for split, paths in found.items()
+            for split, paths in paths_of_splits.items()
             if paths is not None
         }
         return Text(
@@ -72,7 +76,7 @@ class Headlines:
         ).load()
 
     def _find(self, split: str) -> list[Path] | None:
-        """The files of a split, all of one folder and one naming; None if they are nowhere."""
+        """Return the files of a split, all in one folder and naming scheme; None if missing."""
         for folder in (root / sub for root in self._roots for sub in self.folders):
             for names in self.files[split]:
                 paths = [_with_suffix(folder / name) for name in names]
@@ -84,11 +88,11 @@ class Headlines:
         looked = " and ".join(str(root.absolute()) for root in self._roots)
         names = " or ".join(" and ".join(names) for names in self.files[split])
         return (
-            f"{self.title} is not complete in {looked}: there are no files of the {split} split, "
-            f"{names} (.txt or .gz). {self.get_it}; data.root= names another folder"
+            f"{self.title} is not complete in {looked}: the split {split} lacks its files {names} "
+            f"(.txt or .gz). {self.get_it}; set data.root for another folder"
         )
 
 
 def _with_suffix(path: Path) -> Path | None:
     candidates = (path.with_name(path.name + suffix) for suffix in SUFFIXES)
-    return next((one for one in candidates if one.is_file()), None)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)

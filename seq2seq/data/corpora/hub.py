@@ -1,4 +1,4 @@
-"""Any parallel set of the Hugging Face hub, and what else `datasets.load_dataset` loads."""
+"""Datasets of the Hugging Face hub, and everything else that `datasets.load_dataset` loads."""
 
 from __future__ import annotations
 
@@ -21,34 +21,35 @@ from seq2seq.data.corpora.tables import (
 )
 from seq2seq.system.errors import DataError
 
-# A local dataset must not reach the network; by default even those are counted at the hub.
+# By default, `datasets` reports the use of local datasets to the hub, but a local dataset must not
+# use the network.
 datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
 
 
 class Hub:
     """Sentence pairs of a dataset of the hub, of a folder, or of a builder such as "json".
 
-    Where a text stands is found by its language: in `translation.de` (a field of a field, or a
-    column of that name), or in a column `de`; else in `source` and `target`.
+    The columns are found by the languages: `translation.de` (a nested field, or a column of that
+    name), else a column `de`, else `source` and `target`.
 
     Args:
-        path: what `datasets.load_dataset` takes: a name on the hub, a folder, or a builder.
-        name: its configuration, such as "de-en".
+        path: argument of `datasets.load_dataset`: a name on the hub, a folder, or a builder.
+        name: configuration of the dataset, such as "de-en".
         source_language: language code of the source.
         target_language: language code of the target.
-        train: split of the dataset to train on, such as "train" or "train[:98%]"; None for none.
-        validation: split to validate on.
-        test: split to test on.
-        source_column: where the source stands, if it is not found by its language.
+        train: split for training, such as "train" or "train[:98%]"; None: no such split.
+        validation: split for validation.
+        test: split for the test.
+        source_column: column of the source, if it is not found by the language.
         target_column: the same for the target.
-        reference_columns: where further references stand, if there are any.
-        normalize: rewrites sources, targets and references, such as a `GigawordStyle`; what it
-            does must be told by its `repr`.
-        on_empty: "error" or "skip" pairs where a side is empty.
-        streaming: keep only the checked texts on the disk, not the dataset as well; it is read
-            through once. A change at the hub is then noticed only where `revision` names it.
-        options: further arguments of `load_dataset`, such as `revision` or `data_files`.
-        cache_folder: where to keep the checked texts; None for the default place.
+        reference_columns: columns of further references.
+        normalize: rewrites sources, targets and references, such as a `GigawordStyle`; its `repr`
+            must describe what it does.
+        on_empty: "error" or "skip", for pairs with an empty side.
+        streaming: read the dataset once, and store only the checked texts on the disk. A change on
+            the hub is then noticed only if `revision` changes.
+        options: other arguments of `load_dataset`, such as `revision` or `data_files`.
+        cache_folder: cache folder for the checked texts; None: the default folder.
     """
 
     def __init__(
@@ -81,11 +82,15 @@ class Hub:
 
     @property
     def fetched(self) -> str:
-        """From where the corpus is fetched."""
+        """Name, folder or builder from which the corpus is fetched."""
         return self._path
 
     def load(self) -> DatasetDict:
-        """The splits."""
+        """Return the splits.
+
+        Raises:
+            DataError: if a split cannot be loaded, naming its key.
+        """
         splits = {}
         for name, split in self._splits.items():
             if split is not None:
@@ -98,7 +103,7 @@ class Hub:
     def _split(self, split: str) -> datasets.Dataset:
         if self._streaming:
             identity = [self._path, self._name, split, sorted(self._options.items())]
-            rows = self._rows(split)  # reads nothing before it is asked for a row
+            rows = self._rows(split)  # a generator, so it reads nothing yet
         else:
             data = self._dataset(split)
             identity, rows = [data._fingerprint], self._rows(split, data)
@@ -118,7 +123,7 @@ class Hub:
             return datasets.load_dataset(
                 self._path, self._name, split=split, streaming=self._streaming, **self._options
             )
-        except Exception as error:  # the library raises dozens of kinds
+        except Exception as error:  # the library raises dozens of types
             raise DataError(f"datasets cannot load {split!r} of {place}: {error}") from error
 
     def _rows(self, split: str, data: Any = None) -> Iterator[PlacedRow]:
@@ -135,18 +140,18 @@ class Hub:
                 yield number, where, [pick(record, field, line) for field in fields]
 
     def _fields(self, record: Mapping[str, Any], place: str) -> list[str]:
-        """Where both sides stand, as the first record shows."""
+        """Return the fields of both sides and the references; detect them in the first record."""
         fields = []
-        for side, given in zip(SIDES, self._columns, strict=True):
+        for side, column in zip(SIDES, self._columns, strict=True):
             language = getattr(self, f"{side}_language")
             nested = record.get("translation")
             names = {*record, *(f"translation.{x}" for x in nested or {})}
             likely = (f"translation.{language}", language, side)
-            found = given or next((name for name in likely if name in names), None)
-            if found is None:
+            field = column or next((name for name in likely if name in names), None)
+            if field is None:
                 raise DataError(
-                    f"{place} has none of {', '.join(dict.fromkeys(likely))}; there is: "
-                    f"{', '.join(sorted(names))}. Say data.{side}_language= or data.{side}_column="
+                    f"{place} has none of {', '.join(dict.fromkeys(likely))}; it has: "
+                    f"{', '.join(sorted(names))}. Set data.{side}_language or data.{side}_column"
                 )
-            fields.append(found)
+            fields.append(field)
         return fields + self._references

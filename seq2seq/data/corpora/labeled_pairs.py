@@ -1,4 +1,4 @@
-"""Pairs of sentences with a label, such as premise and hypothesis: from files to splits."""
+"""Base classes of corpora of sentence pairs with labels, such as premise and hypothesis."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from seq2seq.system.errors import DataError
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("label", "source", "target")
-NO_LABEL = "-"  # how SNLI and MultiNLI mark pairs on which the annotators did not agree
+NO_LABEL = "-"  # SNLI and MultiNLI write it if the annotators did not agree
 
 
 @dataclass(frozen=True)
 class LabeledFiles:
-    """The files of a split and where in them the columns stand.
+    """The files of a split, and which columns to read.
 
     Attributes:
-        paths: read one after the other.
-        reader: of all of them.
-        columns: of label, premise and hypothesis, by name or by number.
-        only: a further column and the text it must hold, for files that hold several splits.
+        paths: the files, in order.
+        reader: the reader of all files.
+        columns: columns of label, premise and hypothesis, by name or by number.
+        only: for files with several splits: another column and the text it must have.
     """
 
     paths: Sequence[Path]
@@ -46,15 +46,15 @@ class LabeledFiles:
 class LabeledPairs(ABC):
     """A corpus whose splits have the columns `label`, `source` (premise), `target` (hypothesis).
 
-    Pairs that are marked as having no label are left out, and counted.
+    Pairs that are marked as having no label are dropped and counted.
 
     Args:
-        no_label: the text that stands where a pair has no label; None: every text is a label.
-        on_empty: "error" or "skip" lines where a sentence is empty.
-        cache_folder: where to keep the checked texts; None for the default place.
+        no_label: text that marks a pair without a label; None: every text is a label.
+        on_empty: "error" or "skip", for lines with an empty sentence.
+        cache_folder: cache folder for the checked texts; None: the default folder.
 
     Attributes:
-        unlabeled: after `load`, how many pairs of each split were left out for want of a label.
+        unlabeled: after `load`, how many pairs of each split were dropped without a label.
     """
 
     source_language = "premise"
@@ -74,14 +74,18 @@ class LabeledPairs(ABC):
 
     @abstractmethod
     def files(self) -> dict[str, LabeledFiles]:
-        """The files of every split that is there.
+        """Return the files of every existing split.
 
         Raises:
-            DataError: if there is none.
+            DataError: if there is no file.
         """
 
     def load(self) -> DatasetDict:
-        """The splits that are there; all files are checked before anything else happens."""
+        """Return the existing splits, after checking all files.
+
+        Raises:
+            DataError: if a file cannot be used, naming the split.
+        """
         splits = {}
         for name, files in self.files().items():
             try:
@@ -90,7 +94,7 @@ class LabeledPairs(ABC):
                 raise DataError(f"data, split {name}: {error}") from error
             if left_out := self.unlabeled[name]:
                 logger.info(
-                    "%s of %s pairs of the split %s have no label (%s) and are left out",
+                    "%s of %s pairs of the split %s have no label (%s) and are dropped",
                     f"{left_out:,}",
                     f"{left_out + len(splits[name]):,}",
                     name,
@@ -99,7 +103,7 @@ class LabeledPairs(ABC):
         return DatasetDict(splits)
 
     def _split(self, files: LabeledFiles) -> tuple[Dataset, int]:
-        """The pairs with a label, and the number of those without."""
+        """Return the pairs with a label, and the number of pairs without."""
         key = content_key(
             TABLE_VERSION,
             [file_key(path, self._cache) for path in files.paths],
@@ -128,8 +132,8 @@ class LabeledPairs(ABC):
                 left_out.count += 1
             elif not label:
                 raise DataError(
-                    f"line {number:,} of {files[0]} has no label; where that is meant, write "
-                    f"{self._no_label or NO_LABEL!r} there, and the pair is left out"
+                    f"line {number:,} of {files[0]} has no label; if that is intended, write "
+                    f"{self._no_label or NO_LABEL!r} there to drop the pair"
                 )
             else:
                 yield number, files, [label, premise, hypothesis]
@@ -142,7 +146,7 @@ class _Counter:
 
 
 def _rows(files: LabeledFiles) -> Iterator[PlacedRow]:
-    """Line number, file of each column, and label, premise, hypothesis."""
+    """Yield line number, file of each column, and label, premise, hypothesis."""
     columns = [*files.columns, *([files.only[0]] if files.only else [])]
     for path in files.paths:
         for number, (label, premise, hypothesis, *rest) in files.reader(path, columns):
@@ -152,14 +156,14 @@ def _rows(files: LabeledFiles) -> Iterator[PlacedRow]:
 
 @dataclass(frozen=True)
 class Layout:
-    """One way in which a corpus is laid out: names of files, and what is in them.
+    """A layout of a corpus: names of files, and their columns.
 
     Attributes:
-        name: of a file; `{}` stands for the split's name, where each split has a file.
-        reader: of the file.
-        columns: of label, premise and hypothesis.
-        splits: the name of each split, in the file's name or in the column `split_column`.
-        split_column: where one file holds all splits.
+        name: name of a file, with `{}` for the split's name if each split has a file.
+        reader: reader of the file.
+        columns: columns of label, premise and hypothesis.
+        splits: for each split its name in the file's name or in the column `split_column`.
+        split_column: column with the name of the split, if one file has all splits; else None.
     """
 
     name: str
@@ -170,11 +174,11 @@ class Layout:
 
 
 class FolderOfPairs(LabeledPairs):
-    """A published corpus in a local folder, in any of its layouts; further splits may be absent.
+    """A published corpus in a local folder, in one of several layouts; splits may be missing.
 
     Args:
-        root: folder with the files; None for `data/<name>` here, or in the cache folder.
-        cache_folder: where to keep the checked texts; None for the default place.
+        root: folder with the files; None: `data/<name>`, or `<name>` in the cache folder.
+        cache_folder: cache folder for the checked texts; None: the default folder.
     """
 
     name: ClassVar[str]
@@ -190,26 +194,26 @@ class FolderOfPairs(LabeledPairs):
         self._roots = likely_folders(self.name, root, cache_folder)
 
     def files(self) -> dict[str, LabeledFiles]:
-        """The splits of the first layout of which there is a file."""
+        """See the base class; uses the first layout that has a file."""
         for root in self._roots:
             for folder in self.folders:
                 for layout in self.layouts:
-                    if found := self._found(root / folder, layout):
-                        return found
+                    if files := self._files_of(root / folder, layout):
+                        return files
         looked = " and ".join(str(root.absolute()) for root in self._roots)
         first = self.layouts[0]
         names = dict.fromkeys(first.name.format(split) for split in first.splits.values())
         raise DataError(
             f"there is no file of {self.name} in {looked}, such as {', '.join(names)}. "
-            f"{self.source}; data.root= names another folder"
+            f"{self.source}; set data.root for another folder"
         )
 
-    def _found(self, folder: Path, layout: Layout) -> dict[str, LabeledFiles]:
-        found = {}
+    def _files_of(self, folder: Path, layout: Layout) -> dict[str, LabeledFiles]:
+        files = {}
         for split, written in layout.splits.items():
             name = layout.name.format(written)
             only = None if layout.split_column is None else (layout.split_column, written)
             path = next((p for s in self.suffixes if (p := folder / f"{name}{s}").is_file()), None)
             if path is not None:
-                found[split] = LabeledFiles([path], layout.reader, layout.columns, only)
-        return found
+                files[split] = LabeledFiles([path], layout.reader, layout.columns, only)
+        return files

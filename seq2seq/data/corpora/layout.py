@@ -1,4 +1,4 @@
-"""Laying out a parallel corpus as files `train.de`, `validation.de`, …: what the scripts share."""
+"""Write a parallel corpus to files `train.de`, `validation.de`, …, for the scripts."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def lay_out(
     splits: Sequence[str],
     choose: Callable[[int], str],
 ) -> dict[str, int]:
-    """Write every pair of lines to the files of one split, all of them or none.
+    """Write every pair of lines to the files of one split; on an error, write no file.
 
     Args:
-        sides: the lines of each side, read once.
+        sides: the lines of each side.
         languages: for each side the suffix of its files.
-        folder: where `SPLIT.LANGUAGE` are written.
-        splits: the names of the splits.
-        choose: the split of pair k, from 0.
+        folder: folder of the files `SPLIT.LANGUAGE`.
+        splits: names of the splits.
+        choose: function that returns the split of pair k, from 0.
 
     Returns:
-        The pairs of each split.
+        The number of pairs of each split.
 
     Raises:
-        DataError: one side has more lines than the other.
+        DataError: if one side has more lines than the other.
     """
     counts = dict.fromkeys(splits, 0)
     with contextlib.ExitStack() as stack:
@@ -46,7 +46,9 @@ def lay_out(
         for number, lines in enumerate(itertools.zip_longest(*sides)):
             if None in lines:
                 short = languages[lines.index(None)]
-                raise DataError(f"the {short} side ends after line {number:,}, the other goes on")
+                raise DataError(
+                    f"the {short} side ends after line {number:,}, but the other does not"
+                )
             split = choose(number)
             counts[split] += 1
             for file, line in zip(files[split], lines, strict=True):
@@ -55,14 +57,18 @@ def lay_out(
 
 
 def spread(total: int, held_out: int) -> Callable[[int], str]:
-    """Every so-manieth pair to `validation`, as many between them to `test`, the rest to `train`.
+    """Return a function that spreads `validation` and `test` evenly; the rest is `train`.
+
+    Args:
+        total: number of pairs.
+        held_out: number of pairs of `validation`, and of `test`.
 
     Raises:
-        DataError: more than a quarter of the pairs would be held out.
+        DataError: if more than a quarter of the pairs would be held out.
     """
     if held_out < 1 or 8 * held_out > total:
         raise DataError(
-            f"of {total:,} pairs, {held_out:,} cannot be held out twice (validation and test): "
+            f"{held_out:,} pairs each for validation and test are too many of {total:,} pairs; "
             "give a smaller --held-out"
         )
     step = total // held_out

@@ -1,6 +1,6 @@
-"""Lines of text files, packed or not: decoded, of bounded length, with errors that say which.
+"""Read lines of text files, compressed or not, with limits and with errors that name the line.
 
-To read another packing, name its suffix and what opens it in `OPENERS`.
+To support another compression, add its suffix and its `open` function to `OPENERS`.
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ from seq2seq.system.errors import DataError
 from seq2seq.system.untrusted_files import bounded_lines, check_readable
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-MARK = "\ufeff"  # the byte-order mark, which is no text
+MARK = "\ufeff"  # the byte-order mark, which is not part of the text
 UTF_16 = "is UTF-16; convert the file: iconv -f utf-16 -t utf-8 {name}"
 BEGINNINGS = {
     b"\xff\xfe": UTF_16,
     b"\xfe\xff": UTF_16,
-    b"\x1f\x8b": "is packed by gzip; name the file {name}.gz",
-    b"BZh": "is packed by bzip2; name the file {name}.bz2",
-    b"\xfd7zXZ": "is packed by xz; name the file {name}.xz",
-    b"\x28\xb5\x2f\xfd": "is packed by zstd; unpack it: zstd -d {name}",
+    b"\x1f\x8b": "is compressed with gzip; name the file {name}.gz",
+    b"BZh": "is compressed with bzip2; name the file {name}.bz2",
+    b"\xfd7zXZ": "is compressed with xz; name the file {name}.xz",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd; unpack it: zstd -d {name}",
     b"PK\x03\x04": "is a ZIP archive or a spreadsheet; unpack it, or save the sheet as CSV",
     b"PAR1": "is a Parquet file; read it with data=hub data.path=parquet, or save it as JSON lines",
 }
-"""What files that are no text begin with, and what to do about it."""
+"""First bytes of files that are not text, and advice for each kind."""
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    r"""The lines of a UTF-8 file with their numbers from 1.
+    r"""Yield the lines of a UTF-8 file with their numbers, from 1.
 
-    A line ends at \n or \r\n and nowhere else: texts may hold U+2028, \x0b, \x85 and the like.
-    The length of a line is bounded, and so is what a packed file unpacks to.
+    A line ends only at \n or \r\n, because texts may have U+2028, \x0b, \x85 and similar
+    characters. The length of a line and the unpacked size of a compressed file are limited.
+
+    Raises:
+        DataError: if the file cannot be read, is not UTF-8, or exceeds a limit.
     """
     number = 0
     try:
@@ -48,24 +51,24 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """A file for reading, unpacked if its suffix names a packing."""
+    """Open a file for reading; a file with the suffix of a compression is unpacked."""
     check_readable(path)
     file: BinaryIO = OPENERS.get(path.suffix.lower(), open)(path, "rb")
     return file
 
 
 def bytes_of(file: BinaryIO, path: Path) -> Iterator[bytes]:
-    """Yield the lines of an open file as bytes; refuse a line that is too long."""
+    """Yield the lines of an open file as bytes; raise `DataError` for a line that is too long."""
     packed = path.suffix.lower() in OPENERS
     return bounded_lines(file, path, path.stat().st_size if packed else None)
 
 
 def decoded(lines: Iterable[bytes], name: object) -> Iterator[str]:
-    """Lines as text, without their ends and a byte-order mark.
+    """Yield the lines as text, without line ends and byte-order mark.
 
     Args:
-        lines: of a file or a stream.
-        name: of it, for messages.
+        lines: lines of a file or a stream.
+        name: name of the file or stream, for messages.
 
     Raises:
         DataError: at the first line that is not UTF-8.
@@ -86,11 +89,11 @@ def decoded(lines: Iterable[bytes], name: object) -> Iterator[str]:
 
 
 def _kind(line: bytes, name: object) -> str | None:
-    """What is wrong with a file of such a first line, if it is no text."""
+    """Return what is wrong with a file if its first line is not text; else None."""
     file = str(name).rpartition("/")[2]
     for beginning, advice in BEGINNINGS.items():
         if line.startswith(beginning):
             return f"{name} {advice.format(name=file)}"
     if b"\0" in line.rstrip(b"\0"):
-        return f"{name} holds zero bytes, as UTF-16 does; convert it to UTF-8 with iconv"
+        return f"{name} has zero bytes, as in UTF-16; convert it to UTF-8 with iconv"
     return None

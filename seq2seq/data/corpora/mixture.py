@@ -1,4 +1,4 @@
-"""Several corpora as one, each with a share of its own in training."""
+"""Mixtures: several corpora as one, each with a share of the training pairs."""
 
 from __future__ import annotations
 
@@ -21,30 +21,31 @@ class _NamedCorpus(TypedDict):
 
 
 class Part(_NamedCorpus, total=False):
-    """A corpus of a mixture; other keys do not matter."""
+    """A corpus of a mixture; other keys are ignored."""
 
     filters: Mapping[str, Any] | None
 
 
 class Mixture:
-    """The corpora of a mixture, one after the other, told apart by a column `corpus` of numbers.
+    """A mixture of corpora, whose training splits are concatenated.
 
-    The training split has the columns that all of them have.
+    The training split has the columns that all corpora have, and a column `corpus` with the number
+    of each pair's corpus.
 
-    Validation and test are those of one corpus; the splits of each are there as `NAME_SPLIT` too
-    (`news_test`), to be evaluated.
+    Validation and test are those of one corpus. The other splits are named `NAME_SPLIT`, such as
+    `news_test`, so that you can evaluate on them.
 
     Args:
-        corpora: by name, `{"corpus": corpus, "filters": its filters or None}` as a file of
-            configs/data has it (other keys do not matter).
-        weights: share of each in training, see `Mixing`.
+        corpora: for each name `{"corpus": corpus, "filters": its filters or None}`, as in a file of
+            configs/data; other keys are ignored.
+        weights: share of each corpus in training, see `Mixing`.
         temperature: see `Mixing`.
-        evaluation: name of the corpus to validate and test on; None for the first that has a
+        evaluation: name of the corpus for validation and test; None: the first corpus with a
             validation split.
-        cache_folder: where to keep filtered texts; None for the default place.
+        cache_folder: cache folder for filtered texts; None: the default folder.
 
     Attributes:
-        unlabeled: after `load`, how many pairs of each split were left out for want of a label.
+        unlabeled: after `load`, how many pairs of each split were dropped without a label.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Mixture:
     ) -> None:
         if not corpora:
             raise DataError(
-                "the mixture is empty: add corpora with +data@data.corpora.NAME=CORPUS, such as "
+                "the mixture is empty; add corpora with +data@data.corpora.NAME=CORPUS, such as "
                 "+data@data.corpora.captions=multi30k"
             )
         if evaluation is not None and evaluation not in corpora:
@@ -73,12 +74,16 @@ class Mixture:
 
     @property
     def fetched(self) -> str | None:
-        """From where the first corpus that is fetched is."""
+        """Name on the hub of the first corpus that is fetched; None if none is."""
         places = (getattr(part["corpus"], "fetched", None) for part in self._corpora.values())
         return next(filter(None, places), None)
 
     def load(self) -> DatasetDict:
-        """The splits."""
+        """Return the splits.
+
+        Raises:
+            DataError: if a corpus cannot be used, or none has a validation split.
+        """
         train: list[Dataset] = []
         splits: dict[str, Dataset] = {}
         for number, (name, part) in enumerate(self._corpora.items()):
@@ -98,7 +103,7 @@ class Mixture:
         named = [self._evaluation] if self._evaluation else list(self._corpora)
         chosen = next((name for name in named if f"{name}_validation" in splits), None)
         if chosen is None:
-            raise DataError(f"there is no validation split in: {', '.join(named)}")
+            raise DataError(f"none of these corpora has a validation split: {', '.join(named)}")
         plain = {
             split: splits[f"{chosen}_{split}"]
             for split in ("validation", "test")

@@ -21,17 +21,17 @@ UPSTREAM = (
 
 
 class Multi30k:
-    """The corpus in a local folder; `scripts/prepare_multi30k.py` downloads it.
+    """Multi30k in a local folder; `scripts/prepare_multi30k.py` downloads it.
 
-    Splits: train, validation, test (test_2016_flickr), and those of test_2017_flickr,
-    test_2017_mscoco and test_2018_flickr that both languages have and that lie in the folder.
+    Splits: train, validation, test (test_2016_flickr). Also test_2017_flickr, test_2017_mscoco and
+    test_2018_flickr, if the folder has them in both languages.
 
     Args:
-        root: folder with the files `train.en.gz`, …, in it or in `raw/` or `data/task1/raw/`; None
-            for `data/multi30k` here, or in the cache folder.
+        root: folder with the files `train.en.gz`, …, in it or in `raw/` or `data/task1/raw/`; None:
+            `data/multi30k`, or `multi30k` in the cache folder.
         source_language: en, de, fr or cs.
-        target_language: another of them.
-        cache_folder: where to keep the checked texts; None for the default place.
+        target_language: another one of these.
+        cache_folder: cache folder for the checked texts; None: the default folder.
     """
 
     name = "multi30k"
@@ -47,11 +47,12 @@ class Multi30k:
         for side, language in (("source", source_language), ("target", target_language)):
             if language not in LANGUAGES:
                 raise DataError(
-                    f"data.{side}_language={language}: Multi30k has {', '.join(LANGUAGES)}"
+                    f"data.{side}_language={language} is none of Multi30k's {', '.join(LANGUAGES)}"
                 )
         if source_language == target_language:
             raise DataError(
-                f"data.source_language and data.target_language are both {source_language}"
+                f"data.source_language and data.target_language are both {source_language}; "
+                "change one of them"
             )
         self.source_language, self.target_language = source_language, target_language
         other = next(x for x in LANGUAGES[1:] if x not in (source_language, target_language))
@@ -63,7 +64,11 @@ class Multi30k:
         self._roots = likely_folders(self.name, root, cache_folder)
 
     def load(self) -> DatasetDict:
-        """The splits."""
+        """Return the splits.
+
+        Raises:
+            DataError: if a file is missing or damaged.
+        """
         folder = self._folder()
         further = {
             name: self._pair(folder, name)
@@ -105,7 +110,7 @@ class Multi30k:
             f"Multi30k is not complete in {looked}: there is no {split}.{language}.gz. "
             f"Download it with `python scripts/prepare_multi30k.py --languages {languages} --root "
             f"{self._roots[0]}`, or put {{train,val,test_2016_flickr}}.{{{languages}}}.gz from "
-            f"{UPSTREAM} into {folder.absolute()}; data.root= names another folder"
+            f"{UPSTREAM} into {folder.absolute()}; set data.root for another folder"
         )
 
 

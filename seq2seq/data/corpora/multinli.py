@@ -1,4 +1,4 @@
-"""MultiNLI: 433,000 premises of ten genres with hypotheses (Williams et al. 2018)."""
+"""MultiNLI: 433,000 premises from ten genres with hypotheses (Williams et al. 2018)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SPLITS = {
 
 
 class MultiNli(FolderOfPairs):
-    """MultiNLI 1.0 as distributed, JSON lines or text.
+    """MultiNLI 1.0 as published, JSON lines or text.
 
-    The labels of its test sets are not public. As is usual, `dev_matched` (the genres of the
-    training split) is the test split and `dev_mismatched` (other genres) a further one,
-    `test_mismatched`. The validation split, which chooses the checkpoint, is `dev_matched` too: its
-    score is that of the best of several looks at it.
+    The labels of its test sets are not public. As usual, `dev_matched` (genres of the training
+    split) is the test split, and `dev_mismatched` (other genres) is the split `test_mismatched`.
+    The validation split, which selects the checkpoint, is also `dev_matched`. So the test score is
+    optimistic: it is the best of several scores on the same data.
     """
 
     name = "multinli"

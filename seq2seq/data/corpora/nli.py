@@ -1,4 +1,4 @@
-"""The user's own pairs of sentences with labels: TSV or JSON lines."""
+"""The user's own sentence pairs with labels: TSV, CSV or JSON lines."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ NAMES = ("label", "premise", "hypothesis")
 DEFAULT_COLUMNS: dict[Reader, tuple[str | int, str | int, str | int]] = {
     reader: (0, 1, 2) if columns == (0, 1) else NAMES for reader, columns in SIDES_OF.items()
 }
-"""Where label, premise and hypothesis are in a file."""
+"""Default columns of label, premise and hypothesis."""
 
 
 class Nli(LabeledPairs):
-    """Premises and hypotheses with their labels, from files of the user.
+    """Premises and hypotheses with labels, from the user's files.
 
-    Files are a path, a pattern (`train.*.tsv`), or a list of them. Formats go by the suffix (.tsv,
-    .csv, .jsonl; .gz, .bz2, .xz are unpacked). Without names of columns, a TSV has label, premise,
-    hypothesis and no header; the header of a CSV, or a JSON object, has these names.
+    Files are a path, a pattern (`train.*.tsv`), or a list of these. The suffix tells the format
+    (.tsv, .csv, .jsonl; .gz, .bz2, .xz are unpacked). By default, a TSV has the columns label,
+    premise, hypothesis and no header; the header of a CSV, or a JSON object, has these names.
 
     Args:
         train: files of the training split.
         validation: files of the validation split.
         test: files of the test split.
-        tests: further test sets by name.
-        format: "tsv", "csv" or "jsonl" for all files, None to go by the suffix.
-        quoting: "csv" or "none" for TSV and CSV files, None to find out; see `separated`.
-        label_column: name of the field, name in the first line of the TSV, or number from 0.
+        tests: other test sets, by name.
+        format: "tsv", "csv" or "jsonl" for all files; None: by the suffix.
+        quoting: "csv" or "none" for TSV and CSV files; None: detect it, see `separated`.
+        label_column: name of the field or in the header, or number of the column from 0.
         premise_column: the same for the premise.
         hypothesis_column: the same for the hypothesis.
-        no_label: the text that stands where a pair has no label; such pairs are left out.
-        on_empty: "error" or "skip" lines where a sentence is empty.
-        cache_folder: where to keep the checked texts; None for the default place.
+        no_label: text that marks a pair without a label, which is dropped.
+        on_empty: "error" or "skip", for lines with an empty sentence.
+        cache_folder: cache folder for the checked texts; None: the default folder.
     """
 
     def __init__(
@@ -62,18 +62,18 @@ class Nli(LabeledPairs):
         self._columns = (label_column, premise_column, hypothesis_column)
 
     def files(self) -> dict[str, LabeledFiles]:
-        """The files that were given."""
+        """See the base class."""
         found = {name: self._files(name, files) for name, files in self._given.items() if files}
         if not found:
             raise DataError(
-                "no corpus is given: set data.train, data.validation and data.test to files with "
-                "a label, a premise and a hypothesis a line"
+                "no files are set; set data.train, data.validation and data.test to files with a "
+                "label, a premise and a hypothesis per line"
             )
         return found
 
     def _files(self, name: str, files: Files) -> LabeledFiles:
         if isinstance(files, Mapping):
-            raise DataError(f"data.{name} takes files that hold label, premise and hypothesis")
+            raise DataError(f"data.{name} must be files with label, premise and hypothesis")
         try:
             paths = find_files(files)
         except DataError as error:
@@ -81,12 +81,12 @@ class Nli(LabeledPairs):
         readers = {reader_for(path, self._format, self._quoting) for path in paths}
         if len(readers) > 1 or not readers <= DEFAULT_COLUMNS.keys():
             raise DataError(
-                f"data.{name}: {', '.join(map(str, paths))} are to be all TSV, all CSV or all "
-                "JSON lines; where the names do not end so, set data.format=tsv, csv or jsonl"
+                f"data.{name}: {', '.join(map(str, paths))} must be all TSV, all CSV or all JSON "
+                "lines; if their suffixes do not tell, set data.format=tsv, csv or jsonl"
             )
         (reader,) = readers
         label, premise, hypothesis = (
-            default if given is None else given
-            for given, default in zip(self._columns, DEFAULT_COLUMNS[reader], strict=True)
+            default if column is None else column
+            for column, default in zip(self._columns, DEFAULT_COLUMNS[reader], strict=True)
         )
         return LabeledFiles(paths, reader, (label, premise, hypothesis))

@@ -1,7 +1,7 @@
-"""Readers of one file each: lines, columns, JSON, segments; packed or not.
+"""Readers of files: plain lines, columns, JSON, segments; compressed or not.
 
-A reader takes a path and the names of its columns and yields `(line number, texts)`. To add a
-format: write a reader, and name its suffixes in `READERS`.
+A reader takes a path and the columns, and yields `(line number, texts)`. To add a format, write a
+reader and add its suffixes to `READERS`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Reader = Callable[[Path, Sequence[str | int]], Iterator[Row]]
 
 
 class Absent(str):
-    """The empty text of a record without one.
+    """The empty text of a record without that field.
 
     Attributes:
         problem: what is wrong with the record.
@@ -37,28 +37,28 @@ class Absent(str):
     problem: str
 
     def __new__(cls, problem: str) -> Absent:
-        """An empty text."""
+        """Create an empty text with a problem."""
         text = super().__new__(cls)
         text.problem = problem
         return text
 
 
 def read_plain(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
-    """One text a line."""
+    """Yield one text per line."""
     for number, line in read_lines(path):
         yield number, [line]
 
 
 def read_segments(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
-    """The segments of a test set in SGML or XML; see `TestSet.rows` for the columns."""
+    """Yield the segments of a test set in SGML or XML; for columns see `TestSet.rows`."""
     return TestSet((line for _, line in read_lines(path)), path).rows(columns)
 
 
 def read_json(path: Path, columns: Sequence[str | int]) -> Iterator[Row]:
-    """One JSON object a line, or a list of objects, by names of fields.
+    """Yield fields of JSON objects: one object per line, or a list of objects.
 
-    `translation.en` is the field of a field, `summaries.0` the first element of a list. In a list,
-    the number of a row is that of its object.
+    The column `translation.en` is a nested field, `summaries.0` the first element of a list. In a
+    list, the number of a row is that of its object.
     """
     records = _listed(path) if _begins_a_list(path) else _one_a_line(path)
     for number, record, place in records:
@@ -76,7 +76,7 @@ def _one_a_line(path: Path) -> Iterator[tuple[int, Any, str]]:
 
 
 def _begins_a_list(path: Path) -> bool:
-    """Whether the first character of the file that is no blank is that of a list."""
+    """Return True if the first non-blank character of the file opens a list."""
     with open_file(path) as file:
         return file.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
@@ -86,8 +86,8 @@ def _listed(path: Path) -> Iterator[tuple[int, Any, str]]:
         content = file.read(MOST_UNPACKED + 1)
     if len(content) > MOST_UNPACKED:
         raise DataError(
-            f"{path} is a JSON list of more than {MOST_UNPACKED:,} bytes, which is too large to be "
-            "read as a whole; write an object a line (jq -c '.[]')"
+            f"{path} is a JSON list of more than {MOST_UNPACKED:,} bytes, which is too large to "
+            "read at once; write one object per line (jq -c '.[]')"
         )
     try:
         records = json.loads(content.decode("utf-8-sig"))
@@ -98,9 +98,12 @@ def _listed(path: Path) -> Iterator[tuple[int, Any, str]]:
 
 
 def pick(record: Any, field: str, place: str) -> str:
-    """The text at a field of a record; `Absent` if it is missing or null. A number is its digits.
+    """Return the text of a field; `Absent` if it is missing or null. Integers become digits.
 
-    A dotted name is that of a field, or a path: to a field's field, or to an element of a list.
+    A dotted name is the name of a field, or the path to a nested field or to an element of a list.
+
+    Raises:
+        DataError: if the value is neither a text nor an integer, or has lone surrogates.
     """
     value = record
     whole = isinstance(record, Mapping) and field in record
@@ -110,19 +113,19 @@ def pick(record: Any, field: str, place: str) -> str:
         elif isinstance(value, Sequence) and name.isdecimal() and int(name) < len(value):
             value = value[int(name)]
         else:
-            return Absent(f"{place} has no field {field!r}; there is: {_there(value)}")
+            return Absent(f"{place} has no field {field!r}; it has: {_there(value)}")
     if value is None:
         return Absent(f"{place}: field {field!r} is null")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise DataError(f"{place}: field {field!r} holds {value!r:.60}, not a text")
+        raise DataError(f"{place}: field {field!r} is {value!r:.60}, not a text")
     if not value.isascii():
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:
             raise DataError(
-                f"{place}: field {field!r} holds characters that are not Unicode (lone surrogates, "
+                f"{place}: field {field!r} has characters that are not Unicode (lone surrogates, "
                 f"{error.object[error.start]!a})"
             ) from error
     return value
@@ -146,26 +149,30 @@ READERS: dict[str, Reader] = {
     "sgm": read_segments,
     "xml": read_segments,
 }
-"""Readers by name of the format, which is also the suffix of its files; others are plain text."""
+"""Readers by format, which is also the suffix of its files; other files are plain text."""
 
 QUOTING: dict[str, dict[Reader, Reader]] = {
     "csv": {read_tsv: read_quoted_tsv},
     "none": {read_tsv: read_unquoted_tsv, read_csv: read_unquoted_csv},
 }
-"""For each `data.quoting` the readers that take the place of those that find it out."""
+"""For each `data.quoting`, which reader replaces a reader that detects quoting."""
 
 DEFAULT_COLUMNS: dict[Reader, tuple[str | int, str | int]] = {
     **dict.fromkeys((read_tsv, read_quoted_tsv, read_unquoted_tsv), (0, 1)),
     **dict.fromkeys((read_csv, read_unquoted_csv, read_json, read_segments), ("source", "target")),
 }
-"""Where source and target are in files that hold both."""
+"""Default columns of source and target in files that have both."""
 
 NAMED_COLUMNS = {read_json, read_segments}
-"""Readers of files whose columns have names; of the others, a single column is the first."""
+"""Readers of files whose columns have names; for others, a single column is the first."""
 
 
 def reader_for(path: Path, format: str | None = None, quoting: str | None = None) -> Reader:
-    """The reader of a format, or of a file by its suffix."""
+    """Return the reader of a format, or of a file by its suffix.
+
+    Raises:
+        DataError: if there is no such format or quoting.
+    """
     if format is not None and format not in READERS:
         raise DataError(f"data.format={format} is none of: {', '.join(READERS)}")
     if quoting is not None and quoting not in QUOTING:

@@ -8,20 +8,21 @@ from seq2seq.data.corpora.headlines import Headlines
 
 
 class Reuters(Headlines):
-    """Pairs in the style of Gigaword, free for research, small enough for a laptop.
+    """Reuters-21578: headlines in the style of Gigaword, free for research, for a laptop.
 
-    `train.article` and `train.title`, and the same of `valid` and `test` (.txt or .gz).
+    The files are `train.article` and `train.title`, and the same for `valid` and `test` (.txt or
+    .gz).
 
     Args:
-        root: the folder; None for `data/reuters` here, or `reuters` in the cache folder.
-        style: rewrites both sides; None: nothing, for files that are in the style already.
-        on_empty: "error" or "skip" pairs where a side is empty.
-        cache_folder: where to keep the checked texts; None for the default place.
+        root: the folder; None: `data/reuters`, or `reuters` in the cache folder.
+        style: rewrites both sides; None: leave them unchanged, for files in that style.
+        on_empty: "error" or "skip", for pairs with an empty side.
+        cache_folder: cache folder for the checked texts; None: the default folder.
     """
 
     name = "reuters"
     title = "Reuters-21578"
-    get_it = "Make it of the collection's SGML files by `python scripts/prepare_reuters.py FOLDER`"
+    get_it = "Make it from the SGML files with `python scripts/prepare_reuters.py FOLDER`"
     files: ClassVar = {
         "train": (("train.article", "train.title"),),
         "validation": (("valid.article", "valid.title"),),

@@ -1,9 +1,8 @@
 """Test sets in SGML or XML, as WMT and IWSLT publish them: sources, references, system outputs.
 
-A file holds one of these sets (`srcset`, `refset`, `tstset`: the form until 2020), or several of
-them in each document (`src`, `ref`, `hyp`: the form since 2021). Many files are not well-formed
-(a bare `&`, no root), so no XML parser takes them all. Character references are the only ones that
-are expanded; a file that declares entities of its own is refused.
+Until 2020, a file has one of these sets (`srcset`, `refset`, `tstset`); since 2021, each document
+has several (`src`, `ref`, `hyp`). Many files are not well-formed (a bare `&`, no root), so no XML
+parser reads them all. Only character references are expanded; declarations of entities are errors.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from itertools import accumulate
 from seq2seq.system.errors import DataError
 from seq2seq.system.untrusted_files import shown
 
-# Neither part of an opening can be tried again from every `<`, or a bad file would take hours.
+# These patterns must not backtrack from every `<`, because a malformed file would then take hours.
 TAG = re.compile(r"<(/?)([A-Za-z]\w*)\b([^<>]*)>")
 ATTRIBUTE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 ENCLOSED = {"<!--": "-->", "<![CDATA[": "]]>", "<?": ">"}
@@ -29,39 +28,42 @@ ROLES = {
     "hyp": "output",
     "tstset": "output",
 }
-NAMES = ("translator", "system", "sysid", "refid")  # attributes that name a reference or a system
+NAMES = ("translator", "system", "sysid", "refid")  # attributes with a reference's or system's name
 
 Place = tuple[str, str, int]
-"""Document, segment, and how many segments of the document had that name before."""
+"""Document, segment, and how many earlier segments of the document have the same name."""
 
 
 class TestSet:
-    """The segments of a file, by the sets that they belong to.
+    """The segments of a file, by set.
 
     Args:
-        lines: of the file.
-        path: its name, for messages.
+        lines: lines of the file.
+        path: name of the file, for messages.
+
+    Raises:
+        DataError: if a segment or a comment is not closed, or the file declares an entity.
     """
 
-    __test__ = False  # it is not a test, whatever pytest thinks of its name
+    __test__ = False  # tells pytest that this class is not a test
 
     def __init__(self, lines: Iterable[str], path: object) -> None:
         ended = [f"{line}\n" for line in lines]
         self._text, self._ends = "".join(ended), list(accumulate(map(len, ended)))
         self._path = path
-        self.numbers: dict[Place, int] = {}  # line in which a segment first stands
+        self.numbers: dict[Place, int] = {}  # line of the first occurrence of a segment
         self.sets: dict[tuple[str, str], dict[Place, str]] = {}
         self._read()
 
     def rows(self, columns: Sequence[str | int]) -> Iterator[tuple[int, list[str]]]:
-        """The line number and the texts of each segment, "" where a set lacks it.
+        """Yield line number and texts of each segment; a text is "" if a set lacks the segment.
 
         Args:
             columns: `source`, `target` (the first reference), or the name of a translator or a
-                system. A single column means the set of the file if it has only one.
+                system. If the file has only one set, a single column means that set.
 
         Raises:
-            DataError: if the file has no such set, or several that could be meant.
+            DataError: if the file has no such set.
         """
         if len(columns) == 1 and len(self.sets) <= 1:
             chosen = [*self.sets.values()]
@@ -81,10 +83,10 @@ class TestSet:
         raise DataError(f"{self._path} has no segments of {column!r}; it has: {shown(there, 300)}")
 
     def _read(self) -> None:
-        """Sort all segments into their sets."""
+        """Read all segments into their sets."""
         document, documents = "", 0
-        outer = inner = ("", "")  # the set that encloses documents, the one within a document
-        opened: int | None = None  # where the segment began
+        outer = inner = ("", "")  # the set around documents, and the set within a document
+        opened: int | None = None  # start of the open segment
         identifier, parts = "", list[str]()
         for start, text, closing, tag, attributes in self._markup():
             if tag == "seg" and closing:
@@ -126,7 +128,7 @@ class TestSet:
         self.numbers.setdefault(place, self._number(start))
 
     def _markup(self) -> Iterator[tuple[int, str, bool, str, str]]:
-        """Where a part begins, its text, and of a tag: whether it closes, its name, attributes."""
+        """Yield start and text of each part, and for a tag: whether it closes, name, attributes."""
         text, start = self._text, 0
         while start < len(text):
             if text[start] != "<":
@@ -145,8 +147,8 @@ class TestSet:
                 yield start, match[0], bool(match[1]), match[2].lower(), match[3]
             elif text.startswith("<!ENTITY", start):
                 raise DataError(
-                    f"{self._line(start)} declares an entity, which is not expanded; write its "
-                    "text where it is used"
+                    f"{self._line(start)} declares an entity, which is not supported; replace the "
+                    "entity by its text"
                 )
             else:
                 end = start + 1
@@ -156,10 +158,9 @@ class TestSet:
     def _unescaped(self, start: int, end: int) -> str:
         try:
             return html.unescape(self._text[start:end])
-        except ValueError as error:  # a number of thousands of digits
+        except ValueError as error:  # the number has thousands of digits
             raise DataError(
-                f"{self._line(start)} has a character reference that stands for no character; "
-                "take it out"
+                f"{self._line(start)} has a character reference without a character; remove it"
             ) from error
 
     def _number(self, start: int) -> int:

@@ -1,7 +1,7 @@
-"""Readers of columns between tabs or commas, with quotes as spreadsheets and pandas write them.
+"""Readers of columns separated by tabs or commas, quoted as spreadsheets and pandas write them.
 
-A field in quotes may hold separators, ends of lines and doubled quotes; Python's `csv` reads it. In
-a TSV without such quoting a quote is text. Which one it is, `read_tsv` finds out.
+A quoted field may have separators, line ends and doubled quotes; Python's `csv` reads it. In a TSV
+without quoting, a quote is text. `read_tsv` detects which of these a file is.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from seq2seq.system.untrusted_files import LONGEST_LINE, shown
 
 logger = logging.getLogger(__name__)
 
-SEPARATORS = (",", ";", "\t")  # of a CSV: spreadsheets use the second where the comma is decimal
-LINES_LOOKED_AT = 100_000  # to tell whether a TSV is quoted
-NEEDS_QUOTES = ("\t", "\n", '"', ",")  # Excel quotes fields with a comma in a TSV, too
+SEPARATORS = (",", ";", "\t")  # spreadsheets use ; in languages with a decimal comma
+LINES_LOOKED_AT = 100_000  # to detect whether a TSV is quoted
+NEEDS_QUOTES = ("\t", "\n", '"', ",")  # Excel quotes fields with a comma even in a TSV
 
 NUMBER = re.compile(r"[-+0-9.,eE]*")
 
 csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
 
 Fields = Iterator[tuple[int, list[str]]]
-"""The fields of each record, and the number of the line in which it begins."""
+"""The number of the first line of each record, and its fields."""
 
 
 def read_tsv(path: Path, columns: Sequence[str | int]) -> Fields:
-    """Columns between tabs, by number from 0, or by the names that the first line gives.
+    """Yield columns of a TSV, by number from 0, or by name in the first line.
 
-    Quotes are those of CSV if all that stand at the start of a field look so.
+    Quotes are read as in CSV if `is_quoted` detects such quoting.
     """
     quoted = is_quoted(path)
     if quoted:
@@ -43,22 +43,22 @@ def read_tsv(path: Path, columns: Sequence[str | int]) -> Fields:
 
 
 def read_quoted_tsv(path: Path, columns: Sequence[str | int]) -> Fields:
-    """Columns between tabs, quoted as in CSV where a field begins with a quote."""
+    """Yield columns of a TSV; fields that begin with a quote are quoted as in CSV."""
     return _chosen(path, columns, _quoted(path, "\t"), "tabs")
 
 
 def read_unquoted_tsv(path: Path, columns: Sequence[str | int]) -> Fields:
-    """Columns between tabs; a quote is text."""
+    """Yield columns of a TSV; quotes are text."""
     return _chosen(path, columns, _unquoted(path, "\t"), "tabs")
 
 
 def read_csv(path: Path, columns: Sequence[str | int]) -> Fields:
-    """Columns between commas (or semicolons, or tabs: what parts the first line most)."""
+    """Yield columns separated by comma, semicolon or tab, whichever occurs most in line 1."""
     return _separated(path, columns, _quoted)
 
 
 def read_unquoted_csv(path: Path, columns: Sequence[str | int]) -> Fields:
-    """The same where a quote is text."""
+    """Yield columns as `read_csv`, but quotes are text."""
     return _separated(path, columns, _unquoted)
 
 
@@ -68,7 +68,7 @@ def _separated(
     def parts(separator: str) -> int:
         try:
             return len(next(read(path, separator), (0, []))[1])
-        except DataError:  # quoted, but not between these
+        except DataError:  # the quotes do not match this separator
             return 0
 
     separator = max(SEPARATORS, key=parts)
@@ -76,15 +76,15 @@ def _separated(
 
 
 def _chosen(path: Path, columns: Sequence[str | int], rows: Fields, between: str) -> Fields:
-    """The chosen columns of all records after the header, if one is chosen by its name."""
+    """Yield the chosen columns; the first line is a header if a column is chosen by name."""
     if any(isinstance(column, str) for column in columns):
         header = next(rows, (0, [""]))[1]
         for column in columns:
             if isinstance(column, str) and column not in header:
                 there = shown(", ".join(header), 200)
                 raise DataError(
-                    f"{path} has no column {shown(column)!r}; it has: {there}. Choose columns by "
-                    "number, from 0, if that is no header"
+                    f"{path} has no column {shown(column)!r}; it has: {there}. If that is not a "
+                    "header, choose columns by number, from 0"
                 )
         columns = [header.index(c) if isinstance(c, str) else c for c in columns]
     places = [int(column) for column in columns]
@@ -104,7 +104,7 @@ def _unquoted(path: Path, separator: str) -> Fields:
 
 
 def _quoted(path: Path, separator: str) -> Fields:
-    """The records by the rules of CSV; an empty line is one, of a single empty field."""
+    """Yield the records of a CSV; an empty line is a record with a single empty field."""
     lines = (f"{line}\n" for _, line in read_lines(path))
     records = csv.reader(lines, delimiter=separator, strict=True)
     begins = 1
@@ -114,21 +114,21 @@ def _quoted(path: Path, separator: str) -> Fields:
             begins = records.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"the record that begins in line {begins:,} of {path} is not quoted as CSV is "
+            f"the record that begins in line {begins:,} of {path} is not quoted as in CSV "
             f"({error}); if quotes are text there, set data.quoting=none"
         ) from error
 
 
 def is_quoted(path: Path) -> bool:
-    """Whether the fields of a TSV are quoted as in CSV, as far as its first lines show.
+    """Return True if the fields of a TSV seem to be quoted as in CSV, from its first lines.
 
-    Every field that begins with a quote must be quoted well. And either only fields are quoted
-    that need it, or all fields are, except numbers. A text in quotation marks is neither.
+    Every field that begins with a quote must be quoted correctly. Also, either only fields that
+    need quotes have them, or all fields except numbers. A text in quotation marks meets neither.
     """
     lines = [f"{line}\n" for _, line in islice(read_lines(path), LINES_LOOKED_AT)]
     if not any(line.startswith('"') or '\t"' in line for line in lines):
         return False
-    found = needed = everywhere = 0
+    quoted_records = needed = everywhere = 0
     begins, count = 0, 0
     records = csv.reader(lines, delimiter="\t", strict=True)
     try:
@@ -136,18 +136,18 @@ def is_quoted(path: Path) -> bool:
             text = "".join(lines[begins : records.line_num])
             begins, count = records.line_num, count + 1
             quoted, plain = _by_quotes(text, fields)
-            found += bool(quoted)
+            quoted_records += bool(quoted)
             needed += all(any(c in field for c in NEEDS_QUOTES) for field in quoted)
             everywhere += all(NUMBER.fullmatch(field) for field in plain)
     except csv.Error:
-        # The record that the last of the lines cuts off is no mistake.
+        # The last line may cut off a record, which is not an error.
         if records.line_num < LINES_LOOKED_AT:
             return False
-    return found > 0 and count in (needed, everywhere)
+    return quoted_records > 0 and count in (needed, everywhere)
 
 
 def _by_quotes(text: str, fields: list[str]) -> tuple[list[str], list[str]]:
-    """The fields that stand in quotes in the text of their record, and the others."""
+    """Return the fields that are quoted in the text of their record, and the others."""
     quoted, plain, start = list[str](), list[str](), 0
     for field in fields:
         if text[start : start + 1] == '"':

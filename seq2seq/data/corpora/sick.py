@@ -1,4 +1,4 @@
-"""SICK: 9,840 pairs of short descriptions, made from captions by rules (Marelli et al. 2014)."""
+"""SICK: 9,840 pairs of short descriptions, derived from captions by rules (Marelli et al. 2014)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SENTENCES = ("sentence_A", "sentence_B")
 
 
 class Sick(FolderOfPairs):
-    """SICK as SICK.txt with its column SemEval_set, as SemEval's files, or as plain TSV.
+    """SICK: SICK.txt with its column SemEval_set, SemEval's files, or plain TSV.
 
     The trial split is the validation split. Sentence A is the premise.
     """

@@ -11,11 +11,10 @@ GOLD = ("gold_label", "sentence1", "sentence2")
 
 
 class Snli(FolderOfPairs):
-    """SNLI 1.0 as distributed (JSON lines or text), or as label, premise, hypothesis in TSV.
+    """SNLI 1.0 as published (JSON lines or text), or as label, premise, hypothesis in TSV.
 
-    785 training pairs, 158 of the validation split and 176 of the test split have no gold label
-    (`-`) and are left out, as everywhere. A folder may lack the training file where only the
-    others are needed.
+    785 training pairs, 158 validation pairs and 176 test pairs have no gold label (`-`) and are
+    dropped, as usual. To evaluate only, you do not need the training file.
     """
 
     name = "snli"

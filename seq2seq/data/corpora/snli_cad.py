@@ -15,10 +15,10 @@ REVISED = {
 
 
 class SnliCad(FolderOfPairs):
-    """Pairs of SNLI of which people revised premise or hypothesis so that another label is true.
+    """Pairs of SNLI whose premise or hypothesis people revised so that another label is true.
 
-    The splits are those of `revised_combined`; `test_original` has the pairs of its test split as
-    they were in SNLI.
+    The splits are those of `revised_combined`; `test_original` has the original SNLI pairs of the
+    test split.
     """
 
     name = "snli_cad"

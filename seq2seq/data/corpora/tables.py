@@ -1,4 +1,4 @@
-"""From rows of texts to a memory-mapped table: checked once, cached by content."""
+"""Build memory-mapped tables from rows of texts: checked once, cached by content."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 BLOCK_ROWS = 10_000
 BLOCK_CHARACTERS = 1 << 25
-TABLE_VERSION = 2  # part of the cache's key: raise it when the same files give other rows
+TABLE_VERSION = 2  # part of the cache key: raise it if the same files give other rows
 
 PlacedRow = tuple[int, Sequence[object], list[str]]
-"""Line number, for each column the file it stands in, for each column its text."""
+"""Line number, then for each column its file, then for each column its text."""
 
 
 def normalized(
@@ -31,7 +31,7 @@ def normalized(
     normalize: Callable[[str], str],
     targets: bool = True,
 ) -> Iterator[PlacedRow]:
-    """The rows with their sources, and their targets and references if wished, rewritten."""
+    """Yield the rows with rewritten sources, and if `targets`, also targets and references."""
     references = reference_columns(columns) if targets else []
     rewritten = [column == "source" or column in references for column in columns]
     for number, names, texts in rows:
@@ -46,14 +46,17 @@ def cached_table(
     on_empty: str,
     names: Sequence[object] = (),
 ) -> Dataset:
-    """The table at `path` of the cache; made from the rows if it is not there (or is damaged).
+    """Return the table at `path` in the cache; build it from the rows if missing or damaged.
 
     Args:
-        path: in the cache.
-        columns: their names.
-        rows: read only if need be.
-        on_empty: "error" or "skip" rows where a side is empty.
-        names: of the files, for the message where there is no row in them.
+        path: file in the cache.
+        columns: names of the columns.
+        rows: the rows, which are read only to build the table.
+        on_empty: "error" or "skip", for rows with an empty side.
+        names: names of the files, for the message if they have no rows.
+
+    Raises:
+        DataError: if a side is empty and `on_empty` is "error", or no pair is left.
     """
     if (table := open_table(path)) is not None:
         return table
@@ -70,7 +73,7 @@ def cached_table(
 
 
 def _blocks(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:
-    """As many rows as are written at once: fewer, where they are long."""
+    """Yield blocks of rows to write at once; long rows make smaller blocks."""
     block: list[list[str]] = []
     size = 0
     for row in rows:
@@ -87,26 +90,26 @@ def _checked(
     rows: Iterable[PlacedRow], columns: Sequence[str], on_empty: str, names: Sequence[object]
 ) -> Iterator[list[str]]:
     if on_empty not in ("error", "skip"):
-        raise DataError(f"data.on_empty={on_empty} is neither error nor skip")
+        raise DataError(f"data.on_empty={on_empty} is unknown; set it to error or skip")
     sides = [columns.index(column) for column in SIDES]
     kept = skipped = 0
-    problem = ""  # of the first row that was skipped
+    problem = ""  # what is wrong with the first skipped row
     files: dict[object, None] = {}
     for number, places, texts in rows:
-        found = _problem(number, places, texts, sides)
-        if found and on_empty == "error":
-            raise DataError(f"{found}; drop it with data.on_empty=skip")
+        row_problem = _problem(number, places, texts, sides)
+        if row_problem and on_empty == "error":
+            raise DataError(f"{row_problem}; drop it with data.on_empty=skip")
         if all(texts[side].strip() for side in sides):
             kept += 1
             yield texts
         else:
             skipped += 1
-            problem = problem or found
+            problem = problem or row_problem
         files.update(dict.fromkeys(places))
     where = ", ".join(map(str, files or names)) or "its files"
     if skipped:
         logger.warning(
-            "%s line(s) with an empty or missing text skipped in %s", f"{skipped:,}", where
+            "skipped %s line(s) with an empty or missing text in %s", f"{skipped:,}", where
         )
     if not kept:
         raise DataError(f"there is no sentence pair in {where}{f' ({problem})' if problem else ''}")
@@ -115,7 +118,7 @@ def _checked(
 def _problem(
     number: int, places: Sequence[object], texts: Sequence[str], sides: Sequence[int]
 ) -> str:
-    """What is wrong with a row that lacks a text; "" for others."""
+    """Return what is wrong with a row that lacks a text; "" if it has all texts."""
     for column, text in enumerate(texts):
         if isinstance(text, Absent):
             return text.problem

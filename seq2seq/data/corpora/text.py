@@ -1,4 +1,4 @@
-"""Texts in files: the user's own, or what a script laid out; any of the formats in `readers`."""
+"""Sentence pairs in text files of any format in `readers`: the user's own, or a script's."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ SplitFiles = Files | Mapping[str, Files | None] | None
 class Text:
     """Sentence pairs from files.
 
-    A split is given as `{"source": files, "target": files}`, line k of one translating line k of
-    the other, or as files that hold both sides. Files are a path, a pattern (`train.*.en`), or a
-    list of them. Formats go by the suffix (.tsv, .csv, .jsonl, .xml, others are plain lines;
-    .gz, .bz2, .xz are unpacked). Further columns such as `alignment` may stand beside `source` and
-    `target`.
+    A split is `{"source": files, "target": files}`, where line k of the source is translated by
+    line k of the target, or files with both sides. Files are a path, a pattern (`train.*.en`), or a
+    list of these. The suffix tells the format (.tsv, .csv, .jsonl, .xml; others are plain lines;
+    .gz, .bz2, .xz are unpacked). Beside `source` and `target` there may be other columns, such as
+    `alignment`.
 
-    Further references of the same sources are a list of files under `references`, one file (or
-    pattern) a reference, beside `target`, or instead of it: the first is the target then. They
-    become the columns `target_2`, `target_3`, … of the split; an empty line in them is a reference
-    that its source lacks.
+    Several references per source are a list of files under `references`, with one file or pattern
+    per reference. Use them beside `target`, or instead of it; the first reference is then the
+    target. The others become the columns `target_2`, `target_3`, … of the split. An empty line
+    means that the source has no such reference.
 
     Args:
         train: files of the training split.
         validation: files of the validation split.
         test: files of the test split.
-        tests: further test sets by name.
+        tests: other test sets, by name.
         source_language: name of the source language, for reports.
         target_language: name of the target language, for reports.
-        format: "text", "tsv", "csv", "jsonl" or "xml" for all files, None to go by the suffix.
-        quoting: "csv" or "none" for TSV and CSV files, None to find out; see `separated`.
-        source_column: name of the field, name in the first line of the TSV, or number from 0.
+        format: "text", "tsv", "csv", "jsonl" or "xml" for all files; None: by the suffix.
+        quoting: "csv" or "none" for TSV and CSV files; None: detect it, see `separated`.
+        source_column: name of the field or in the header, or number of the column from 0.
         target_column: the same for the target.
-        reference_columns: the same for each further reference, in files that hold both sides.
-        normalize: rewrites the source of every pair, such as a `GigawordStyle`; what it does must
-            be told by its `repr`.
-        normalize_targets: whether it rewrites targets and references, too.
-        on_empty: "error" or "skip" lines where a side is empty.
-        root: folder that relative names of files start from; None for the current one.
-        prepare: command that gets the files, for the message where one is missing.
-        cache_folder: where to keep the checked texts; None for the default place.
+        reference_columns: the same for each further reference, in files with both sides.
+        normalize: rewrites the source of every pair, such as a `GigawordStyle`; its `repr` must
+            describe what it does.
+        normalize_targets: whether to rewrite targets and references, too.
+        on_empty: "error" or "skip", for lines with an empty side.
+        root: folder of relative paths; None: the current folder.
+        prepare: command that creates the files, for the message if one is missing.
+        cache_folder: cache folder for the checked texts; None: the default folder.
     """
 
     def __init__(
@@ -97,7 +97,11 @@ class Text:
         self._cache = default_cache_folder(cache_folder)
 
     def load(self) -> DatasetDict:
-        """The splits that were given; all files are checked before anything else happens."""
+        """Return the splits, after checking all files.
+
+        Raises:
+            DataError: if a file is missing or cannot be used, naming the key.
+        """
         splits = {}
         for name, files in self._splits.items():
             try:
@@ -107,27 +111,27 @@ class Text:
                 raise DataError(f"data.{name}: {error}") from error
         if "train" not in splits and "test" not in splits:
             raise DataError(
-                "no corpus is given: set data.train.source and data.train.target to files, line by "
-                "line translations of each other (and the same for data.validation and data.test)"
+                "no files are set; set data.train.source and data.train.target to files that are "
+                "translations of each other, line by line, and data.validation and data.test too"
             )
         return DatasetDict(splits)
 
     def _split(self, files: SplitFiles) -> Dataset | None:
-        given = dict(files) if isinstance(files, Mapping) else files
+        split_files = dict(files) if isinstance(files, Mapping) else files
         columns: Sequence[str]
-        if isinstance(given, dict):
-            given = _with_references(given)
-        if not given:
+        if isinstance(split_files, dict):
+            split_files = _with_references(split_files)
+        if not split_files:
             return None
-        if isinstance(given, dict):
-            columns, key, rows = self._parallel(given)
+        if isinstance(split_files, dict):
+            columns, key, rows = self._parallel(split_files)
         else:
-            columns, key, rows = self._combined(given)
+            columns, key, rows = self._combined(split_files)
         key = content_key(TABLE_VERSION, key, list(columns), self._on_empty)
         if self._normalize is not None:
             key = content_key(key, self._normalize, self._normalize_targets)
             rows = normalized(rows, columns, self._normalize, self._normalize_targets)
-        names = [*given.values()] if isinstance(given, dict) else [given]
+        names = [*split_files.values()] if isinstance(split_files, dict) else [split_files]
         path = self._cache / "texts" / f"{key}.arrow"
         return cached_table(path, columns, rows, self._on_empty, names)
 
@@ -135,19 +139,19 @@ class Text:
         self,
         paths: Sequence[Path],
         columns: Sequence[str],
-        given: Mapping[str, str | int | None],
+        fields: Mapping[str, str | int | None],
     ) -> Iterator[PlacedRow]:
-        """Yield the rows of files that hold one column each.
+        """Yield the rows of files with one column each.
 
         Args:
             paths: a file for each column.
             columns: names of the columns.
-            given: the field of a file to read for a column, if the file has several.
+            fields: for each column the field to read, for files with several fields.
         """
         open_all = []
         for path, column in zip(paths, columns, strict=True):
             reader = self._reader(path)
-            place = given.get(column)
+            place = fields.get(column)
             if place is None:
                 place = column if reader in NAMED_COLUMNS else 0
             open_all.append(partial(reader, path, [place]))
@@ -158,31 +162,33 @@ class Text:
                     for path, o in zip(paths, open_all, strict=True)
                 ]
                 raise DataError(
-                    f"{', '.join(counts)}: line k of one must translate line k of the other"
+                    f"{', '.join(counts)}, but line k of one must translate line k of the other"
                 )
             yield rows[0][0], paths, [texts[0] for _, texts in rows]
 
     @property
     def _combined_columns(self) -> list[str]:
-        """The columns of what holds both sides in one file."""
+        """Names of the columns of files with both sides."""
         return [*SIDES, *(f"target_{k}" for k in range(2, len(self._references) + 2))]
 
     def _parallel(self, files: dict[str, Any]) -> tuple[Sequence[str], str, Iterator[PlacedRow]]:
-        """Rows of files that hold a column each."""
+        """Return columns, key and rows of files with one column each."""
         if missing := [column for column in SIDES if column not in files]:
-            raise DataError(f"the files of the {missing[0]} side are not given")
+            raise DataError(f"the files of the {missing[0]} side are missing; set .{missing[0]}")
         paths = {column: find_files(value, *self._where) for column, value in files.items()}
-        if len({len(found) for found in paths.values()}) > 1:
-            counts = ", ".join(f"{len(found)} for {column}" for column, found in paths.items())
+        if len({len(paths_of_column) for paths_of_column in paths.values()}) > 1:
+            counts = ", ".join(
+                f"{len(paths_of_column)} for {column}" for column, paths_of_column in paths.items()
+            )
             raise DataError(f"unequal numbers of files: {counts}; they are paired in order")
         tuples = list(zip(*paths.values(), strict=True))
-        given = dict(zip(SIDES, self._columns, strict=True))
-        key = content_key([[self._key(path) for path in group] for group in tuples], given)
-        rows = (self._parallel_rows(group, list(paths), given) for group in tuples)
+        fields = dict(zip(SIDES, self._columns, strict=True))
+        key = content_key([[self._key(path) for path in group] for group in tuples], fields)
+        rows = (self._parallel_rows(group, list(paths), fields) for group in tuples)
         return list(paths), key, itertools.chain.from_iterable(rows)
 
     def _combined(self, files: Files) -> tuple[Sequence[str], str, Iterator[PlacedRow]]:
-        """Rows of files that hold both sides."""
+        """Return columns, key and rows of files with both sides."""
         paths = find_files(files, *self._where)
         key = content_key(
             [self._key(path) for path in paths],
@@ -202,12 +208,12 @@ class Text:
         reader = self._reader(path)
         if reader not in DEFAULT_COLUMNS:
             raise DataError(
-                f"{path} holds plain lines, so only one side: give data.<split>.source and "
-                "data.<split>.target, or set data.format=tsv, csv or jsonl"
+                f"{path} has plain lines, so only one side; set data.<split>.source and "
+                "data.<split>.target, or data.format=tsv, csv or jsonl"
             )
         columns = [
-            default if given is None else given
-            for given, default in zip(self._columns, DEFAULT_COLUMNS[reader], strict=True)
+            default if column is None else column
+            for column, default in zip(self._columns, DEFAULT_COLUMNS[reader], strict=True)
         ]
         columns += self._references
         for number, texts in reader(path, columns):
@@ -215,26 +221,29 @@ class Text:
 
 
 def _with_references(files: Mapping[str, Any]) -> dict[str, Any]:
-    """Files by column: what is not given left out, references under the names of their columns."""
-    given = {column: value for column, value in files.items() if value is not None}
-    references = given.pop("references", None)
+    """Return the files by column, without None, and with references as separate columns."""
+    by_column = {column: value for column, value in files.items() if value is not None}
+    references = by_column.pop("references", None)
     if references is None:
-        return given
+        return by_column
     if isinstance(references, str | Path):
         references = [references]
-    first = len(reference_columns(given)) + 1
+    first = len(reference_columns(by_column)) + 1
     for number, value in enumerate(references, start=first):
-        given["target" if number == 1 else f"target_{number}"] = value
-    return given
+        by_column["target" if number == 1 else f"target_{number}"] = value
+    return by_column
 
 
 def find_files(files: Files, root: Path = Path(), prepare: str | None = None) -> list[Path]:
-    """The files that paths and patterns stand for, in order; patterns sorted by name.
+    """Return the files of paths and patterns, in order; those of a pattern are sorted by name.
 
     Args:
-        files: a path, a pattern, or a list of them.
-        root: folder that relative ones start from.
-        prepare: command that gets the files, for the message where one is missing.
+        files: a path, a pattern, or a list of these.
+        root: folder of relative paths.
+        prepare: command that creates the files, for the message if one is missing.
+
+    Raises:
+        DataError: if a file is missing or is a pipe.
     """
     found: list[Path] = []
     for name in [files] if isinstance(files, str | Path) else files:
@@ -243,23 +252,23 @@ def find_files(files: Files, root: Path = Path(), prepare: str | None = None) ->
         check_readable(path)
         try:
             is_file = path.is_file()
-        except OSError as error:  # such as too long a name
+        except OSError as error:  # for example, the name is too long
             raise DataError(f"{shown(path, 200)} cannot be read: {error.strerror}") from error
         if is_file:
             found.append(path)
             continue
         if name == "-" or path.is_fifo():
             raise DataError(
-                f"{name} is a pipe, which can be read only once, and a run reads its corpus again "
-                "when it is resumed or evaluated: write the texts to a file"
+                f"{name} is a pipe, which can be read only once, but a run reads its corpus again "
+                "when it is resumed or evaluated; write the texts to a file"
             )
-        # In the root, [ and * are ordinary characters.
+        # Only the pattern may have wildcards; [ and * in the root are ordinary characters.
         names = sorted(glob.glob(pattern, root_dir=root, recursive=True))
         matches = [root / match for match in names if (root / match).is_file()]
         for match in matches:
             check_readable(match)
         if not matches:
-            hint = f". Get the corpus by: {prepare}" if prepare else ""
+            hint = f". Get the corpus with: {prepare}" if prepare else ""
             raise DataError(_missing(path) + hint)
         found.extend(matches)
     return found
@@ -268,9 +277,9 @@ def find_files(files: Files, root: Path = Path(), prepare: str | None = None) ->
 def _missing(path: Path) -> str:
     path = path.absolute()
     if path.is_dir():
-        return f"{path} is a folder, not a file; it holds: {_listing(path)}"
+        return f"{path} is a folder, not a file; it has: {_listing(path)}"
     folder = next(parent for parent in path.parents if parent.is_dir())
-    return f"there is no file {path}; the folder {folder} holds: {_listing(folder)}"
+    return f"there is no file {path}; the folder {folder} has: {_listing(folder)}"
 
 
 def _listing(folder: Path, most: int = 20) -> str:

@@ -1,18 +1,19 @@
-"""The embedded corpus of entailment: premises and hypotheses of the toy's small English.
+"""Toy corpus of entailment: generated premises and hypotheses in a small English.
 
-A deterministic generator: no files, no network. A sentence tells an event: somebody did something
-to somebody or something, with up to five modifiers (of the subject, of the object, how, where,
-when). Both sentences of a pair tell of one event, as in SNLI, with other modifiers:
+The generator is deterministic and needs no files and no network. A sentence describes an event:
+somebody did something to somebody or something, with up to five modifiers (of the subject, of the
+object, how, where, when). Both sentences of a pair describe the same event, as in SNLI, with
+different modifiers:
 
     premise         yesterday the old king sold the golden bell secretly in the garden .
     entailment      the old king sold the bell in the garden .    the premise says all of that
     neutral         the rich king sold the bell .                 the premise leaves it open
     contradiction   the old king painted the bell .               another word, or a negation
 
-The event and the hypothesis are drawn before the label, and the premise is made to suit both: the
-hypothesis alone tells nothing of the label, which it does in corpora written by people
-(Gururangan et al. 2018). Negation turns the logic around: `did not sell the ring` entails `did not
-sell the golden ring`, and not the other way.
+The event and the hypothesis are drawn before the label, and then a premise that fits both. So the
+hypothesis alone is independent of the label, unlike in corpora written by people (Gururangan et al.
+2018). Negation reverses the logic: `did not sell the ring` entails `did not sell the golden ring`,
+but not vice versa.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ SIZES = {"train": 12_000, "validation": 1_000, "test": 1_000}
 
 @dataclass(frozen=True)
 class Event:
-    """Who did what to whom, and the words of all five modifiers, of which a sentence has some."""
+    """Who did what to whom, and all five modifiers; a sentence uses some of them."""
 
     subject: Noun
     verb: Verb
@@ -56,14 +57,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Statement:
-    """A sentence: an event, the modifiers that are told, and whether it is denied."""
+    """A sentence: an event, the modifiers it uses (`told`), and whether it is negated."""
 
     event: Event
     told: frozenset[str]
     denied: bool
 
     def words(self) -> str:
-        """The sentence."""
+        """Return the sentence."""
         event = self.event
         verb = ("did", "not", *event.verb.base) if self.denied else event.verb.past
         parts = [
@@ -86,15 +87,18 @@ class Statement:
 
 
 class ToyEntailment:
-    """The toy corpus of entailment; `load()` draws train, validation and test.
+    """The toy corpus of entailment, with the splits train, validation and test.
 
     Args:
-        seed: draws the pairs.
-        train_size: pairs to train on.
-        validation_size: pairs of the validation split.
-        test_size: pairs of the test split.
-        denied_share: share of the hypotheses with a negation.
-        cache_folder: where to keep what was drawn; None for the default place.
+        seed: seed of the pairs.
+        train_size: number of training pairs.
+        validation_size: number of pairs of the validation split.
+        test_size: number of pairs of the test split.
+        denied_share: share of negated hypotheses.
+        cache_folder: cache folder for the pairs; None: the default folder.
+
+    Raises:
+        ValueError: if an argument is out of range.
     """
 
     source_language = "premise"
@@ -121,11 +125,11 @@ class ToyEntailment:
         self.denied_share = denied_share
 
     def load(self) -> DatasetDict:
-        """The splits, with no pair in two of them; labels in turn, a third each."""
+        """Return the splits; no pair is in two of them, and each label has a third of the pairs."""
         return kept(self, self._drawn, self._cache_folder)
 
     def _drawn(self) -> dict[str, list[dict[str, str]]]:
-        count_work(4 * sum(self.sizes.values()))  # what a pair takes, with those refused
+        count_work(4 * sum(self.sizes.values()))  # draws per pair, including rejected ones
         taken: set[tuple[str, str]] = set()
         return {split: list(self._split(split, taken)) for split in self.sizes}
 
@@ -135,7 +139,7 @@ class ToyEntailment:
             label = LABELS[number % len(LABELS)]
             while True:
                 count_work()
-                premise, hypothesis = (one.words() for one in pairs.draw(label))
+                premise, hypothesis = (statement.words() for statement in pairs.draw(label))
                 if (premise, hypothesis) not in taken:
                     break
             taken.add((premise, hypothesis))
@@ -143,7 +147,7 @@ class ToyEntailment:
 
 
 class Pairs:
-    """Draws pairs of statements; the words are those of the toy's hand-written core."""
+    """Generator of pairs of statements, with the words of the toy's hand-written core."""
 
     def __init__(self, draw: random.Random, denied_share: float) -> None:
         self.draw_from = draw
@@ -160,31 +164,31 @@ class Pairs:
         self._times = [time for time, _, tenses in core.TIMES if "past" in tenses.split()]
 
     def draw(self, label: str) -> tuple[Statement, Statement]:
-        """Premise and hypothesis; the hypothesis does not depend on the label."""
+        """Draw premise and hypothesis; the hypothesis does not depend on the label."""
         event = self._event()
         told = self._some(MODIFIERS, 1, len(MODIFIERS) - 1)
         hypothesis = Statement(event, told, self.draw_from.random() < self.denied_share)
         return getattr(self, f"_{label}")(hypothesis), hypothesis
 
     def _entailment(self, hypothesis: Statement) -> Statement:
-        """Says more than an affirmed hypothesis, less than a denied one."""
+        """Draw a premise that says more than an affirmed hypothesis, or less than a negated one."""
         if hypothesis.denied:
             return replace(hypothesis, told=self._less(hypothesis.told))
         return replace(hypothesis, told=self._more(hypothesis.told))
 
     def _neutral(self, hypothesis: Statement) -> Statement:
-        """Leaves open what the hypothesis says."""
+        """Draw a premise that neither entails nor contradicts the hypothesis."""
         if hypothesis.denied and self.draw_from.random() < 0.5:
             return replace(hypothesis, told=self._more(hypothesis.told))
         if not hypothesis.denied and self.draw_from.random() < self.denied_share:
-            # `did not sell the golden bell`: perhaps another bell.
+            # `did not sell the golden bell` leaves open whether another bell was sold.
             others = self._more(hypothesis.told) - hypothesis.told
             told = others | self._some(sorted(hypothesis.told), 0, len(hypothesis.told))
             return replace(hypothesis, told=told, denied=True)
         return replace(hypothesis, told=self._other(hypothesis.told), denied=False)
 
     def _contradiction(self, hypothesis: Statement) -> Statement:
-        """Says that the event was another, or affirms what is denied or denies it."""
+        """Draw a premise with another event, or with the opposite polarity."""
         if hypothesis.denied:
             return replace(hypothesis, told=self._more(hypothesis.told), denied=False)
         if self.draw_from.random() < self.denied_share:
@@ -209,14 +213,14 @@ class Pairs:
         return self._some(sorted(told), 0, len(told) - 1)
 
     def _other(self, told: frozenset[str]) -> frozenset[str]:
-        """At least one of the modifiers is not told, and perhaps others are."""
+        """Drop at least one of the modifiers, and possibly add others."""
         others = [name for name in MODIFIERS if name not in told]
         return self._less(told) | self._some(others, 0, len(others))
 
     # Words
 
     def _draw(self, entries: Sequence[Entry]) -> Entry:
-        """One of the entries; those before are more frequent, as in the toy corpus."""
+        """Draw an entry; earlier entries are more frequent, as in the toy corpus."""
         return Pool(zipf(entries, 1.0, Tail().core_exponent, 2.0)).draw(self.draw_from)
 
     def _event(self) -> Event:
@@ -242,7 +246,7 @@ class Pairs:
         return f"{preposition} the {' '.join(self._noun(frozenset(['place'])).singular)}"
 
     def _changed(self, event: Event) -> Event:
-        """The event with another subject, verb or object."""
+        """Return the event with another subject, verb or object."""
         part = self.draw_from.choice(["subject", "verb", "object"])
         if part == "verb":
             return replace(event, verb=self._other_verb(event))

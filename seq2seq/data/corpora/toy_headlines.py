@@ -1,7 +1,7 @@
-"""Toy headlines: news-like sentences in the toy's English, and their cores in telegraphic order.
+"""Toy corpus of headlines: generated sentences in the style of news, and short headlines.
 
-A deterministic generator: no files, no network, the same pairs for a seed in every process. Two
-examples (`alignment` links words of the article with those of the headline, from 0):
+The generator is deterministic and needs no files and no network. Two examples (`alignment` links
+words of the article with words of the headline, from 0):
 
     source     last winter , the strange mole bit a black teacher .
     target     mole bites teacher
@@ -12,11 +12,14 @@ examples (`alignment` links words of the article with those of the headline, fro
     target     widows love Walter in Paris
     alignment  0-2 2-1 5-0 6-3 7-4
 
-What a headline leaves out: articles and other determiners, adjectives, relative clauses,
-appositions, genitives, adverbs of time and manner, places but cities, reasons, and whoever said it.
-What it changes: the past becomes the present (`bought`, `buys`), the future an infinitive (`will
-buy`, `to buy`), the passive the active, with the actor in front. What it copies: names, figures,
-and the long tail of rare words, which `Tail` rules as in the toy of translation.
+A headline
+
+- omits articles and other determiners, adjectives, relative clauses, appositions, genitives,
+  adverbs of time and manner, places other than cities, reasons, and the speaker;
+- changes the past to the present (`bought`, `buys`), the future to an infinitive (`will buy`, `to
+  buy`), and the passive to the active, with the actor first;
+- copies names, numbers, and the long tail of rare words, which `Tail` controls as in the toy corpus
+  of translation.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ LENGTHS = range(9, 36)
 
 @dataclass(frozen=True, eq=False)
 class Token:
-    """A word of the article, and the word it becomes in the headline ("" if none)."""
+    """A word of the article, and its word in the headline ("" if the headline omits it)."""
 
     word: str
     headline: str = ""
@@ -51,7 +54,7 @@ Piece = tuple[Token, ...]
 
 @dataclass(frozen=True)
 class Party:
-    """Somebody or something that takes part, as told in the article."""
+    """A participant of an event, in the words of the article."""
 
     piece: Piece
     kind: str
@@ -59,15 +62,18 @@ class Party:
 
 
 class ToyHeadlines:
-    """The corpus; `load()` draws train, validation and test, which share no article.
+    """The toy corpus of headlines; train, validation and test have no article in common.
 
     Args:
-        seed: draws the sentences; the language stays the same.
-        train_size: pairs to train on.
-        validation_size: pairs of the validation split.
-        test_size: pairs of the test split.
-        tail: fields of `Tail` to change: how long and how frequent the tail of rare words is.
-        cache_folder: where to keep what was drawn; None for the default place.
+        seed: seed of the sentences; the language does not depend on it.
+        train_size: number of training pairs.
+        validation_size: number of pairs of the validation split.
+        test_size: number of pairs of the test split.
+        tail: fields of `Tail` to change: how many rare words there are, and how frequent.
+        cache_folder: cache folder for the pairs; None: the default folder.
+
+    Raises:
+        ValueError: if an argument is out of range.
     """
 
     source_language = "article"
@@ -92,11 +98,11 @@ class ToyHeadlines:
         self.tail = knobs(Tail, "tail", tail)
 
     def load(self) -> DatasetDict:
-        """The splits; `train_size` does not touch the other two."""
+        """Return the splits; `train_size` does not change the other two."""
         return kept(self, self._drawn, self._cache_folder)
 
     def _drawn(self) -> dict[str, list[dict[str, str]]]:
-        count_work(4 * sum(self.sizes.values()))  # what a sentence takes, with those refused
+        count_work(4 * sum(self.sizes.values()))  # draws per pair, including rejected ones
         taken: set[str] = set()
         return {split: list(self._split(split, taken)) for split in self.sizes}
 
@@ -115,13 +121,13 @@ class ToyHeadlines:
 
 
 class Stories:
-    """Draws articles with their headlines."""
+    """Generator of articles with their headlines."""
 
     def __init__(self, choices: Choices) -> None:
         self.choices = choices
 
     def draw(self) -> dict[str, str]:
-        """One row: source, target, alignment."""
+        """Draw a row: source, target, alignment."""
         choices = self.choices
         choices.notes = Notes(choices.random.choice(core.TOPICS))
         tense = choices.pick((6, "past"), (2, "future"))
@@ -129,10 +135,10 @@ class Stories:
         dressed = choices.pick((3, self._plain), (3, self._said), (2, self._reasoned))
         return row([*dressed(article, tense), Token(".")], headline)
 
-    # The event: what the headline tells.
+    # The event, which the headline reports
 
     def _event(self, tense: str) -> tuple[list[Token], list[Token]]:
-        """Its tokens in the article's order and in the headline's."""
+        """Return the tokens of an event in the order of the article and of the headline."""
         make = self.choices.pick((6, self._active), (3, self._passive), (2, self._giving))
         ordered, headline = make(tense)
         where = self._where()
@@ -147,11 +153,11 @@ class Stories:
         return tokens, tokens
 
     def _passive(self, tense: str) -> tuple[list[Token], list[Token]]:
-        """`the lamp was bought by the king`: the headline has `king buys lamp`."""
+        """Draw a passive sentence: `the lamp was bought by the king`, `king buys lamp`."""
         actor = self._party(("person",), relative=0.2)
         while True:
             verb = self.choices.verb("transitive", actor.kind)
-            # Of irregular verbs the lexicon knows no participle.
+            # The lexicon has no participles of irregular verbs.
             if len(verb.base) == 1 and verb.past == (english.past(verb.base[0]),):
                 break
         noun = self._party(sorted(verb.objects), relative=0.0)
@@ -176,7 +182,7 @@ class Stories:
         return tokens, tokens
 
     def _where(self) -> Piece:
-        """A city stays in the headline, another place does not."""
+        """Draw a place; the headline keeps only cities."""
         if not self.choices.chance(0.45):
             return ()
         if self.choices.chance(0.5):
@@ -184,7 +190,7 @@ class Stories:
             return (Token("in", "in"), Token(city, city))
         return (*plain(self._one_of(core.PREPOSITIONS)), *bare(self._noun_phrase(("place",)).piece))
 
-    # What surrounds the event in the article.
+    # The rest of the article
 
     def _plain(self, event: Sequence[Token], tense: str) -> list[Token]:
         time = plain(self._time(tense))
@@ -210,7 +216,7 @@ class Stories:
     # Parties
 
     def _party(self, kinds: Sequence[str], relative: float) -> Party:
-        """A name, perhaps with an apposition; or a noun phrase, perhaps with a relative clause."""
+        """Draw a name, or a noun phrase; possibly with an apposition or a relative clause."""
         choices = self.choices
         if "person" in kinds and choices.chance(0.25):
             name = choices.name(choices.pick((1, "he"), (1, "she")))
@@ -236,7 +242,7 @@ class Stories:
         return self._noun_phrase(kinds, plural=0.0)
 
     def _noun_phrase(self, kinds: Sequence[str], plural: float = 0.3) -> Party:
-        """Determiner or figure, adjective, noun, genitive; a headline has figure and noun."""
+        """Draw determiner or number, adjective, noun, genitive; headlines keep number and noun."""
         choices = self.choices
         noun = choices.noun(dict.fromkeys(kinds))
         many = noun.kind != "place" and choices.chance(plural)
@@ -269,30 +275,30 @@ class Stories:
 
 
 def finite(verb: Verb, plural: bool, tense: str) -> Piece:
-    """The verb, `bought` or `will buy`; in the headline `buys` (or `buy`) or `to buy`."""
+    """Return the verb, `bought` or `will buy`; in the headline `buys` (or `buy`) or `to buy`."""
     if tense == "future":
         return (Token("will", "to"), *(Token(word, word) for word in verb.base))
-    told = verb.base if plural else verb.third
-    return tuple(Token(word, other) for word, other in zip(verb.past, told, strict=True))
+    forms = verb.base if plural else verb.third
+    return tuple(Token(word, other) for word, other in zip(verb.past, forms, strict=True))
 
 
 def plain(text: str) -> Piece:
-    """Words that the headline leaves out."""
+    """Return words that the headline omits."""
     return tuple(Token(word) for word in text.split())
 
 
 def bare(tokens: Sequence[Token]) -> Piece:
-    """The same words, left out of the headline."""
+    """Return the same words, but omitted from the headline."""
     return tuple(Token(token.word) for token in tokens)
 
 
 def row(article: Sequence[Token], headline: Sequence[Token]) -> dict[str, str]:
-    """Source, target and Pharaoh alignment; tokens are told apart by identity."""
-    told = [token for token in headline if token.headline]
-    place = {id(token): j for j, token in enumerate(told)}
+    """Return source, target and Pharaoh alignment; tokens are matched by identity."""
+    kept_tokens = [token for token in headline if token.headline]
+    place = {id(token): j for j, token in enumerate(kept_tokens)}
     links = [f"{i}-{place[id(token)]}" for i, token in enumerate(article) if id(token) in place]
     return {
         "source": " ".join(token.word for token in article),
-        "target": " ".join(token.headline for token in told),
+        "target": " ".join(token.headline for token in kept_tokens),
         "alignment": " ".join(links),
     }

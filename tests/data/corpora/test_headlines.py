@@ -88,7 +88,7 @@ def test_a_missing_split_is_told_with_its_files_and_the_way_to_get_it(tmp_path):
     with pytest.raises(DataError) as error:
         composed("+data=gigaword", f"data.root={tmp_path}").load()
     message = str(error.value)
-    assert f"not complete in {tmp_path}: there are no files of the validation split" in message
+    assert f"not complete in {tmp_path}: the split validation lacks its files" in message
     assert "valid.article.filter and valid.title.filter or" in message
     assert "scripts/prepare_gigaword.py FOLDER" in message
 

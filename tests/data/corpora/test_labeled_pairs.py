@@ -183,9 +183,9 @@ def test_bad_files_are_refused_by_line_and_cause(tmp_path, text, options, messag
 def test_missing_and_unsuited_files_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"data\.test: there is no file"):
         Nli(test=tmp_path / "none.tsv").load()
-    with pytest.raises(DataError, match="no corpus is given"):
+    with pytest.raises(DataError, match="no files are set"):
         Nli().load()
-    with pytest.raises(DataError, match=r"data\.train takes files"):
+    with pytest.raises(DataError, match=r"data\.train must be files"):
         Nli(train={"source": "a", "target": "b"}).load()
 
 

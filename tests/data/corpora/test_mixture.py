@@ -131,9 +131,9 @@ def test_a_corpus_of_which_nothing_is_left_is_named(corpora, tmp_path):
 
 
 def test_mixtures_that_cannot_be_are_refused(corpora):
-    with pytest.raises(DataError, match=r"the mixture is empty: add corpora with \+data@data"):
+    with pytest.raises(DataError, match=r"the mixture is empty; add corpora with \+data@data"):
         Mixture({})
     with pytest.raises(DataError, match=r"data\.evaluation=news is none of: big, small"):
         Mixture(corpora, evaluation="news")
-    with pytest.raises(DataError, match="no validation split in: big"):
+    with pytest.raises(DataError, match="has a validation split: big"):
         Mixture(corpora, evaluation="big").load()

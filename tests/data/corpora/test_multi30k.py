@@ -67,7 +67,7 @@ def test_incomplete_corpus_names_the_missing_file(tmp_path):
 @pytest.mark.parametrize(
     ("languages", "message"),
     [
-        (("en", "it"), "data.target_language=it: Multi30k has en, de, fr, cs"),
+        (("en", "it"), "data.target_language=it is none of Multi30k's en, de, fr, cs"),
         (("en", "en"), "are both en"),
     ],
 )

@@ -133,7 +133,7 @@ def test_json_lists_and_paths_into_lists(tmp_path, indent, listed, caplog):
         path.write_text("".join(json.dumps(record) + "\n" for record in RECORDS))
     columns = {"source_column": "text", "target_column": "summaries.0"}
     assert pairs(Text(path, **columns, on_empty="skip")) == [("one", "eins"), ("four", "vier")]
-    assert "2 line(s) with an empty or missing text skipped" in caplog.text
+    assert "skipped 2 line(s) with an empty or missing text" in caplog.text
     place = "object 2" if listed else "line 2"
     with pytest.raises(DataError, match=rf"{place} of .*: field 'text' is null; drop it with"):
         Text(path, **columns).load()
@@ -145,5 +145,5 @@ def test_a_misspelt_field_is_told_though_all_rows_are_skipped(tmp_path):
     path.write_text('{"source": "a", "target": "b"}\n')
     with pytest.raises(DataError, match=r"no sentence pair in .*line 1 .* has no field 'sorce'"):
         Text(path, source_column="sorce", on_empty="skip").load()
-    with pytest.raises(DataError, match=r"line 1 .* has no field 'c'; there is: source, target"):
+    with pytest.raises(DataError, match=r"line 1 .* has no field 'c'; it has: source, target"):
         Text(path, reference_columns=["c"]).load()

@@ -78,7 +78,7 @@ def test_many_files_by_list_or_pattern_are_joined_in_order(tmp_path):
 def test_format_can_be_said_where_the_suffix_does_not(tmp_path):
     path = write(tmp_path / "corpus.dat", ["\t".join(pair) for pair in EXPECTED])
     assert pairs(Text(path, format="tsv")) == EXPECTED
-    with pytest.raises(DataError, match=r"holds plain lines.*data\.format=tsv"):
+    with pytest.raises(DataError, match=r"has plain lines.*data\.format=tsv"):
         Text(path).load()
     with pytest.raises(DataError, match=r"data\.format=odt is none of: text, tsv, csv, jsonl"):
         Text(path, format="odt").load()
@@ -118,8 +118,8 @@ def test_empty_line_is_named_or_skipped(tmp_path, files, empty, caplog):
     with pytest.raises(DataError, match=message):
         Text(given).load()
     assert pairs(Text(given, on_empty="skip")) == [EXPECTED[0], EXPECTED[2]]
-    assert "1 line(s) with an empty or missing text skipped" in caplog.text
-    with pytest.raises(DataError, match="neither error nor skip"):
+    assert "skipped 1 line(s) with an empty or missing text" in caplog.text
+    with pytest.raises(DataError, match="set it to error or skip"):
         Text(given, on_empty="ignore").load()
 
 
@@ -144,12 +144,12 @@ def test_damaged_gzip_is_named(tmp_path, files):
 
 def test_missing_file_says_what_its_folder_holds(tmp_path, files):
     missing = tmp_path / "trian.en"
-    expected = re.escape(f"no file {missing}; the folder {tmp_path} holds: train.de, train.en")
+    expected = re.escape(f"no file {missing}; the folder {tmp_path} has: train.de, train.en")
     with pytest.raises(DataError, match=expected):
         Text({**files, "source": str(missing)}).load()
-    with pytest.raises(DataError, match=f"the folder {tmp_path} holds"):
+    with pytest.raises(DataError, match=f"the folder {tmp_path} has"):
         Text({**files, "source": str(tmp_path / "no" / "such" / "a.en")}).load()
-    with pytest.raises(DataError, match=r"is a folder, not a file; it holds: train\.de"):
+    with pytest.raises(DataError, match=r"is a folder, not a file; it has: train\.de"):
         Text({**files, "source": str(tmp_path)}).load()
 
 
@@ -165,7 +165,7 @@ def test_nothing_given_says_what_to_set():
 
 
 def test_one_side_alone_or_unequal_numbers_of_files_are_refused(files):
-    with pytest.raises(DataError, match="files of the target side are not given"):
+    with pytest.raises(DataError, match="files of the target side are missing"):
         Text({"source": files["source"], "target": None}).load()
     with pytest.raises(DataError, match="2 for source, 1 for target"):
         Text({**files, "source": [files["source"]] * 2}).load()
@@ -176,8 +176,8 @@ def test_one_side_alone_or_unequal_numbers_of_files_are_refused(files):
     [
         ("a.tsv", "one\ttwo", 5, r"line 1 of .*a\.tsv has 2 column\(s\)"),
         ("a.tsv", "en\tde", "fr", r"a\.tsv has no column 'fr'; it has: en, de"),
-        ("a.jsonl", '{"en": "x", "de": "y"}', "fr", r"no field 'fr'; there is: en, de"),
-        ("a.jsonl", '{"en": [5]}', "en", r"holds \[5\], not a text"),
+        ("a.jsonl", '{"en": "x", "de": "y"}', "fr", r"no field 'fr'; it has: en, de"),
+        ("a.jsonl", '{"en": [5]}', "en", r"is \[5\], not a text"),
         ("a.jsonl", '{"en": ', "en", r"line 1 of .*a\.jsonl is not JSON"),
     ],
 )
@@ -212,7 +212,7 @@ def test_local_files_reach_no_network(files, monkeypatch):
 def test_relative_names_start_from_the_root_and_a_missing_file_says_how_to_get_it(tmp_path, files):
     corpus = {"source": "train.en", "target": "train.de"}
     assert pairs(Text(corpus, root=tmp_path)) == EXPECTED
-    with pytest.raises(DataError, match=r"no file .*Get the corpus by: python prepare\.py"):
+    with pytest.raises(DataError, match=r"no file .*Get the corpus with: python prepare\.py"):
         Text(corpus, root=tmp_path / "elsewhere", prepare="python prepare.py").load()
 
 

@@ -1,8 +1,7 @@
-"""The embedded toy corpus: a small English and an invented language, Selvan.
+"""Toy corpus of translation: sentences in a small English and in Selvan, an invented language.
 
-A deterministic generator: no files, no network, the same sentences for a seed in every process.
-A synchronous grammar builds both sides of a sentence together, so that gold word alignments and
-phrase segments come with every pair. One example:
+The generator is deterministic and needs no files and no network. A synchronous grammar builds both
+sides of a sentence together, so every pair has gold word alignments and phrase segments:
 
     source           the bright friend who Mala raises gets rid of the rabbit in the morning .
     target           matinal debareso so skurko drendano kon Mala drartesa san surnan .
@@ -10,34 +9,36 @@ phrase segments come with every pair. One example:
     source_segments  0-1 1-2 2-3 3-4 4-5 5-6 6-9 9-10 10-11 11-14 14-15
     target_segments  2-3 4-5 3-4 5-6 6-7 7-8 1-2 8-9 9-10 0-1 10-11
 
-`in the morning` is `matinal` and comes first, so the verb follows at once: `debareso`, the whole
-of `gets rid of`, ends in -o because the friend (`skurko`) is of the gender fire. `drendano`
-(bright, of the living) stands after its noun, and `drartesa` (raises) at the end of its clause, in
--a for Mala.
+`matinal` (in the morning) comes first, so the verb comes second: `debareso` (gets rid of). It ends
+in -o because its subject `skurko` (friend) has the gender fire. `drendano` (bright, of the living)
+follows its noun. `drartesa` (raises) is at the end of its clause, and ends in -a for Mala.
 
-An alignment lists `source-target` places of words, from 0. Segments are the smallest stretches
-that translate as wholes, ends exclusive: the k-th source span is the k-th target span. Every word
-is aligned but the English comma.
+An alignment lists positions `source-target` of words, from 0. Segments are the smallest spans that
+are translated as a whole, with exclusive ends: the k-th source span is the k-th target span. Every
+word is aligned, except for the English comma.
 
-What a reader of the heat maps must know of Selvan (endings in full: `selvan`):
+To read the heat maps, you need to know about Selvan (for all endings see `selvan`):
 
-- Nouns have a gender (fire, river, stone); articles, adjectives, relative and personal pronouns
-  agree with them in gender, number and case, verbs with their subject in gender and number, also
-  across a relative clause.
+- Nouns have a gender (fire, river, stone). Articles, adjectives, relative and personal pronouns
+  agree with them in gender, number and case. Verbs agree with their subject in gender and number,
+  also across a relative clause.
 - Adjectives, numbers and genitives follow the noun. Subordinate clauses end with their verb. A
-  time (`in the morning`, `in 1847`) comes first wherever English has it, and then the verb comes
-  before the subject.
+  time (`in the morning`, `in 1847`) always comes first, and then the verb comes before the subject.
 - Many words to one: idioms (`fell in love with` = `amorvevo`), compounds (`sewing machine`),
   `very old`, `in the` = `ensol`, `twenty seven` = `septadunta`, `did not see` = `ni` + verb. One to
   many: `blacksmith` = `mestr fergaro`, `forgot` = `lass memevo`.
-- Names and figures are copied.
+- Names and numbers are copied.
 
-What makes it hard, as in real text: a Zipf tail of rare words (`trindle`), most of them cognates
-that a learner can derive sound by sound, the rest irregular; nouns with two translations, settled
-by words of a topic elsewhere in the sentence (`bank` with a forest or with a merchant); verbs and
-adjectives that translate by what they go with (`know` a person or a thing); names that training
-never shows; in validation and test, pairs of words that training never shows together (adjective
-and noun, idiom and object).
+The corpus is hard in the same ways as real text:
+
+- a Zipf tail of rare words (`trindle`): most are cognates that follow sound laws, others irregular;
+- nouns with two translations, which words of a topic elsewhere in the sentence decide (`bank` with
+  a forest or with a merchant);
+- verbs and adjectives whose translation depends on their object or noun (`know` a person or a
+  thing);
+- names that never occur in training;
+- in validation and test, pairs of words that never occur together in training (adjective and noun,
+  idiom and object).
 """
 
 import random
@@ -59,25 +60,28 @@ from .pairs import Example, render
 __all__ = ["Rates", "Tail", "Toy", "knobs"]
 
 LENGTHS = range(6, 26)
-MOST_TAIL_WORDS = 20_000  # of a kind; there are some 60,000 roots, and the last take long to draw
-STEEPEST = 10  # exponent of the frequencies
-MOST_MISSES = 5_000  # sentences in a row that are not kept; ten are usual
+MOST_TAIL_WORDS = 20_000  # per kind; there are about 60,000 roots, and the last take long to draw
+STEEPEST = 10  # largest exponent of the frequencies
+MOST_MISSES = 5_000  # consecutive rejected sentences; ten are usual
 Knobs = TypeVar("Knobs", Tail, Rates)
 
 
 class Toy:
-    """The toy corpus; `load()` draws train, validation and test.
+    """The toy corpus of translation, with the splits train, validation and test.
 
     Args:
-        seed: Draws the sentences; the two languages are the same for every seed.
-        train_size: Sentence pairs to train on.
-        validation_size: Sentence pairs of the validation split, drawn like the test split.
-        test_size: Sentence pairs of the test split.
-        held_out_share: Share of validation and test sentences with a pair of words that training
-            never shows together.
-        tail: Fields of `Tail` to change: how long and how frequent the tail of rare words is.
-        rates: Fields of `Rates` to change: how often the hard things happen.
-        cache_folder: Where to keep what was drawn; None for the default place.
+        seed: seed of the sentences; the two languages do not depend on it.
+        train_size: number of training pairs.
+        validation_size: number of pairs of the validation split.
+        test_size: number of pairs of the test split.
+        held_out_share: share of validation and test sentences with a pair of words that never
+            occur together in training.
+        tail: fields of `Tail` to change: how many rare words there are, and how frequent.
+        rates: fields of `Rates` to change: how frequent the difficult constructions are.
+        cache_folder: cache folder for the pairs; None: the default folder.
+
+    Raises:
+        ValueError: if an argument is out of range.
     """
 
     source_language = "en"
@@ -108,16 +112,16 @@ class Toy:
         self.rates = knobs(Rates, "rates", rates)
 
     def load(self) -> DatasetDict:
-        """The splits, disjoint as sentences; `train_size` does not touch the other two."""
+        """Return the splits, which share no sentence; `train_size` changes only train."""
         return kept(self, self._drawn, self._cache_folder)
 
     def _drawn(self) -> dict[str, list[dict[str, Any]]]:
-        count_work(4 * sum(self.sizes.values()))  # what a sentence takes, with those refused
+        count_work(4 * sum(self.sizes.values()))  # draws per pair, including rejected ones
         taken: set[str] = set()
         return {split: [vars(e) for e in self._split(split, taken)] for split in self.sizes}
 
     def _split(self, split: str, taken: set[str]) -> Iterator[Example]:
-        """Draw until the split is full; training never sees what is held out."""
+        """Draw sentences until the split is full; training gets no held-out pairs of words."""
         training = split == "train"
         draw = random.Random(f"{self.seed}/{split}")
         sentences = Sentences(Choices(draw, self.tail, self.rates, unseen=not training))
@@ -131,8 +135,8 @@ class Toy:
             misses += 1
             if misses > MOST_MISSES:
                 raise ValueError(
-                    f"toy corpus: no further sentence for the split {split} in {MOST_MISSES:,} "
-                    "tries; lower its size or held_out_share, or raise rates.held_out"
+                    f"toy corpus: no new sentence for the split {split} in {MOST_MISSES:,} tries; "
+                    "lower its size or held_out_share, or raise rates.held_out"
                 )
             phrase, notes = sentences.draw()
             held_out = notes.held_out > 0
@@ -148,7 +152,7 @@ class Toy:
 
 
 def knobs(kind: type[Knobs], name: str, changes: Mapping[str, Any] | None) -> Knobs:
-    """A `Tail` or `Rates` with some of its fields changed; raises ValueError for bad ones."""
+    """Return a `Tail` or `Rates` with some fields changed; raise ValueError for bad values."""
     known = {field.name: field for field in fields(kind)}
     if unknown := set(changes or {}) - known.keys():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The choices behind a sentence: which words, how often, and what must be noted of them."""
+"""Random choices of words, their frequencies, and notes about the chosen words."""
 
 import random
 from collections.abc import Iterable
@@ -13,10 +13,11 @@ Choice = TypeVar("Choice")
 
 @dataclass(frozen=True)
 class Rates:
-    """How often the hard things happen, as probabilities.
+    """Probabilities of difficult constructions.
 
-    `ambiguous` and `cue` of nouns, `idiom` of predicates, `name` of people, `unseen_name` of names
-    in validation and test; `held_out` is the share of word pairs kept out of training.
+    `ambiguous` and `cue` are shares of nouns, `idiom` of predicates, `name` of people,
+    `unseen_name` of names in validation and test, and `held_out` of word pairs that never occur in
+    training.
     """
 
     ambiguous: float = 0.2
@@ -29,7 +30,7 @@ class Rates:
 
 @dataclass
 class Notes:
-    """What must be known of a finished sentence to decide where it may appear."""
+    """Counts of a finished sentence, which decide the splits it may be in."""
 
     topic: str
     cues: int = 0
@@ -40,7 +41,7 @@ class Notes:
 
 
 class Choices:
-    """Draws words. `unseen` allows names that are reserved for validation and test."""
+    """Generator of words; `unseen` allows names that are reserved for validation and test."""
 
     def __init__(self, random_: random.Random, tail: Tail, rates: Rates, unseen: bool) -> None:
         self.random = random_
@@ -82,15 +83,15 @@ class Choices:
         self._names = {group: _steep(_known_names(group), tail) for group in coinage.NAME_ENDINGS}
 
     def chance(self, probability: float) -> bool:
-        """True with that probability."""
+        """Return True with this probability."""
         return self.random.random() < probability
 
     def pick(self, *weighted: tuple[float, Choice]) -> Choice:
-        """One of the weighted choices."""
+        """Draw one of the choices, by weight."""
         return self.random.choices([c for _, c in weighted], [w for w, _ in weighted])[0]
 
     def noun(self, kinds: Iterable[str]) -> Noun:
-        """A noun of one of the kinds: ambiguous, telling the topic, from the tail, or plain."""
+        """Draw a noun of one of the kinds: ambiguous, a cue of the topic, rare, or plain."""
         kind = self.random.choice(sorted(kinds))
         pool = self._noun_pool(kind)
         noun = pool.draw(self.random)
@@ -111,25 +112,25 @@ class Choices:
         return self._nouns[kind, None, False]
 
     def adjective(self, noun: Noun) -> Adjective:
-        """An adjective that suits the noun; notes held-out pairs of core words."""
-        one = self.adjective_of_kind(noun.kind)
-        if not (noun.tail or one.tail):
-            self.note_pair("adjective", one.key, noun.key)
-        return one
+        """Draw an adjective that fits the noun; note held-out pairs of core words."""
+        adjective = self.adjective_of_kind(noun.kind)
+        if not (noun.tail or adjective.tail):
+            self.note_pair("adjective", adjective.key, noun.key)
+        return adjective
 
     def adjective_of_kind(self, kind: str) -> Adjective:
-        """An adjective that suits the kind."""
+        """Draw an adjective that fits the kind."""
         tail = self._tail_adjectives[kind]
         if tail.entries and self.chance(self.tail.share):
             return tail.draw(self.random)
         return self._adjectives[kind].draw(self.random)
 
     def note_pair(self, relation: str, first: str, second: str) -> None:
-        """Note whether the pair is one that training never sees."""
+        """Note whether the pair of words never occurs in training."""
         self.notes.held_out += coinage.reserved(relation, first, second, share=self.rates.held_out)
 
     def verb(self, group: str, subject: str, objects: str = "") -> Verb:
-        """A verb of the group (a field of the lexicon) for these kinds of subject and object."""
+        """Draw a verb of a group (a field of the lexicon) for these kinds of subject and object."""
         key = (group, subject, objects)
         if key not in self._verbs:
             self._verbs[key] = self._verb_pool(*key)
@@ -150,7 +151,7 @@ class Choices:
         )
 
     def name(self, group: str) -> str:
-        """A name: known to training or, where allowed, now and then a reserved one."""
+        """Draw a name: one that occurs in training, or sometimes a reserved one if allowed."""
         if not (self.unseen and self.chance(self.rates.unseen_name)):
             return self._names[group].draw(self.random)
         self.notes.unseen += 1

@@ -6,8 +6,8 @@ English is subject, verb, object, recipient, manner, place, time. Selvan:
     with a time         time  verb  subject  manner  recipient  object  place
     subordinate clause  subject  place  manner  recipient  object  verb
 
-A time, or a subordinate clause in its place, always comes first in a Selvan main clause and puts
-the verb before the subject.
+A time, or a subordinate clause instead of it, always comes first in a Selvan main clause; then the
+verb comes before the subject.
 """
 
 from . import core, selvan
@@ -17,7 +17,7 @@ from .nominals import Lead, Nominal, Nominals
 from .pairs import EMPTY, Phrase, join, unit
 from .predicates import Predicate, Predicates
 
-# Places of the pieces in `_assemble`.
+# Positions of the pieces in `_assemble`
 FRONT, SUBJECT, VERB, OBJECT, RECIPIENT, MANNER, PLACE, TIME = range(8)
 MAIN = (FRONT, TIME, SUBJECT, VERB, MANNER, RECIPIENT, OBJECT, PLACE)
 INVERTED = (FRONT, TIME, VERB, SUBJECT, MANNER, RECIPIENT, OBJECT, PLACE)
@@ -25,7 +25,7 @@ SUBORDINATE = (SUBJECT, FRONT, TIME, PLACE, MANNER, RECIPIENT, OBJECT, VERB)
 
 
 class Sentences:
-    """Draws sentences; the words come from `choices`."""
+    """Generator of sentences with the words of `choices`."""
 
     def __init__(self, choices: Choices) -> None:
         self.choices = choices
@@ -33,7 +33,7 @@ class Sentences:
         self.predicates = Predicates(choices, self.nominals)
 
     def draw(self) -> tuple[Phrase, Notes]:
-        """One sentence, with notes; where it may appear is for the caller to decide."""
+        """Draw a sentence with notes, from which the caller decides its split."""
         choices = self.choices
         choices.notes = Notes(choices.random.choice(core.TOPICS))
         tense = choices.pick((6, "past"), (3, "present"), (1, "future"))
@@ -49,7 +49,7 @@ class Sentences:
         return self._main(subject, self.predicates.any(subject, tense), tense)
 
     def _reasoned(self, tense: str) -> Phrase:
-        """A main clause and a subordinate one, before or after it."""
+        """Draw a main clause, and a subordinate clause before or after it."""
         words, conjunction = self.choices.random.choice(core.CONJUNCTIONS)
         link = unit(words, conjunction)
         subject = self._subject(tense, relative=0.1)
@@ -62,7 +62,7 @@ class Sentences:
         return join(self._main(subject, predicate, tense), link, self._subordinate(later, tense))
 
     def _sequence(self, tense: str) -> Phrase:
-        """`The king bought a horse and sold it`: the pronoun takes the gender of the object."""
+        """Draw `The king bought a horse and sold it`; the pronoun has the object's gender."""
         subject = self._subject(tense, relative=0.15, kinds=("person",))
         thing = self.predicates.transitive(subject, tense, ("thing", "food", "animal"))
         noun = thing.noun
@@ -80,7 +80,7 @@ class Sentences:
         )
 
     def _report(self, tense: str) -> Phrase:
-        """`The king said that ...`."""
+        """Draw `The king said that ...`."""
         subject = self._subject(tense, relative=0.1, kinds=("person",))
         verb = self.choices.verb("saying", "person")
         said = Predicate(self.predicates.finite(verb, subject.agreement, tense))
@@ -144,7 +144,7 @@ class Sentences:
         return self._relative(subject, tense) if self.choices.chance(relative) else subject
 
     def _relative(self, head: Nominal, tense: str) -> Nominal:
-        """The head with a relative clause; a name or a pair takes none."""
+        """Add a relative clause to the head, unless it is a name or a pair."""
         if len(head.nouns) != 1:
             return head
         self.choices.notes.relatives += 1
@@ -167,7 +167,7 @@ class Sentences:
         return self.nominals.noun_phrase(["person"], "nominative", simple=True)
 
     def _refer(self, subject: Nominal, noun: Nominal | None) -> Nominal | None:
-        """A pronoun that can only mean one of the two, if there is one."""
+        """Return a pronoun that unambiguously refers to one of the two; None if there is none."""
         if noun and subject.kind == "person" and noun.pronoun == "it" and self.choices.chance(0.5):
             return self.nominals.pronoun(noun, "nominative", "it")
         taken = {noun.pronoun} if noun else set()

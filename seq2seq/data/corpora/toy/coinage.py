@@ -1,11 +1,11 @@
-"""Coined words: Selvan stems, the long tail of invented cognates, and names.
+"""Invented words: Selvan stems, the long tail of cognates, and names.
 
-Everything is drawn from generators seeded by strings, so the language is the same in every
-process and under every corpus seed.
+All generators have fixed seeds, so the language is the same in every process and for every seed of
+the corpus.
 
-A tail word is English-looking (`trindle`, `morvish`) and its Selvan partner usually its cognate by
-regular sound laws (`trindle` ~ `drelnan-`), as between related languages: what is rare can
-be guessed from its parts. A share of the tail is irregular and must be learnt by heart.
+A tail word looks English (`trindle`, `morvish`). Its Selvan translation is usually a cognate by
+regular sound laws (`trindle` ~ `drelnan-`), as in related languages, so that a model can guess rare
+words from their parts. A share of the tail is irregular and must be memorized.
 """
 
 import random
@@ -31,7 +31,7 @@ LIGHT_SYLLABLES = [
     "ra:lo ro:lu sa:so ta:do va:fo".split()
 ]
 
-# Suffixes tell kind and gender: English suffix -> (Selvan suffix, gender).
+# English suffix -> (Selvan suffix, gender), for each kind.
 NOUN_SUFFIXES = {
     "person": {"er": ("eg", "fire"), "ard": ("un", "fire"), "ess": ("in", "river")},
     "animal": {"ock": ("ok", "stone"), "ow": ("av", "river"), "el": ("il", "fire")},
@@ -67,7 +67,7 @@ RESERVED_NAMES = 0.2
 
 
 def stem(key: str) -> str:
-    """The coined Selvan stem of a core word; ends in a consonant."""
+    """Return the invented Selvan stem of a core word; it ends in a consonant."""
     draw = random.Random(f"selvan/{key}")
     first = draw.choice(STEM_ONSETS) + draw.choice(STEM_VOWELS)
     if draw.random() < 0.5:
@@ -76,7 +76,7 @@ def stem(key: str) -> str:
 
 
 def roots(kind: str) -> Iterator[tuple[str, str]]:
-    """Endless distinct pairs (English root, Selvan cognate) for the tail words of a kind."""
+    """Yield endless distinct pairs (English root, Selvan cognate) for tail words of a kind."""
     draw = random.Random(f"roots/{kind}")
     seen: set[str] = set()
     while True:
@@ -92,7 +92,7 @@ def roots(kind: str) -> Iterator[tuple[str, str]]:
 
 
 def name(draw: random.Random, group: str) -> str:
-    """A random name of a man (`he`), a woman (`she`) or a `city`; the ending tells which."""
+    """Draw a name of a man (`he`), a woman (`she`) or a `city`; its ending tells which."""
     word = draw.choice(NAME_ONSETS) + draw.choice(STEM_VOWELS) + draw.choice(NAME_MIDDLES)
     if draw.random() < 0.3:
         word += draw.choice(STEM_VOWELS) + draw.choice(NAME_MIDDLES)
@@ -100,5 +100,5 @@ def name(draw: random.Random, group: str) -> str:
 
 
 def reserved(*parts: str, share: float) -> bool:
-    """Whether this name or pair of words is kept out of training; the same in every process."""
+    """Return True if a name or pair of words never occurs in training, in any process."""
     return zlib.crc32("/".join(parts).encode()) % 10_000 < share * 10_000

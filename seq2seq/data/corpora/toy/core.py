@@ -1,8 +1,8 @@
-"""The hand-written English core: data only, read by `lexicon`.
+"""The hand-written English core vocabulary: data for `lexicon`.
 
-Written forms: `word/form` gives an irregular plural or past, `_` joins the words of a multi-word
-unit (`well_known`), `word=stem` fixes the Selvan stem (several words where it has several, the last
-one inflects), otherwise the stem is coined. Within a list, earlier words are more frequent.
+Notation: `word/form` has an irregular plural or past, `_` joins the words of a multi-word unit
+(`well_known`), and `word=stem` sets the Selvan stem, of one or several words, of which the last is
+inflected. Other stems are invented. Within a list, earlier words are more frequent.
 """
 
 TOPICS = ("wild", "town", "sea", "stage")
@@ -38,7 +38,7 @@ NOUNS = {
     "place": "garden kitchen cellar church=kirk school tower castle village bridge road gate",
 }
 
-# Nouns that belong to a topic: they tell the sense of ambiguous nouns.
+# Nouns of a topic, which decide the sense of ambiguous nouns.
 CUES = {
     "wild": {
         "person": "hunter shepherd farmer forester woodcutter=sek_di_lignar beekeeper=gard_di_apar",
@@ -68,7 +68,7 @@ CUES = {
     },
 }
 
-# One English word, two Selvan nouns; the topic of the sentence tells which.
+# One English word, two Selvan nouns; the topic of the sentence decides.
 AMBIGUOUS = {
     "thing": {
         "bank": ("wild", "town"),
@@ -169,7 +169,7 @@ INTRANSITIVE = {
     "calm_down=kvitor stay_awake=insomar sneeze=dat_stern hesitate",
     "animal": "sleep/slept hide_away/hid_away=latib run/ran jump bark_loudly=bafon shiver limp",
 }
-# ... of things, for subordinate clauses.
+# The same for things, in subordinate clauses.
 HAPPENING = "disappear fall_apart/fell_apart=dekaz shine/shone crack rust fall_over/fell_over=turb"
 # Somebody gives something to somebody.
 GIVING = "give/gave show send/sent lend/lent offer promise hand_over/handed_over=tradet return"
@@ -178,7 +178,7 @@ SAYING = "say/said think/thought believe hear/heard dream find_out/found_out=esk
 # Somebody begins to ...
 WISHING = "want try hope begin/began decide refuse learn"
 
-# Idioms: whole phrases that translate as one verb.
+# Idioms: phrases that are translated as one verb.
 TRANSITIVE_IDIOMS = (
     "keep_an_eye_on/kept_an_eye_on=veglar take_care_of/took_care_of=kurat "
     "lose_sight_of/lost_sight_of=desvid make_fun_of/made_fun_of=rikan "
@@ -202,7 +202,7 @@ INTRANSITIVE_IDIOMS = (
     "lie_through_the_teeth/lied_through_the_teeth=mentol sleep_like_a_log/slept_like_a_log=dormag"
 )
 
-# When: (English, Selvan, tenses). Selvan puts them first.
+# Times: (English, Selvan, tenses). They come first in Selvan.
 TIMES = (
     ("yesterday", "ierda", "past"),
     ("last night", "noxpast", "past"),
@@ -226,7 +226,7 @@ TIMES = (
     ("sooner or later", "tardem", "future"),
     ("by the end of the week", "semfin", "future"),
 )
-# How: Selvan puts them right after the subject.
+# Manners: in Selvan they come directly after the subject.
 MANNERS = (
     ("quickly", "presto"),
     ("slowly", "lentim"),
@@ -247,7 +247,7 @@ MANNERS = (
     ("free of charge", "gratim"),
     ("out of the blue", "inatendim"),
 )
-# Where: prepositions; those with a hyphen melt with the article, `in the` = `ensol`.
+# Prepositions of places; those with a hyphen fuse with the article: `in the` = `ensol`.
 PREPOSITIONS = (
     ("in", "en-"),
     ("near", "apud"),

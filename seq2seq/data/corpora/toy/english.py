@@ -1,4 +1,4 @@
-"""The few rules of English that the source side needs: plurals, verb forms, articles, numbers."""
+"""The rules of English for the source side: plurals, verb forms, articles, numbers."""
 
 ONES = "one two three four five six seven eight nine".split()
 TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
@@ -6,7 +6,7 @@ TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 
 def plural(word: str) -> str:
-    """`baker` → `bakers`, `fox` → `foxes`, `city` → `cities`."""
+    """Return the plural: `baker` → `bakers`, `fox` → `foxes`, `city` → `cities`."""
     if word.endswith(("s", "x", "z", "ch", "sh")):
         return word + "es"
     if word.endswith("y") and word[-2] not in "aeiou":
@@ -15,12 +15,12 @@ def plural(word: str) -> str:
 
 
 def third_person(word: str) -> str:
-    """`carry` → `carries`; irregular only in `have` and `be`, which the grammar does not use."""
+    """Return the third person: `carry` → `carries`; the grammar has no `have` and `be`."""
     return word + "es" if word == "go" else plural(word)
 
 
 def past(word: str) -> str:
-    """The regular past: `bake` → `baked`, `carry` → `carried`."""
+    """Return the regular past: `bake` → `baked`, `carry` → `carried`."""
     if word.endswith("e"):
         return word + "d"
     if word.endswith("y") and word[-2] not in "aeiou":
@@ -29,12 +29,12 @@ def past(word: str) -> str:
 
 
 def article(following: str) -> str:
-    """`a` or `an`, by the first letter of the word that follows."""
+    """Return `a` or `an`, by the first letter of the next word."""
     return "an" if following[0] in "aeiou" else "a"
 
 
 def number(value: int) -> tuple[str, ...]:
-    """1 to 99 in words: 27 is `twenty seven`."""
+    """Return a number from 1 to 99 in words: 27 is `twenty seven`."""
     tens, ones = divmod(value, 10)
     if tens == 0:
         return (ONES[ones - 1],)

@@ -1,4 +1,4 @@
-"""Lexicon entries, and the lexicon built from the hand-written core and the coined tail."""
+"""The lexicon, built from the hand-written core and the invented tail, and its entries."""
 
 import itertools
 import random
@@ -19,7 +19,7 @@ Entry = TypeVar("Entry")
 class Noun:
     """A noun with its English forms, Selvan stem and gender.
 
-    `topic` is set for cues and for the senses of ambiguous nouns; both belong to that topic.
+    `topic` is set for cues of a topic and for the senses of ambiguous nouns; else it is None.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Noun:
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb or verbal idiom; the stem may depend on whether its object is alive."""
+    """A verb or verbal idiom; its stem may depend on whether the object is alive."""
 
     key: str
     base: tuple[str, ...]
@@ -51,7 +51,7 @@ class Verb:
 
 @dataclass(frozen=True)
 class Adjective:
-    """An adjective; the stem may depend on whether its noun is alive."""
+    """An adjective; its stem may depend on whether the noun is alive."""
 
     key: str
     words: tuple[str, ...]
@@ -62,7 +62,7 @@ class Adjective:
 
 
 class Pool(Generic[Entry]):
-    """Entries drawn with given weights."""
+    """Entries with weights, to draw from."""
 
     def __init__(self, weighted: Iterable[tuple[Entry, float]]) -> None:
         pairs = list(weighted)
@@ -70,14 +70,14 @@ class Pool(Generic[Entry]):
         self.cumulative = list(itertools.accumulate(weight for _, weight in pairs))
 
     def draw(self, random_: random.Random) -> Entry:
-        """One entry."""
+        """Draw an entry."""
         return random_.choices(self.entries, cum_weights=self.cumulative)[0]
 
 
 def zipf(
     entries: Sequence[Entry], total: float, exponent: float, shift: float
 ) -> list[tuple[Entry, float]]:
-    """Weights 1 / (rank + shift)^exponent, scaled to `total`."""
+    """Return the entries with weights 1 / (rank + shift)^exponent, which sum to `total`."""
     weights = [(rank + shift) ** -exponent for rank in range(1, len(entries) + 1)]
     scale = total / sum(weights) if weights else 0.0
     return [(entry, weight * scale) for entry, weight in zip(entries, weights, strict=True)]
@@ -85,11 +85,11 @@ def zipf(
 
 @dataclass(frozen=True)
 class Tail:
-    """How long, frequent and irregular the tail of invented words is.
+    """Size, frequency and irregularity of the tail of invented words.
 
-    `nouns`, `verbs`, `adjectives` count its words; `share` of all drawn words are of the tail;
-    `irregular` of them are no cognates. Frequencies fall as rank^-exponent in the tail and as
-    rank^-core_exponent among the hand-written words.
+    `nouns`, `verbs` and `adjectives` are numbers of tail words. `share` is the share of tail words
+    among all drawn words, `irregular` that of words that are not cognates among tail words.
+    Frequencies fall as rank^-exponent in the tail, and as rank^-core_exponent in the core.
     """
 
     nouns: int = 1500
@@ -103,7 +103,7 @@ class Tail:
 
 @dataclass
 class Lexicon:
-    """All entries, and the pools the grammar draws from."""
+    """All entries, by the groups from which the grammar draws."""
 
     nouns: list[Noun] = field(default_factory=list)
     adjectives: list[Adjective] = field(default_factory=list)
@@ -119,7 +119,7 @@ class Lexicon:
 
 @cache
 def lexicon(tail: Tail) -> Lexicon:
-    """The language; tail words stand after the core words in every list."""
+    """Return the lexicon; in every list, tail words come after core words."""
     made = Lexicon()
     made.nouns = _core_nouns() + _tail_nouns(tail)
     made.adjectives = _core_adjectives() + _tail_adjectives(tail)
@@ -145,7 +145,7 @@ def lexicon(tail: Tail) -> Lexicon:
 def _read(
     text: str,
 ) -> list[tuple[tuple[str, ...], tuple[str, ...] | None, tuple[str, ...] | None]]:
-    """`word/form=stem` → (word, form or None, stem or None), each split at `_`."""
+    """Parse `word/form=stem`: (word, form or None, stem or None), each split at `_`."""
     read = []
     for item in text.split():
         written, _, stem = item.partition("=")
@@ -193,7 +193,7 @@ def _adjectives(text: str, kinds: frozenset[str]) -> list[Adjective]:
 
 
 def _core_adjectives() -> list[Adjective]:
-    """The ambiguous ones first: as in English they are among the most frequent."""
+    """Return the adjectives, ambiguous ones first: as in English, they are most frequent."""
     made: list[Adjective] = []
     portable = frozenset(KINDS) - {"place"}
     for one in _adjectives(core.SPLIT_ADJECTIVES, portable):
@@ -229,7 +229,7 @@ def _split(verb: Verb) -> Verb:
 
 
 def _cognates(kind: str, count: int, tail: Tail) -> list[tuple[str, str, random.Random]]:
-    """(English root, Selvan root, a generator for further choices) of `count` tail words."""
+    """Return English root, Selvan root and a generator for each of `count` tail words."""
     made = []
     for root, cognate in itertools.islice(coinage.roots(kind), count):
         draw = random.Random(f"tail/{kind}/{root}")
@@ -262,7 +262,7 @@ def _tail_adjectives(tail: Tail) -> list[Adjective]:
 
 
 def _tail_verbs(tail: Tail, parity: int, objects: frozenset[str] = frozenset()) -> list[Verb]:
-    """Every second tail verb, from the one of that parity: transitive 0, intransitive 1."""
+    """Return every second tail verb, by parity: 0 transitive, 1 intransitive."""
     people = frozenset(["person"])
     made = []
     for root, cognate, draw in _cognates("verb", tail.verbs, tail)[parity::2]:

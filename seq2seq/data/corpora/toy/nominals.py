@@ -14,8 +14,8 @@ from .selvan import Agreement
 class Lead:
     """A preposition before a noun phrase.
 
-    Where `melted` is a string, it fuses with a Selvan article (`en` + `sol` = `ensol`); `alone` is
-    used where there is none.
+    If `melted` is a string, it fuses with a Selvan article (`en` + `sol` = `ensol`); without an
+    article, `alone` is used.
     """
 
     words: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class Lead:
     alone: str = ""
 
     def before(self) -> Phrase:
-        """The preposition as a word of its own."""
+        """Return the preposition as a separate word."""
         return unit(self.words, self.alone) if self.words else EMPTY
 
 
@@ -34,7 +34,7 @@ TO = Lead(("to",), "", selvan.TO)
 
 @dataclass(frozen=True)
 class Nominal:
-    """A built noun phrase and what others must know of it; `nouns` are the keys of its heads."""
+    """A noun phrase with its agreement, kind and pronoun; `nouns` are the keys of its heads."""
 
     phrase: Phrase
     agreement: Agreement
@@ -44,13 +44,13 @@ class Nominal:
 
 
 class Nominals:
-    """Builds noun phrases in both languages."""
+    """Generator of noun phrases in both languages."""
 
     def __init__(self, choices: Choices) -> None:
         self.choices = choices
 
     def any(self, kinds: Iterable[str], case: str, lead: Lead = NO_LEAD) -> Nominal:
-        """A name (of a person), `A and B`, or a noun phrase of any complexity."""
+        """Draw a person's name, `A and B`, or a noun phrase of any complexity."""
         choices, kinds = self.choices, list(kinds)
         if "person" in kinds and choices.chance(choices.rates.name):
             return self.name(lead)
@@ -59,7 +59,7 @@ class Nominals:
         return self.noun_phrase(kinds, case, lead)
 
     def name(self, lead: Lead = NO_LEAD) -> Nominal:
-        """A person's name, copied."""
+        """Draw a person's name, which is copied."""
         group = self.choices.pick((1, "he"), (1, "she"))
         name = self.choices.name(group)
         gender = "fire" if group == "he" else "river"
@@ -69,7 +69,7 @@ class Nominals:
     def noun_phrase(
         self, kinds: Iterable[str], case: str, lead: Lead = NO_LEAD, simple: bool = False
     ) -> Nominal:
-        """Determiner and noun, and unless `simple` perhaps number, adjective, genitive."""
+        """Draw determiner and noun; unless `simple`, also number, adjective, genitive."""
         choices = self.choices
         noun = choices.noun(kinds)
         numeral = not simple and noun.kind != "place" and choices.chance(0.08)
@@ -92,12 +92,12 @@ class Nominals:
         return Nominal(phrase, agreement, noun.kind, pronoun, (noun.key,))
 
     def pronoun(self, antecedent: Nominal, case: str, word: str) -> Nominal:
-        """The pronoun `word` for an antecedent, whose gender it takes."""
+        """Return the pronoun `word` with the gender of an antecedent."""
         form = selvan.nominal(selvan.PRONOUN, antecedent.agreement, case)
         return Nominal(unit(word, form), antecedent.agreement, antecedent.kind, antecedent.pronoun)
 
     def predicate_adjective(self, subject: Nominal) -> Phrase:
-        """The adjective of `was old`, agreeing with the subject."""
+        """Draw the adjective of `was old`, which agrees with the subject."""
         one = self.choices.adjective_of_kind(subject.kind)
         return _adjective_unit(one, subject.kind, subject.agreement, "nominative", very=False)
 
@@ -151,7 +151,7 @@ class Nominals:
         return self.noun_phrase(kinds, "genitive", OF, simple=True).phrase
 
     def _owner(self) -> Phrase:
-        """`Anna 's` → `di Anna`; `the king 's` → `sor kingor`."""
+        """Draw an owner: `Anna 's` → `di Anna`; `the king 's` → `sor kingor`."""
         if self.choices.chance(0.5):
             name = self.name().phrase
             return join(name, unit("'s", selvan.OF), order=(1, 0))

@@ -1,9 +1,9 @@
 """Sentences in two languages at once: units, phrases of units, and their rendering.
 
-A `Unit` is a smallest stretch that translates as a whole: a word and its word, an idiom and its
-verb, `in the` and `ensol`. A `Phrase` holds the same units twice, in source order and in target
-order; joining phrases concatenates the source sides and permutes the target sides. Alignment and
-segments need no bookkeeping: they are read off once, when the finished phrase is rendered.
+A `Unit` is a smallest span that is translated as a whole: a word and its word, an idiom and its
+verb, `in the` and `ensol`. A `Phrase` has the same units twice, in source order and in target
+order. Joining phrases concatenates the source sides and permutes the target sides. Alignment and
+segments are computed once, when the finished phrase is rendered.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """A stretch of source words and the stretch of target words that translates it.
+    """A span of source words and the span of target words that translates it.
 
-    One side may be empty (a word without counterpart). `links` are the aligned (source, target)
-    places within the unit; by default every word is linked with every word.
+    One side may be empty (a word without a translation). `links` are the aligned (source, target)
+    positions within the unit; None: every word is aligned with every word.
     """
 
     source: Words
@@ -25,7 +25,7 @@ class Unit:
     links: tuple[tuple[int, int], ...] | None = None
 
     def aligned(self) -> list[tuple[int, int]]:
-        """The links, the default spelt out."""
+        """Return the links, also if they are the default."""
         if self.links is not None:
             return list(self.links)
         return [(i, j) for i in range(len(self.source)) for j in range(len(self.target))]
@@ -58,13 +58,13 @@ def unit(
     target: str | Sequence[str],
     links: tuple[tuple[int, int], ...] | None = None,
 ) -> Phrase:
-    """A phrase of one unit; strings are split at blanks."""
+    """Return a phrase of one unit; strings are split at blanks."""
     one = Unit(_words(source), _words(target), links)
     return Phrase((one,), (one,))
 
 
 def join(*phrases: Phrase, order: Sequence[int] | None = None) -> Phrase:
-    """Concatenate; `order[k]` is the phrase that comes k-th in the target (default: as given)."""
+    """Concatenate phrases; `order[k]` is the k-th phrase of the target (default: same order)."""
     places = range(len(phrases)) if order is None else order
     return Phrase(
         tuple(one for phrase in phrases for one in phrase.source),
@@ -73,7 +73,7 @@ def join(*phrases: Phrase, order: Sequence[int] | None = None) -> Phrase:
 
 
 def render(phrase: Phrase) -> Example:
-    """Words, Pharaoh alignment and segments of a finished phrase.
+    """Return words, Pharaoh alignment and segments of a finished phrase.
 
     Segments list, in source order, every unit with words on both sides.
     """

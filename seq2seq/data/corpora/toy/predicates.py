@@ -1,4 +1,4 @@
-"""Predicates: verbs and idioms with what they take, tense, negation, and the two sides' forms."""
+"""Predicates: verbs and idioms with objects, tense and negation, in both languages."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from .selvan import Agreement
 
 @dataclass(frozen=True)
 class Predicate:
-    """A verb with what it takes; `noun` is the object that a pronoun may refer to.
+    """A verb with its objects; `noun` is the object that a pronoun may refer to.
 
-    `act` is False for what merely is or happens: it takes no adverb of manner.
+    `act` is False for states and events, which take no adverb of manner.
     """
 
     verb: Phrase
@@ -25,14 +25,14 @@ class Predicate:
 
 
 class Predicates:
-    """Builds predicates for a given subject."""
+    """Generator of predicates for a subject."""
 
     def __init__(self, choices: Choices, nominals: Nominals) -> None:
         self.choices = choices
         self.nominals = nominals
 
     def any(self, subject: Nominal, tense: str, plain: bool = False) -> Predicate:
-        """A predicate that suits the kind of subject; `plain` ones are short."""
+        """Draw a predicate that fits the kind of subject; a short one if `plain`."""
         choices = self.choices
         if subject.kind == "place":
             return self._being(subject, tense)
@@ -54,7 +54,7 @@ class Predicates:
         )(subject, tense)
 
     def transitive(self, subject: Nominal, tense: str, kinds: tuple[str, ...] = ()) -> Predicate:
-        """A verb and its object, of one of the kinds if given."""
+        """Draw a verb and its object, of one of the kinds if there are any."""
         kind = self.choices.random.choice(kinds) if kinds else ""
         verb = self.choices.verb("transitive", subject.kind, kind)
         noun = self.nominals.any([kind] if kind else verb.objects, "accusative")
@@ -85,11 +85,11 @@ class Predicates:
         verb = self.choices.verb("giving", "person")
         noun = self.nominals.noun_phrase(verb.objects, "accusative")
         recipient = self.nominals.any(["person"], "oblique", TO)
-        given = self.finite(verb, subject.agreement, tense)
-        return Predicate(given, noun.phrase, recipient.phrase)
+        verb_form = self.finite(verb, subject.agreement, tense)
+        return Predicate(verb_form, noun.phrase, recipient.phrase)
 
     def _wishing(self, subject: Nominal, tense: str) -> Predicate:
-        """`wanted to buy bread` → `wanted bread buy`."""
+        """Draw `wanted to buy bread`, in Selvan `wanted bread buy`."""
         wish = self.choices.verb("wishing", "person")
         inner = self.choices.verb("transitive", "person")
         noun = self.nominals.any(inner.objects, "accusative")
@@ -116,7 +116,7 @@ class Predicates:
         object_kind: str = "person",
         negative: bool | None = None,
     ) -> Phrase:
-        """The finite verb, perhaps negated; its stem depends on whether the object is alive."""
+        """Return the finite verb, possibly negated; living objects may change its stem."""
         stem = verb.stem if object_kind in LIVING else verb.stem_lifeless
         target = (*stem[:-1], selvan.verbal(stem[-1], subject, tense))
         if negative is None:

@@ -1,13 +1,13 @@
-"""Selvan, the invented target language: its endings and its little words.
+"""Selvan, the invented target language: its endings and function words.
 
-Every noun belongs to a gender: fire, river or stone. Gender and number choose a theme vowel:
+Every noun has a gender: fire, river or stone. Gender and number determine a theme vowel:
 
               fire   river   stone
     singular  -o     -a      -u
     plural    -i     -e      -ia
 
 Nouns, and the articles, adjectives and pronouns that agree with them, add a case consonant to the
-theme: nominative nothing, accusative -n, genitive -r, oblique -l. Verbs add -es- (present), -ev-
+theme: nominative none, accusative -n, genitive -r, oblique -l. Verbs add -es- (present), -ev-
 (past) or -er- (future) to the stem and then the theme of their subject: `bandevo` "he banded",
 `bandeve` "they (river) banded". The infinitive ends in -ent.
 """
@@ -52,39 +52,39 @@ TENS = "- - dunta trinta kvarta pemta sista septa okta nonta".split()
 
 @dataclass(frozen=True)
 class Agreement:
-    """What the words around a noun take from it."""
+    """The features in which words agree with a noun."""
 
     gender: str
     plural: bool
 
     @property
     def theme(self) -> str:
-        """The theme vowel."""
+        """Theme vowel of gender and number."""
         return THEMES[self.gender, self.plural]
 
 
 def nominal(stem: str, agreement: Agreement, case: str) -> str:
-    """A noun, adjective, article or pronoun: stem + theme + case."""
+    """Return a noun, adjective, article or pronoun: stem + theme + case."""
     return stem + agreement.theme + CASES[case]
 
 
 def verbal(stem: str, agreement: Agreement, tense: str) -> str:
-    """A finite verb: stem + tense + theme of the subject."""
+    """Return a finite verb: stem + tense + theme of the subject."""
     return stem + TENSES[tense] + agreement.theme
 
 
 def infinitive(stem: str) -> str:
-    """The infinitive."""
+    """Return the infinitive."""
     return stem + "ent"
 
 
 def resolve(first: Agreement, second: Agreement) -> Agreement:
-    """Agreement of `A and B`: plural; their common gender, else fire."""
+    """Return the agreement of `A and B`: plural, with their common gender, else fire."""
     return Agreement(first.gender if first.gender == second.gender else "fire", True)
 
 
 def number(value: int) -> str:
-    """1 to 99 in one word, ones before tens: 27 is `septadunta`."""
+    """Return a number from 1 to 99 as one word, ones before tens: 27 is `septadunta`."""
     tens, ones = divmod(value, 10)
     if tens == 0:
         return ONES[ones - 1]
