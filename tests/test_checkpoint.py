@@ -291,7 +291,7 @@ def test_an_ensemble_is_of_one_vocabulary(
     other = save_checkpoint(tmp_path / "other", model, VocabularyPair(words, words), config)
     with pytest.raises(CheckpointError, match="have different source subwords"):
         load_checkpoints([folder, other])
-    with pytest.raises(CheckpointError, match="names none"):
+    with pytest.raises(CheckpointError, match="names no checkpoint"):
         load_checkpoints([])
 
 

@@ -1,17 +1,17 @@
-"""The checkpoint directory: what users hold, move, publish and load from strangers.
+"""The checkpoint directory, which users copy, publish and load, also from untrusted sources.
 
 ::
 
     model.safetensors        the weights
-    model.safetensors.sha256 their checksum, which loading compares; sha256sum -c reads it too
-    config.yaml              the run's configuration, resolved: model and data are built from it
-    subwords.model           the SentencePiece model, or words.json (two files where each side has
+    model.safetensors.sha256 their checksum, which loading verifies; sha256sum -c reads it too
+    config.yaml              the run's resolved configuration, from which model and data are built
+    subwords.model           the SentencePiece model, or words.json (two files if each side has
                              its own)
-    metrics.json             scores, when there are any
+    metrics.json             scores, if there are any
 
-Loading runs no code that the directory brings: the weights are safetensors, the configuration is
-plain YAML, and the only ``_target_`` it may name are classes of this package, and of those that the
-user trusts.
+    Loading runs no code from the directory: the weights are safetensors, and the configuration is
+    plain YAML. Its ``_target_`` may name only classes of this package, and of packages that you
+    trust.
 """
 
 from seq2seq.checkpoint.building import (

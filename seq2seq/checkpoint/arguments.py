@@ -1,8 +1,8 @@
-"""Compare the values of a configuration with the annotations of the class that they are for.
+"""Check the values of a configuration against the annotations of their classes.
 
-``config.yaml`` of an untrusted checkpoint may hold any plain value in any place. A class that takes
-``max_length: int`` need not look for ``2.0`` or ``true`` itself: what does not fit its annotations
-is refused here, before anything is built.
+``config.yaml`` of an untrusted checkpoint may have any plain value in any place. This module finds
+values that do not fit the annotations before an object is built, so a class with ``max_length:
+int`` need not check for ``2.0`` or ``true`` itself.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ PLAIN: dict[Any, tuple[type, ...]] = {
 
 
 def problem(node: dict[str, Any], kind: type, class_of: Classes) -> tuple[str, str] | None:
-    """Return what is wrong with the arguments of a class: a key, and a sentence; or None.
+    """Return the first wrong argument of a class and a reason; None if all are right.
 
     Args:
         node: the configuration, with ``_target_``.
-        kind: the class that it names.
-        class_of: returns the class that an inner configuration names.
+        kind: the class of ``_target_``.
+        class_of: function that returns the class of an inner configuration.
     """
     hints = arguments(kind)
     for key, value in node.items():
@@ -71,7 +71,7 @@ def arguments(kind: type) -> dict[str, Any]:
 
 
 def fits(value: Any, hint: Any, class_of: Classes) -> bool:
-    """Return whether a plain value, or the object that it describes, is what an annotation says."""
+    """Return True if a plain value, or the object that it describes, fits an annotation."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return not _describes(value)
@@ -107,14 +107,14 @@ def _is_a(kind: type, hint: Any) -> bool:
 
 
 def _describes(value: Any) -> bool:
-    """Whether an object is described anywhere in a value."""
+    """Return True if a value, or a value inside it, describes an object."""
     if isinstance(value, list):
         return any(map(_describes, value))
     return isinstance(value, dict) and ("_target_" in value or any(map(_describes, value.values())))
 
 
 def _named(hint: Any) -> str:
-    """An annotation as its source has it, without the names of modules."""
+    """Return the text of an annotation, without the names of modules."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " | ".join(map(_named, typing.get_args(hint)))
     if hint is type(None):

@@ -1,4 +1,4 @@
-"""Objects of a configuration that may come from a stranger."""
+"""Build the objects of a configuration that may be untrusted."""
 
 from __future__ import annotations
 
@@ -27,22 +27,21 @@ ALLOWED_PACKAGES = (
     "seq2seq.data.corpora",
 )
 
-_trusted: list[str] = []  # further packages, for as long as the process lives
+_trusted: list[str] = []  # packages that the user trusts, until the process ends
 CONFIG = "config.yaml"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint directory is incomplete, damaged, or names what it may not."""
+    """A checkpoint directory is incomplete or damaged, or names a forbidden class or file."""
 
 
 def build(config: dict[str, Any], **arguments: Any) -> Any:
     """Build the object that ``config`` describes, after checking every ``_target_`` in it.
 
     Raises:
-        CheckpointError: if a target is not a class of :data:`ALLOWED_PACKAGES`, if the
-            configuration holds anything else that Hydra would interpret, or if a class refuses its
-            arguments.
+        CheckpointError: if a target is not a class of :data:`ALLOWED_PACKAGES`, the configuration
+            has other keys that Hydra interprets, or a class raises an error for its arguments.
     """
     try:
         check_targets(config)
@@ -54,10 +53,11 @@ def build(config: dict[str, Any], **arguments: Any) -> Any:
 
 
 def check_targets(node: Any, where: str = CONFIG) -> None:
-    """Refuse a ``_target_`` that is no class of :data:`ALLOWED_PACKAGES`, or not its arguments.
+    """Check every ``_target_`` and its arguments.
 
     Raises:
-        CheckpointError: naming the key.
+        CheckpointError: naming the key, if a target is not a class of :data:`ALLOWED_PACKAGES`, or
+            an argument does not fit.
     """
     if isinstance(node, str) and "${" in node:
         raise CheckpointError(f"{where}: interpolations are refused, found {node!r:.80}")
@@ -75,19 +75,19 @@ def check_targets(node: Any, where: str = CONFIG) -> None:
             raise CheckpointError(f"{name} is refused: a checkpoint may name classes only")
         else:
             check_targets(value, name)
-    if kind is not None:  # now that its parts are in order
+    if kind is not None:  # after its parts have been checked
         _check_arguments(node, kind, where)
 
 
 def _below(where: str, key: Any) -> str:
-    """Return the place of a key, for messages."""
+    """Return the path of a key, for messages."""
     return f"{where}: {shown(key)}" if where == CONFIG else f"{where}.{shown(key)}"
 
 
 def _check_arguments(node: dict[str, Any], kind: type, where: str) -> None:
-    """Refuse arguments that the class does not have, or that are not of their annotated type."""
+    """Raise `CheckpointError` for arguments that the class lacks, or of a wrong type."""
     if f"{kind.__module__}.".startswith(tuple(f"{name}." for name in _trusted)):
-        return  # which need not have annotations
+        return  # classes of trusted packages need no annotations
 
     def class_of(inner: dict[str, Any]) -> type:
         return target_class(inner["_target_"], where)
@@ -104,15 +104,15 @@ def _check_arguments(node: dict[str, Any], kind: type, where: str) -> None:
 
 
 def trust(packages: Sequence[str]) -> None:
-    """Let configurations name classes of further packages, whose code then runs.
+    """Allow configurations to name classes of other packages, whose code then runs.
 
-    Only for what the user says on the command line or in a program; a checkpoint never decides.
+    Call it only with names from the command line or from your program, never from a checkpoint.
 
     Args:
         packages: names, such as ``my_package``.
 
     Raises:
-        ValueError: if one is no name of a package, is Python's own, or cannot be imported.
+        ValueError: if a name is not that of a package, is Python's own, or cannot be imported.
     """
     for name in packages:
         top = name.partition(".")[0] if isinstance(name, str) else ""
@@ -130,7 +130,7 @@ def trust(packages: Sequence[str]) -> None:
 
 
 def packages_to_trust(config: Any) -> list[str]:
-    """The packages that a configuration names classes of, besides those of this package."""
+    """Return the packages other than this one whose classes a configuration names."""
     if isinstance(config, list):
         return sorted({name for item in config for name in packages_to_trust(item)})
     if not isinstance(config, dict):
@@ -142,14 +142,14 @@ def packages_to_trust(config: Any) -> list[str]:
 
 
 def target_class(target: Any, where: str) -> type:
-    """The class that a ``_target_`` names.
+    """Return the class that a ``_target_`` names.
 
     Raises:
         CheckpointError: if it is not a class of :data:`ALLOWED_PACKAGES`.
     """
     packages = tuple(f"{package}." for package in (*ALLOWED_PACKAGES, *_trusted))
-    # The text is looked at before anything is imported: what an import says of a name that does
-    # not exist reaches the terminal.
+    # Check the text before importing anything, because the message of a failed import would print
+    # the untrusted name on the terminal.
     if isinstance(target, str) and NAME.fullmatch(target) and target.startswith(packages):
         module, _, name = target.rpartition(".")
         try:
@@ -165,7 +165,7 @@ def target_class(target: Any, where: str) -> type:
 
 
 def _how_to_trust(target: Any) -> str:
-    """How the user may allow a class of a package of their own."""
+    """Return a hint how the user can allow a class of their own package; "" if they cannot."""
     if not isinstance(target, str) or not NAME.fullmatch(target):
         return ""
     top = target.partition(".")[0]
@@ -175,19 +175,19 @@ def _how_to_trust(target: Any) -> str:
 
 
 def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = None) -> Task:
-    """The task of a checkpoint's configuration, with changes to its arguments.
+    """Build the task of a checkpoint's configuration, with changes to its arguments.
 
-    Changes that name a ``_target_`` are another task, with its own arguments.
+    Changes with a ``_target_`` are another task, with its own arguments.
 
     Raises:
-        CheckpointError: if it names no task.
+        CheckpointError: if the configuration does not name a task.
     """
-    given = config.get("task")
-    # Checkpoints of earlier versions name the only task that there was.
-    if not isinstance(given, dict) or "_target_" not in given:
-        given = {"_target_": f"{Translation.__module__}.{Translation.__name__}"}
+    task_config = config.get("task")
+    # Checkpoints of early versions have no task: translation was the only one.
+    if not isinstance(task_config, dict) or "_target_" not in task_config:
+        task_config = {"_target_": f"{Translation.__module__}.{Translation.__name__}"}
     changes = changes or {}
-    config = changes if "_target_" in changes else _merged(given, changes)
+    config = changes if "_target_" in changes else _merged(task_config, changes)
     kind = target_class(config["_target_"], f"{CONFIG}: task._target_")
     if not issubclass(kind, Task):
         raise CheckpointError(f"{CONFIG}: task is a {kind.__name__}")
@@ -195,9 +195,9 @@ def checkpoint_task(config: dict[str, Any], changes: dict[str, Any] | None = Non
     return task
 
 
-def _merged(given: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Both, with the changes in force at every depth."""
-    merged = dict(given)
+def _merged(original: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Merge the changes into a nested mapping."""
+    merged = dict(original)
     for key, value in changes.items():
         inner = merged.get(key)
         if isinstance(inner, dict) and isinstance(value, dict):

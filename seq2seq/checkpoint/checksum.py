@@ -1,4 +1,4 @@
-"""The checksum of a file, in a file beside it that ``sha256sum -c`` understands."""
+"""Write and verify the checksum of a file, in a file beside it that ``sha256sum -c`` reads."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from seq2seq.checkpoint.building import CheckpointError
 from seq2seq.system.untrusted_files import read_bounded
 
-LARGEST = 4096  # bytes of a file with a checksum and a name
+LARGEST = 4096  # bytes of a checksum file
 
 
 def checksum_file(path: Path) -> Path:
-    """Where the checksum of ``path`` stands."""
+    """Return the path of the checksum file of ``path``."""
     return path.with_name(f"{path.name}.sha256")
 
 
@@ -22,10 +22,10 @@ def write_checksum(path: Path) -> None:
 
 
 def check(path: Path) -> None:
-    """Compare a file with its checksum, if it has one: checkpoints of earlier versions do not.
+    """Verify a file by its checksum, if it has one; checkpoints of early versions have none.
 
     Raises:
-        CheckpointError: if the file is not what was written.
+        CheckpointError: if the checksum differs.
     """
     beside = checksum_file(path)
     if not beside.is_file():
@@ -34,7 +34,7 @@ def check(path: Path) -> None:
     if expected != [_digest(path).encode()]:
         raise CheckpointError(
             f"{path} is damaged: its checksum is not the one in {beside.name}. Copy the folder "
-            "anew, or use another checkpoint of the run; remove that file if you changed the "
+            "again, or use another checkpoint of the run; remove that file if you changed the "
             "weights yourself"
         )
 

@@ -1,8 +1,8 @@
-"""Which files the corpus of an untrusted checkpoint may read: the one place that decides.
+"""Decide which files the corpus of an untrusted checkpoint may read.
 
-A name in ``config.yaml`` says little about the file that is opened in the end: ``~``, ``..``, links
-and patterns lead elsewhere. Therefore the functions of ``seq2seq.data`` that open a file ask
-:meth:`Confinement.refusal` about the path that they are about to open.
+A name in ``config.yaml`` may lead to any file by ``~``, ``..``, links and patterns. Therefore the
+functions of ``seq2seq.data`` that open a file call :meth:`Confinement.refusal` with the path that
+they are about to open.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seq2seq.data.cache import cache_folder
 from seq2seq.data.corpora.corpus import Corpus
 from seq2seq.system.untrusted_files import confined, shown
 
-HERE = "data"  # the folder here that corpora are laid out in
+HERE = "data"  # folder of corpora in the current folder
 REMEDY = (
     "choose the corpus yourself (data=NAME data.root=FOLDER, data=text data.test.source=FILE …), "
     "or give that argument, if it is right (data.NAME=VALUE)"
@@ -26,14 +26,14 @@ REMEDY = (
 
 
 class Confinement:
-    """The files that may be read.
+    """The files that the corpus may read.
 
-    These are the files in ``data/`` of the current folder, those in the folders where the scripts
-    of this package put the corpora that the configuration names, and those that the user names.
+    These are the files in ``data/`` of the current folder, those in the cache folders of corpora
+    that the configuration names, and those that the user names.
 
     Args:
-        corpus: what ``config.yaml`` says of the corpus.
-        changes: arguments of the corpus that the user gives on the command line.
+        corpus: configuration of the corpus in ``config.yaml``.
+        changes: arguments of the corpus on the command line.
     """
 
     def __init__(self, corpus: dict[str, Any], changes: dict[str, Any]) -> None:
@@ -51,21 +51,21 @@ class Confinement:
             self._files.update(map(os.path.abspath, (path, *glob.glob(path, recursive=True))))
 
     def refusal(self, path: str | Path) -> str | None:
-        """Say why a file may not be read; None if it may.
+        """Return why a file may not be read; None if it may be read.
 
         Args:
-            path: that is about to be opened, or a pattern of such paths.
+            path: the path to open, or a pattern of paths.
         """
         try:
             reason = self._reason(os.fspath(path))
-        except (OSError, ValueError) as error:  # too long a name, a loop of links, a NUL character
+        except (OSError, ValueError) as error:  # a long name, a loop of links, or a NUL character
             return f"{shown(path, 200)} cannot be read: {error}"
         return reason and f"{reason}, and the checkpoint was not trained here; {REMEDY}"
 
     def _reason(self, path: str) -> str | None:
         if os.path.abspath(path) in self._files:
             return None
-        # The name comes first, because resolving links may already reach other machines.
+        # Check the name first, because even resolving links may access other machines.
         folders = [real for written, real in self._folders if _below(path, written)]
         if ".." in Path(path).parts or not folders:
             return f"{shown(path, 200)} is not a file in {HERE}/ of the current folder"
@@ -78,11 +78,11 @@ class Confinement:
 
 
 class ConfinedCorpus:
-    """A corpus that reads only what a confinement allows.
+    """A corpus that reads only files that a confinement allows.
 
     Args:
-        corpus: to be read.
-        confinement: decides.
+        corpus: the corpus to read.
+        confinement: the files that it may read.
     """
 
     def __init__(self, corpus: Corpus, confinement: Confinement) -> None:
@@ -107,7 +107,7 @@ def _absolute(folder: str) -> str:
 
 
 def _prepared(node: Any) -> Iterator[str]:
-    """The names under which the corpora of a configuration lie in the cache folder."""
+    """Yield the folders in the cache of the corpora that a configuration names."""
     if isinstance(node, list):
         for item in node:
             yield from _prepared(item)
@@ -121,7 +121,7 @@ def _prepared(node: Any) -> Iterator[str]:
 
 
 def _texts(node: Any) -> Iterator[str]:
-    """All texts among some values."""
+    """Yield all texts in nested values."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, dict):

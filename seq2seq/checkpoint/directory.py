@@ -1,4 +1,4 @@
-"""A checkpoint directory: written whole, checked, loaded."""
+"""Write, check and load checkpoint directories."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model with what it needs to be used.
+    """A trained model with its task and vocabularies.
 
     Attributes:
-        folder: where it was loaded from.
-        task: what the model does.
-        model: in evaluation mode, on the CPU.
+        folder: the checkpoint directory.
+        task: the task of the model.
+        model: the model, in evaluation mode.
         subwords: the vocabularies of both sides.
         config: the plain dictionary of ``config.yaml``.
     """
@@ -65,16 +65,16 @@ def save_checkpoint(
     subwords: VocabularyPair,
     config: dict[str, Any],
 ) -> Path:
-    """Write a checkpoint directory; it appears whole or not at all.
+    """Write a checkpoint directory atomically.
 
     Args:
-        folder: replaced if it exists.
-        model: whose weights are saved.
-        subwords: saved beside them.
-        config: resolved; must hold the key ``model`` from which the model can be built again.
+        folder: destination; an existing folder is replaced.
+        model: the model whose weights are saved.
+        subwords: the vocabularies.
+        config: the resolved configuration, whose key ``model`` describes the model.
 
     Raises:
-        OSError: if it cannot be written, the disk being full, say; what was there before stays.
+        OSError: if writing fails, for example because the disk is full; the old folder stays.
     """
     folder = Path(folder)
     with replacing_folder(folder) as temporary:
@@ -91,10 +91,10 @@ def save_checkpoint(
 
 
 def _distinct(model: nn.Module) -> dict[str, Tensor]:
-    """The weights, tied ones once, under the first of their names.
+    """Return the weights; tied weights occur once, under the first of their names.
 
-    Not safetensors' ``save_model``: it also stores the other names, in an order that differs from
-    one process to the next, so that equal weights would make files that are not equal.
+    safetensors' ``save_model`` also stores the other names, in an order that differs between
+    processes. Files of equal weights would then differ.
     """
     names: dict[tuple[int, torch.Size], str] = {}
     state = model.state_dict()
@@ -104,7 +104,7 @@ def _distinct(model: nn.Module) -> dict[str, Tensor]:
 
 
 def writing_error(path: Path, error: SafetensorError) -> OSError:
-    """What kept safetensors from writing, as Python says it: it has the number in its text only."""
+    """Turn safetensors' error into an `OSError` with its number, which only the text has."""
     number = re.search(r"os error (\d+)", str(error))
     if number is None:
         return OSError(f"{path} could not be written: {error}")
@@ -112,15 +112,15 @@ def writing_error(path: Path, error: SafetensorError) -> OSError:
 
 
 def checkpoint_folder(path: str | Path) -> Path:
-    """The checkpoint directory that ``path`` means: itself, or the best one of a run folder.
+    """Return the checkpoint directory of ``path``: itself, or the best one of a run folder.
 
-    ``hub:OWNER/NAME[@REVISION]`` means one on the Hugging Face hub, which is fetched.
+    ``hub:OWNER/NAME[@REVISION]`` is fetched from the Hugging Face hub.
 
     Raises:
-        CheckpointError: if there is none, or it holds links.
+        CheckpointError: if there is no checkpoint directory, or it has symbolic links.
     """
     if is_hub(path):
-        return _found(fetched(str(path)))  # in a cache that is made of links, of its own
+        return _found(fetched(str(path)))  # the hub's cache has symbolic links, which are safe
     path = Path(path).expanduser()
     folder = _found(path)
     check_files(path if folder.is_relative_to(path) else folder, folder)
@@ -128,7 +128,7 @@ def checkpoint_folder(path: str | Path) -> Path:
 
 
 def _found(path: Path) -> Path:
-    """The checkpoint directory at ``path`` or below."""
+    """Return the checkpoint directory at ``path`` or below."""
     for candidate in (path, path / "checkpoints" / "best", path / "best"):
         if (candidate / CONFIG).is_file() and (candidate / WEIGHTS).is_file():
             return candidate
@@ -158,14 +158,14 @@ def load_config(folder: Path) -> dict[str, Any]:
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
-    """Load a checkpoint directory, a stranger's too.
+    """Load a checkpoint directory, which may be untrusted.
 
     Args:
-        path: a checkpoint directory or a run folder.
-        device: where to put the model.
+        path: a checkpoint directory, a run folder, or ``hub:OWNER/NAME[@REVISION]``.
+        device: device of the model.
 
     Raises:
-        CheckpointError: if something is missing, damaged or refused.
+        CheckpointError: if a file is missing or damaged, or the configuration is not allowed.
     """
     folder = checkpoint_folder(path)
     config = load_config(folder)
@@ -200,7 +200,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
 
 @contextlib.contextmanager
 def _named(folder: Path) -> Iterator[None]:
-    """Within the block, errors of the configuration say whose it is."""
+    """Add the folder to errors about the configuration that the block raises."""
     try:
         yield
     except ValueError as error:
@@ -211,22 +211,22 @@ def _named(folder: Path) -> Iterator[None]:
 def load_checkpoints(
     given: str | Path | Sequence[str | Path], device: torch.device | str = "cpu"
 ) -> Checkpoint:
-    """Load one checkpoint, or several of one vocabulary as an ensemble (``Ensemble``).
+    """Load a checkpoint, or several checkpoints with one vocabulary as an ``Ensemble``.
 
     Args:
-        given: a checkpoint directory or a run folder, or a list of them.
-        device: where to put the models.
+        given: a checkpoint directory or a run folder, or a list of these.
+        device: device of the models.
 
     Returns:
-        the checkpoint; of several the first, with the ensemble as its model.
+        the checkpoint; for several, the first one, with the ensemble as its model.
 
     Raises:
-        CheckpointError: also if they do not go together.
+        CheckpointError: if a checkpoint cannot be loaded, or they cannot form an ensemble.
     """
     if isinstance(given, str | Path):
         return load_checkpoint(given, device)
     if not given:
-        raise CheckpointError("checkpoint=[] names none; give one or several")
+        raise CheckpointError("checkpoint=[] names no checkpoint; give one or several")
     first, *others = checkpoints = [load_checkpoint(path, device) for path in given]
     if not others:
         return first

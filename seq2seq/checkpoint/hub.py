@@ -1,4 +1,4 @@
-"""``hub:owner/name[@revision]``: a checkpoint directory of the Hugging Face hub."""
+"""Fetch checkpoint directories from the Hugging Face hub: ``hub:owner/name[@revision]``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seq2seq.checkpoint.building import CONFIG, CheckpointError
 
 PREFIX = "hub:"
 FORM = re.compile(r"hub:([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
-#: What of a repository is a checkpoint directory's; nothing else is fetched.
+#: The files of a repository that are fetched: those of a checkpoint directory.
 FILES = (
     "model.safetensors",
     "model.safetensors.sha256",
@@ -24,21 +24,21 @@ FILES = (
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository of models, at a branch, tag or commit; None: the main one."""
+    """A model repository, at a branch, tag or commit; None: the main branch."""
 
     name: str
     revision: str | None = None
 
     @classmethod
     def of(cls, text: str, key: str = "checkpoint") -> Repository:
-        """What ``hub:owner/name[@revision]`` names.
+        """Parse ``hub:owner/name[@revision]``.
 
         Args:
-            text: as the user gave it.
-            key: the option that it was given to.
+            text: the text of the user.
+            key: the option with that text, for messages.
 
         Raises:
-            CheckpointError: if it is not of this form.
+            CheckpointError: if the text does not have this form.
         """
         match = FORM.fullmatch(text)
         if match is None or ".." in text:
@@ -47,18 +47,18 @@ class Repository:
 
 
 def is_hub(path: object) -> bool:
-    """Whether a place that the user named is on the hub."""
+    """Return True if a path of the user is on the hub."""
     return str(path).startswith(PREFIX)
 
 
 def fetched(text: str) -> Path:
-    """The folder of a repository in Hugging Face's cache, fetched where it is not there yet.
+    """Return the folder of a repository in Hugging Face's cache; fetch it if it is missing.
 
-    ``HF_HUB_OFFLINE``, ``HF_ENDPOINT``, ``HF_HOME`` and ``HF_TOKEN`` mean what they mean to
-    ``huggingface_hub``.
+    The environment variables ``HF_HUB_OFFLINE``, ``HF_ENDPOINT``, ``HF_HOME`` and ``HF_TOKEN`` have
+    their usual meaning.
 
     Raises:
-        CheckpointError: if there is no such repository, or it cannot be reached.
+        CheckpointError: if the repository does not exist or cannot be reached.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (

@@ -1,4 +1,4 @@
-"""What a stranger's checkpoint is looked at for before anything is made of it: files and sizes."""
+"""Check the files and sizes of an untrusted checkpoint before building its model."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from torch.overrides import TorchFunctionMode
 
 from seq2seq.checkpoint.building import CONFIG, CheckpointError
 
-LARGEST_HEADER = 16 << 20  # bytes of names and shapes; a hundred thousand tensors take about 10 MiB
-LARGEST_TABLES = 1 << 30  # bytes of what is computed, not loaded, such as sinusoidal positions
-#: Times that a tensor of the file may be registered while the model is built: tied ones are twice,
-#: and each layer has a copy of its mapping's parameters.
+LARGEST_HEADER = 16 << 20  # bytes of names and shapes; 100,000 tensors take about 10 MiB
+LARGEST_TABLES = 1 << 30  # bytes of computed buffers, such as sinusoidal positions
+#: How often a tensor of the file may be registered while the model is built: tied tensors are
+#: registered twice, and each layer has a copy of its mapping's parameters.
 MOST_REGISTRATIONS = 4
 DRAWING = {"normal_", "uniform_", "trunc_normal_", "bernoulli_", "orthogonal_"}
 FLOATS = {"F16", "BF16", "F32", "F64"}
 
 
 def check_files(path: Path, folder: Path) -> None:
-    """Refuse links and devices: a checkpoint's files lie in it, and nothing of it is elsewhere.
+    """Raise `CheckpointError` if a checkpoint has links or devices instead of its own files.
 
     Args:
-        path: what the user named; it may be a link itself.
-        folder: the checkpoint directory, there or below.
+        path: the path that the user named; it may be a link.
+        folder: the checkpoint directory, at the path or below.
 
     Raises:
-        CheckpointError: naming what is refused.
+        CheckpointError: naming the link or device.
     """
     below = folder.relative_to(path).parts
     for number in range(1, len(below) + 1):
@@ -55,14 +55,14 @@ def _refuse_link(path: Path) -> None:
 
 
 def check_sizes(build: Callable[[], nn.Module], weights: Path) -> None:
-    """Refuse a configuration of a model larger than its weights, before memory is taken for it.
+    """Check that a configuration describes a model of the size of its weights.
 
-    The model is built without memory (on the device ``meta``), and what it holds is compared with
-    the names and shapes that the file of weights begins with.
+    Builds the model without memory (on the device ``meta``), and compares its tensors with the
+    names and shapes in the header of the file.
 
     Args:
-        build: builds the model.
-        weights: the file.
+        build: function that builds the model.
+        weights: the file of weights.
 
     Raises:
         CheckpointError: if they do not fit, or the file is damaged.
@@ -76,26 +76,26 @@ def check_sizes(build: Callable[[], nn.Module], weights: Path) -> None:
         f"{name} is {list(tensor.shape)} by {CONFIG}, and {shapes.get(name, 'nothing')} in the file"
         for name, tensor in state.items()
         if list(tensor.shape) != shapes.get(name)
-        and (name in shapes or id(tensor) not in stored)  # tied ones are stored once
+        and (name in shapes or id(tensor) not in stored)  # tied tensors are stored once
     ]
     problems += [f"{name} is nothing that the model has" for name in shapes if name not in state]
-    # A mapping takes over what was set or learned in the mapping that was saved.
+    # A mapping loads the numbers that were set or learned in the saved mapping.
     problems = [text for text in problems if not _of_mapping(text, state, shapes)]
     if problems:
         raise CheckpointError(f"{weights} does not fit its {CONFIG}: {problems[0]}")
 
 
 def _of_mapping(text: str, state: dict[str, Tensor], shapes: dict[str, Any]) -> bool:
-    """Whether only loading can tell: an annealed γ, a number that the configuration lacks."""
+    """Return True if only loading can decide: an annealed γ, which the configuration lacks."""
     name = text.partition(" ")[0]
     return name not in state and shapes[name] == []
 
 
 def _shapes(path: Path) -> dict[str, list[int]]:
-    """Names and shapes of the tensors in a file, without reading them.
+    """Return names and shapes of the tensors in a file, without reading the tensors.
 
     Raises:
-        CheckpointError: if it is damaged, or holds what no model of this package does.
+        CheckpointError: if the file is damaged, or has tensors that are not floats.
     """
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
@@ -107,7 +107,7 @@ def _shapes(path: Path) -> dict[str, list[int]]:
     shapes = {}
     try:
         with safe_open(str(path), "pt") as file:
-            for name in file.keys():  # noqa: SIM118 - it is no dictionary
+            for name in file.keys():  # noqa: SIM118 - not a dictionary
                 part = file.get_slice(name)
                 if part.get_dtype() not in FLOATS:
                     raise CheckpointError(
@@ -127,14 +127,14 @@ def _shapes(path: Path) -> dict[str, list[int]]:
 
 
 def too_large(weights: Path) -> CheckpointError:
-    """What to say where memory, or the limit of it, does not hold a file of weights."""
+    """Return the error for a file of weights that does not fit into memory."""
     return CheckpointError(
         f"{weights} has {weights.stat().st_size:,} bytes, which do not fit into memory"
     )
 
 
 class _WithoutDrawing(TorchFunctionMode):
-    """First weights are not drawn: where there are no numbers, PyTorch takes seconds over it."""
+    """Mode that skips the initialization of weights, which takes seconds even without memory."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
@@ -146,9 +146,9 @@ class _WithoutDrawing(TorchFunctionMode):
 
 @contextmanager
 def _registering_at_most(tensors: int) -> Iterator[None]:
-    """Within the block, no module is built of many more parts than a file has tensors.
+    """Raise an error in the block if modules get many more parts than a file has tensors.
 
-    So that a configuration of a billion layers ends at once.
+    So a configuration of a billion layers fails at once.
     """
     left = MOST_REGISTRATIONS * tensors + 64
     bytes_left = LARGEST_TABLES
@@ -179,10 +179,10 @@ def _registering_at_most(tensors: int) -> Iterator[None]:
 
 
 def check_parameters(model: nn.Module, weights: Path) -> None:
-    """Refuse weights that are not finite: a model would make empty texts of them, and no error.
+    """Check that all weights are finite; otherwise the model would silently write empty texts.
 
     Raises:
-        CheckpointError: naming the first.
+        CheckpointError: naming the first non-finite weight.
     """
     for name, module in model.named_modules():
         tensors = getattr(module, "tensors", None)
