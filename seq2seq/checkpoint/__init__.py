@@ -9,9 +9,9 @@
                              its own)
     metrics.json             scores, if there are any
 
-    Loading runs no code from the directory: the weights are safetensors, and the configuration is
-    plain YAML. Its ``_target_`` may name only classes of this package, and of packages that you
-    trust.
+Loading runs no code from the directory: the weights are safetensors, and the configuration is
+plain YAML. Its ``_target_`` may name only classes of this package, and of packages that you
+trust.
 """
 
 from seq2seq.checkpoint.building import (

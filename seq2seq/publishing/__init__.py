@@ -1,1 +1,1 @@
-"""A trained model for others: programs without this package, a model card, a folder or the hub."""
+"""Publish a trained model: exported programs, a model card, a folder or a hub repository."""

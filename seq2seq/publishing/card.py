@@ -1,7 +1,7 @@
-"""The model card: what a checkpoint is, how good, of which data, made how, to be used how.
+"""The model card of a checkpoint: its model, scores, data, training and use.
 
-It is written from the checkpoint directory alone, with what its run folder adds where it lies in
-one. What nobody said is called unknown. Its head is the YAML that the Hugging Face hub reads.
+The card is written from the checkpoint directory, and from its run folder if there is one. It says
+"unknown" for missing facts. Its head is YAML for the Hugging Face hub.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from seq2seq.mappings import Mapping as Plug
 from seq2seq.publishing.provenance import read_provenance
 from seq2seq.tasks.task import Task
 
-#: What the hub calls our tasks.
+#: Statistics of attention in the card.
 STATISTICS = ("support_size", "zero_share", "entropy", "top_mass", "coverage_deviation")
 PAPER = """\
 @inproceedings{niculae2017regularized,
@@ -39,13 +39,13 @@ def model_card(
     name: str | None = None,
     license: str | None = None,
 ) -> str:
-    """The text of ``README.md``.
+    """Return the text of ``README.md``.
 
     Args:
-        checkpoint: loaded.
-        place: what ``checkpoint=`` will be, for those who use the published one.
-        name: of the model; None: the last part of the place.
-        license: of the weights, as the hub names it (``mit``, ``cc-by-4.0``); None: unknown.
+        checkpoint: the loaded checkpoint.
+        place: value of ``checkpoint=`` for users of the published model.
+        name: name of the model; None: the last part of the place.
+        license: the hub's name of the weights' license (``mit``, ``cc-by-4.0``); None: unknown.
     """
     metrics = read_metrics(checkpoint.folder / "metrics.json")
     known = read_provenance(checkpoint.folder)
@@ -73,7 +73,7 @@ def _head(
     name: str,
     license: str | None,
 ) -> ModelCardData:
-    """The YAML for the hub; languages that are no codes are left out."""
+    """Return the YAML for the hub; languages that are not codes are omitted."""
     pipeline = checkpoint.task.pipeline
     corpus = _corpus(checkpoint.config)
     results = [
@@ -111,7 +111,7 @@ def _what(checkpoint: Checkpoint) -> list[str]:
         ("parameters", f"{parameters:,}"),
     ]
     for kind, mappings in model.attention_mappings().items():
-        plugs = dict.fromkeys(f"{type(one).__name__}({_plain(one)})" for one in mappings)
+        plugs = dict.fromkeys(f"{type(plug).__name__}({_plain(plug)})" for plug in mappings)
         rows.append((f"mapping, {kind} attention", "; ".join(plugs)))
     rows.append(("mapping, output layer", type(model.output_mapping).__name__))
     sides = checkpoint.subwords
@@ -147,7 +147,7 @@ def _scores(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _scored(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, float | None, str]]:
-    """Split, name, value and signature of every score."""
+    """Yield split, name, value and signature of every score."""
     for split, part in metrics.items():
         for measure, entry in part.items() if isinstance(part, Mapping) else ():
             if isinstance(entry, Mapping) and "score" in entry:
@@ -160,8 +160,8 @@ def _attention(metrics: Mapping[str, Any]) -> list[str]:
     rows = []
     for split, part in metrics.items():
         for section in ("attention", "alignment"):
-            found = part.get(section) if isinstance(part, Mapping) else None
-            overall = found.get("overall") if isinstance(found, Mapping) else None
+            statistics = part.get(section) if isinstance(part, Mapping) else None
+            overall = statistics.get("overall") if isinstance(statistics, Mapping) else None
             for key, value in overall.items() if isinstance(overall, Mapping) else ():
                 if isinstance(value, float) and (section == "alignment" or key in STATISTICS):
                     rows.append((split, key.replace("_", " "), f"{value:.4g}"))
@@ -224,20 +224,19 @@ def _commands(task: Task, place: str) -> list[str]:
 
 def _limitations(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> list[str]:
     lines = [
-        "- It was trained on the corpus above and on nothing else; how it does on other texts is "
-        "unknown.",
-        "- It repeats what its data says, prejudices included; nobody has looked for them.",
+        "- It was trained only on the corpus above; its quality on other texts is unknown.",
+        "- It may repeat biases of its data, which have not been examined.",
         "- Attention weights show what the model read, not why it decided.",
     ]
     if checkpoint.model.max_length is not None:
         lines.append(f"- It reads and writes at most {checkpoint.model.max_length:,} subwords.")
     if not any(True for _ in _scored(metrics)):
-        lines.append("- How good it is has not been measured.")
+        lines.append("- Its quality has not been measured.")
     return lines
 
 
 def _corpus(config: Mapping[str, Any]) -> str:
-    """The name of the corpus's class, or where on the hub it lies."""
+    """Return the name of the corpus's class, or its name on the hub."""
     data = config.get("data")
     corpus = data.get("corpus") if isinstance(data, Mapping) else None
     if not isinstance(corpus, Mapping):
@@ -247,20 +246,20 @@ def _corpus(config: Mapping[str, Any]) -> str:
 
 
 def _stated_license(config: Mapping[str, Any]) -> str | None:
-    """What the configuration says under ``data.license``, if it does."""
+    """Return ``data.license`` of the configuration, or None."""
     data = config.get("data")
-    found = data.get("license") if isinstance(data, Mapping) else None
-    return found if isinstance(found, str) else None
+    stated = data.get("license") if isinstance(data, Mapping) else None
+    return stated if isinstance(stated, str) else None
 
 
 def _names(checkpoint: Checkpoint) -> list[str]:
-    """The mappings of all attention, each once."""
+    """Return the names of the mappings of all attention, without duplicates."""
     mappings = checkpoint.model.attention_mappings().values()
     return list(dict.fromkeys(type(one).__name__.lower() for part in mappings for one in part))
 
 
 def _plain(mapping: Plug) -> str:
-    """The parameters of a mapping as numbers, those that were learned too."""
+    """Return the parameters of a mapping as numbers, including learned ones."""
     shown = []
     for name in mapping.domains:
         value = getattr(mapping, name)
@@ -272,7 +271,7 @@ def _plain(mapping: Plug) -> str:
 
 
 def _scalars(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers, switches and words of a configuration; no folders, which are of one machine."""
+    """Return numbers, booleans and words of a configuration, without paths of this machine."""
     return {
         key: value
         for key, value in node.items()

@@ -1,5 +1,5 @@
-"""What cannot be published, and why."""
+"""The error for models that cannot be published."""
 
 
 class PublishingError(ValueError):
-    """A model, a folder or a repository that does not go together with what was asked for."""
+    """A model, folder or repository cannot be published or exported as requested."""

@@ -1,11 +1,11 @@
-"""A checkpoint as programs that run without this package, in a folder that explains itself.
+"""Export a checkpoint as programs that run without this package, with a description.
 
 ::
 
-    encoder.pt2, step.pt2     (classifier.pt2) by torch.export, or the same as .onnx
+    encoder.pt2, step.pt2     (or classifier.pt2) by torch.export, or the same as .onnx
     interface.json            inputs and outputs: names, types, shapes; ids of the special tokens
     subwords.model            the vocabulary, as in the checkpoint
-    README.md                 the same for people
+    README.md                 the same for readers
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from seq2seq.system.atomic_writing import replacing_folder
 
 INTERFACE = "interface.json"
 Saver = Callable[[Path], None]  # writes a program to a file
-LONGEST = 2**31 - 1  # a dimension without another limit
+LONGEST = 2**31 - 1  # limit of dimensions without another limit
 
 
 def export(checkpoint: Checkpoint, folder: str | Path, form: str = "torch") -> Path:
-    """Write the folder, whole or not at all.
+    """Write the folder atomically.
 
     Args:
-        checkpoint: of any task.
-        folder: is replaced if an export lies there.
+        checkpoint: a checkpoint of any task.
+        folder: destination; an earlier export is replaced.
         form: ``torch`` or ``onnx``.
 
     Raises:
-        PublishingError: for a model that cannot be exported so, a form that there is not, and a
-            folder of something else.
+        PublishingError: if the model cannot be exported, the form is unknown, or the folder has
+            other files.
     """
     folder = Path(folder).expanduser()
     if form not in FORMS:
         raise PublishingError(f"format={form} is unknown; choose {' or '.join(FORMS)}")
     if folder.exists() and any(folder.iterdir()) and not (folder / INTERFACE).is_file():
         raise PublishingError(
-            f"output={folder} holds other files and would be replaced; give a new folder"
+            f"output={folder} has other files, which would be deleted; give a new folder"
         )
     suffix, convert = FORMS[form]
     parts = programs(checkpoint.model)
@@ -72,11 +72,11 @@ def export(checkpoint: Checkpoint, folder: str | Path, form: str = "torch") -> P
 
 
 def recorded(part: Program, model: AttendingModel) -> ExportedProgram:
-    """A part as one graph of PyTorch's operations, for any batch and length.
+    """Export a part as one graph of PyTorch operators, for any batch size and length.
 
     Args:
-        part: of the model.
-        model: says how long texts may be.
+        part: the part of the model.
+        model: the model, which limits the length of texts.
     """
     longest = model.max_length or LONGEST
     dims: dict[int | str, Dim] = {
@@ -93,14 +93,14 @@ def recorded(part: Program, model: AttendingModel) -> ExportedProgram:
         {axis: dims[size] for axis, size in enumerate(port.shape) if isinstance(size, str)}
         for port in part.inputs
     ]
-    # The step takes its first input, and all others as one.
+    # The step takes its first input, and the others as a tuple.
     given: Any = (shapes[0], tuple(shapes[1:])) if part.name == "step" else tuple(shapes)
     with tracing.tracing():
         return torch.export.export(
             part.module,
             part.examples,
             dynamic_shapes=given,
-            # Guards that it cannot prove, such as s ≤ s², become checks of the program.
+            # Guards that it cannot prove, such as s ≤ s², become runtime checks.
             prefer_deferred_runtime_asserts_over_guards=True,
         )
 
@@ -118,7 +118,7 @@ def _onnx(part: Program, program: ExportedProgram) -> Saver:
             f'format=onnx needs {error.name}: pip install "seq2seq[onnx]", or use format=torch'
         ) from None
     try:
-        found = torch.onnx.export(
+        onnx_program = torch.onnx.export(
             program,
             dynamo=True,
             verbose=False,
@@ -130,14 +130,14 @@ def _onnx(part: Program, program: ExportedProgram) -> Saver:
             line.strip() for line in str(error.__cause__ or error).splitlines() if line.strip()
         ]
         raise PublishingError(
-            f"format=onnx: {part.name} has an operation that ONNX has not ({lines[0]:.200}); use "
-            "format=torch, or another attention mapping"
+            f"format=onnx: {part.name} has an operator that ONNX does not have "
+            f"({lines[0]:.200}); use format=torch, or another attention mapping"
         ) from error
-    assert found is not None
-    return lambda path: found.save(path, external_data=False)
+    assert onnx_program is not None
+    return lambda path: onnx_program.save(path, external_data=False)
 
 
-#: What there is: the ending of a file, and what makes it of a program.
+#: For each format the suffix of files, and the function that writes a program.
 FORMS: dict[str, tuple[str, Callable[[Program, ExportedProgram], Saver]]] = {
     "torch": (".pt2", _torch),
     "onnx": (".onnx", _onnx),
@@ -146,7 +146,7 @@ FORMS: dict[str, tuple[str, Callable[[Program, ExportedProgram], Saver]]] = {
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what the exporters say of their own insides."""
+    """Suppress warnings of the exporters about their own internals."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -159,12 +159,12 @@ def _quiet() -> Iterator[None]:
 
 
 def _after(port: Port, part: Program) -> str:
-    """The name of an output; one that is an input too is told apart, as ONNX asks for."""
-    return f"{port.name}_after" if port.name in {given.name for given in part.inputs} else port.name
+    """Return the name of an output; ONNX needs another name if it is an input, too."""
+    return f"{port.name}_after" if port.name in {port.name for port in part.inputs} else port.name
 
 
 def interface(checkpoint: Checkpoint, parts: list[Program], suffix: str) -> dict[str, Any]:
-    """What ``interface.json`` says."""
+    """Return the content of ``interface.json``."""
     return {
         "seq2seq": __version__,
         "torch": str(torch.__version__),
@@ -208,13 +208,13 @@ def _readme(described: dict[str, Any], parts: list[Program]) -> str:
 
 HOW = {
     "encoder": """\
-Ids of a sentence are those of its subwords, then the end (`interface.json` has the special ids).
-The encoder reads `source`, padded, and its lengths, and gives the state before the first target
-token. The step takes the beginning as `token`, and that state; it gives the log-probabilities of
-the next token (padding and beginning have none), the attention over the source in each layer and
-head, and what takes the place of `past_…` and `history_…` in the next step. `memory_…` stays.""",
+The ids of a sentence are those of its subwords, then eos (`interface.json` has the special ids).
+The encoder takes the padded `source` and its lengths, and returns the state before the first target
+token. The first step takes bos as `token`, and this state. Each step returns the log-probabilities
+of the next token (−inf for padding and bos), the attention over the source in each layer and head,
+and the new values of `past_…` and `history_…` for the next step. `memory_…` stays the same.""",
     "classifier": """\
-Ids of a sentence are those of its subwords, then the end (`interface.json` has the special ids).
-The program reads premise and hypothesis, padded, and their lengths, and gives the probabilities of
-the classes, in the order of `labels`, and where the model looks.""",
+The ids of a sentence are those of its subwords, then eos (`interface.json` has the special ids).
+The program takes the padded premise and hypothesis and their lengths. It returns the probabilities
+of the classes, in the order of `labels`, and the attention.""",
 }

@@ -1,4 +1,4 @@
-"""The parts of a model as programs with named inputs and outputs: tensors in, tensors out."""
+"""The parts of a model as programs with named tensors as inputs and outputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from seq2seq.publishing.scanned_encoder import ScannedEncoder
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output: its name, type, and shape of numbers and names of free dimensions."""
+    """An input or output: name, type, and shape; free dimensions have names."""
 
     name: str
     dtype: str
@@ -35,11 +35,11 @@ class Program:
     """A part of a model, to be exported.
 
     Attributes:
-        name: of its file.
-        module: takes and returns tensors, in the order of the ports.
-        examples: one set of inputs.
-        inputs: what they are.
-        outputs: what it returns.
+        name: name of its file.
+        module: module that takes and returns tensors, in the order of the ports.
+        examples: example inputs.
+        inputs: ports of the inputs.
+        outputs: ports of the outputs.
     """
 
     name: str
@@ -50,24 +50,24 @@ class Program:
 
 
 class Encoder(nn.Module):
-    """``source`` and ``source_lengths`` → what the first step reads besides a token."""
+    """The encoder: from ``source`` and ``source_lengths`` to the state before the first step."""
 
     def __init__(self, model: EncoderDecoder) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, source: Tensor, source_lengths: Tensor) -> tuple[Tensor, ...]:
-        """``[batch, source_length]`` and ``[batch]`` → the state, part by part."""
-        # What is only a view of another output, or comes in twice, becomes a tensor of its own.
+        """Return the parts of the state for ``[batch, source_length]`` and ``[batch]``."""
+        # Copy outputs that are views of other outputs, or that occur twice.
         return tuple(part.clone() for part in _parts(self.model.start(source, source_lengths)))
 
 
 class Step(nn.Module):
-    """A token and the state → what search reads, where the model looks, the state after it.
+    """A step: from a token and the state to log-probabilities, attention and the next state.
 
     Args:
-        model: of which a step is made.
-        like: a state, for the number of its parts.
+        model: the model.
+        like: an example state, which tells the number of its parts.
     """
 
     def __init__(self, model: EncoderDecoder, like: State) -> None:
@@ -77,10 +77,10 @@ class Step(nn.Module):
         self.grows = like.history is not None
 
     def forward(self, token: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        """``[batch]`` and the parts → log-probabilities, attention, the parts that change.
+        """Return log-probabilities, attention and the changed parts, for ``[batch]`` and parts.
 
-        The log-probabilities ``[batch, vocabulary]`` are those that search reads: given that
-        neither padding nor the beginning of a sentence comes next.
+        The log-probabilities ``[batch, vocabulary]`` are those of search: conditioned on neither
+        padding nor bos being the next token.
         """
         source, rest = state[: self.memories], state[self.memories :]
         past, grown = rest[: self.pasts], rest[self.pasts :]
@@ -96,7 +96,7 @@ class Step(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Two sentences → the probabilities of the classes, and where the model looks."""
+    """The classifier: from two sentences to probabilities of classes and attention."""
 
     def __init__(self, model: PairClassifier) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Classifier(nn.Module):
         hypothesis: Tensor,
         hypothesis_lengths: Tensor,
     ) -> tuple[Tensor, ...]:
-        """``[batch, length]`` and ``[batch]`` each → ``[batch, class]``, attention."""
+        """Return ``[batch, class]`` and attention, for ids ``[batch, length]`` and lengths."""
         found = self.model(
             premise, premise_lengths, hypothesis, hypothesis_lengths, return_attention=True
         )
@@ -147,30 +147,30 @@ class Appended:
 
 
 def programs(model: AttendingModel) -> list[Program]:
-    """The programs that a model consists of: an encoder and a step, or a classifier.
+    """Return the programs of a model: an encoder and a step, or a classifier.
 
     Args:
-        model: is left as it is.
+        model: the model, which is not changed.
 
     Raises:
-        PublishingError: for a model that cannot be taken apart.
+        PublishingError: if the model cannot be exported.
     """
     if isinstance(model, PairClassifier):
         return [_classifier(model)]
     if not isinstance(model, EncoderDecoder):
         raise PublishingError(
-            f"a {type(model).__name__} cannot be exported: give one encoder-decoder or classifier"
+            f"a {type(model).__name__} cannot be exported; give one encoder-decoder or classifier"
         )
     if model.copying:
         raise PublishingError(
-            "a model with model.copying=true cannot be exported: the words that it copies enlarge "
-            "its vocabulary from sentence to sentence; train one without, or use seq2seq-translate"
+            "a model with model.copying=true cannot be exported, because its vocabulary grows by "
+            "the copied words of each sentence; train one without, or use seq2seq-translate"
         )
     return _encoder_and_step(model)
 
 
 def _exportable(model: AttendingModel) -> Any:
-    """A copy in evaluation mode whose parts can all be recorded."""
+    """Return a copy in evaluation mode whose parts can all be exported."""
     model = copy.deepcopy(model).cpu().eval().requires_grad_(False)
     for module in list(model.modules()):
         if isinstance(module, Mapping):
@@ -251,7 +251,7 @@ def _read(side: str) -> tuple[Port, Port]:
 
 
 def _sentences(sizes: dict[str, int], side: str) -> tuple[Tensor, Tensor]:
-    """Sentences of any tokens, each one shorter than the one before."""
+    """Return sentences of arbitrary tokens, each one shorter than the one before."""
     batch, length = sizes["batch"], sizes[f"{side}_length"]
     return torch.full((batch, length), 3), length - torch.arange(batch)
 
@@ -259,13 +259,13 @@ def _sentences(sizes: dict[str, int], side: str) -> tuple[Tensor, Tensor]:
 def _shape(
     one: Tensor, two: Tensor, small: dict[str, int], large: dict[str, int]
 ) -> tuple[int | str, ...]:
-    """The shape, with the names of sizes that it follows."""
+    """Return the shape, with names for the sizes that vary."""
     names = {(small[name], large[name]): name for name in small}
     return tuple(names[(a, b)] if a != b else a for a, b in zip(one.shape, two.shape, strict=True))
 
 
 def _growing(port: Port, by: str = "history_length") -> Port:
-    """The port of a part of the history where it is no longer empty."""
+    """Return the port of a part of the history that is not empty."""
     if not port.name.startswith("history"):
         return port
     return Port(port.name, port.dtype, (*port.shape[:2], by, port.shape[3]))

@@ -1,4 +1,4 @@
-"""What a run remembers of its making, for whoever publishes its model."""
+"""Record how a run was made, for the card of its model."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from seq2seq.system.untrusted_yaml import read_yaml
 log = logging.getLogger(__name__)
 
 PROVENANCE = "provenance.json"
-#: Overrides that say where and how loudly, not what.
+#: Overrides of paths and logging, which do not change the result.
 UNSAID = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.sweep.", "debug=")
 
 
 def write_provenance(folder: Path, corpus: Corpus, data: ParallelData) -> None:
-    """Write what a corpus is, as it is trained on, and the versions, into a run folder.
+    """Write facts about the training corpus, and versions, into a run folder.
 
-    Log a warning if the run began with another number of threads, which changes the order of sums.
+    Logs a warning if the run began with another number of threads, which changes the order of sums.
     """
     threads = torch.get_num_threads()
     before = _object(folder / PROVENANCE).get("threads", threads)
     if before != threads:
         log.warning(
-            "the run in %s was computed by %s thread(s) so far, and goes on with %s: its numbers "
-            "will differ in the last digits from those of a run without a stop; for the same "
-            "numbers, set OMP_NUM_THREADS=%s",
+            "the run in %s used %s thread(s) so far, and continues with %s, so its numbers will "
+            "differ in the last digits from those of an uninterrupted run; for the same numbers, "
+            "set OMP_NUM_THREADS=%s",
             folder,
             before,
             threads,
@@ -54,11 +54,11 @@ def write_provenance(folder: Path, corpus: Corpus, data: ParallelData) -> None:
 
 
 def read_provenance(checkpoint: Path) -> dict[str, Any]:
-    """What the run folder of a checkpoint directory knows; nothing where it stands alone.
+    """Read the provenance of a checkpoint from its run folder; {} if there is none.
 
     Returns:
         the entries of ``provenance.json``, ``parameters`` … of ``training.json``, and the
-        ``command``, as far as they are there.
+        ``command``, if they exist.
     """
     if checkpoint.parent.name != "checkpoints":
         return {}
@@ -68,21 +68,21 @@ def read_provenance(checkpoint: Path) -> dict[str, Any]:
         found.update(_object(run / name))
     overrides = run / ".hydra" / "overrides.yaml"
     if overrides.is_file():
-        given = read_yaml(overrides) or []
-        found["command"] = command([str(item) for item in given])
+        arguments = read_yaml(overrides) or []
+        found["command"] = command([str(item) for item in arguments])
     return found
 
 
 def command(overrides: Sequence[str]) -> str:
-    """``seq2seq-train`` with its arguments, as a shell takes them."""
+    """Return the command ``seq2seq-train`` with its arguments, quoted for a shell."""
     said = [item for item in overrides if not item.lstrip("+~").startswith(UNSAID)]
     return shlex.join(["seq2seq-train", *said])
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """The entries of a file of JSON; none where there is none."""
+    """Return the entries of a JSON file; {} if it does not exist."""
     try:
-        found = parse_json(read_bounded(path, LARGEST_JSON, "file of a run"))
+        content = parse_json(read_bounded(path, LARGEST_JSON, "file of a run"))
     except (OSError, DataError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

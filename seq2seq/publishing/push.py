@@ -1,4 +1,4 @@
-"""A checkpoint and its model card, in a folder of their own or in a repository of the hub."""
+"""Publish a checkpoint and its model card to a folder or to a repository of the hub."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ def push(
     name: str | None = None,
     license: str | None = None,
 ) -> str:
-    """Copy a checkpoint's own files, and write its card beside them.
+    """Copy a checkpoint's files, and write its card beside them.
 
-    The state of training, data and outputs stay where they are. In a repository of the hub, files
-    that are not a checkpoint's stay too.
+    Training state, data and outputs are not copied. Other files in a repository of the hub are
+    kept.
 
     Args:
-        checkpoint: loaded, so that it is known to be whole.
+        checkpoint: the loaded checkpoint, which has been checked.
         to: a folder, or ``hub:owner/name``.
-        private: whether a repository that is made now is.
-        name: of the model, for the card; None: that of the folder or repository.
-        license: of the weights, for the card; None: what the configuration states, or unknown.
+        private: whether a new repository is private.
+        name: name of the model, for the card; None: that of the folder or repository.
+        license: license of the weights, for the card; None: ``data.license``, or unknown.
 
     Returns:
-        where it is now, as the user would name it.
+        the folder, or ``hub:owner/name``.
 
     Raises:
-        PublishingError: if the folder holds something else, or the hub refuses.
+        PublishingError: if the folder has other files, or the upload fails.
     """
     if is_hub(to):
         return _to_hub(checkpoint, to, private, name, license)
     folder = Path(to).expanduser()
-    # Of the folder its name alone: where it lies now is of no use to others.
+    # Only the name of the folder: its path on this machine does not help others.
     text = model_card(checkpoint, folder.resolve().name, name=name, license=license)
     if folder.resolve() == checkpoint.folder.resolve():
         (folder / CARD).write_text(text, encoding="utf-8")
@@ -52,7 +52,7 @@ def push(
     if folder.exists() and not folder.is_dir():
         raise PublishingError(f"to={to} is a file; give a folder")
     if folder.exists() and any(folder.iterdir()) and not _is_published(folder):
-        raise PublishingError(f"to={to} holds other files and would be replaced; give a new folder")
+        raise PublishingError(f"to={to} has other files, which would be deleted; give a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing_folder(folder) as new:
         _gather(checkpoint, new, text)
@@ -60,7 +60,7 @@ def push(
 
 
 def _is_published(folder: Path) -> bool:
-    """Whether only what a push writes lies there."""
+    """Return True if a folder has only files that a push writes."""
     ours = {path.name for pattern in FILES for path in folder.glob(pattern)}
     return {WEIGHTS, CONFIG} <= ours and ours == {path.name for path in folder.iterdir()}
 
@@ -81,7 +81,7 @@ def _to_hub(
 
     place = Repository.of(to, key="to")
     if place.revision is not None:
-        raise PublishingError(f"to={to}: a push makes a new revision; leave @{place.revision} out")
+        raise PublishingError(f"to={to}: a push creates a new revision; remove @{place.revision}")
     card = model_card(checkpoint, to, name=name, license=license)
     api = HfApi(library_name="seq2seq")
     with tempfile.TemporaryDirectory() as temporary:
@@ -99,8 +99,8 @@ def _to_hub(
             ) from error
         except HfHubHTTPError as error:
             raise PublishingError(
-                f"to={to}: the hub refuses ({str(error).splitlines()[0]}); log in by `hf auth "
-                "login`, and see that you may write there"
+                f"to={to}: the hub refuses ({str(error).splitlines()[0]}); log in with `hf auth "
+                "login`, and check that you may write there"
             ) from error
         except (OSError, ValueError) as error:
             raise PublishingError(f"to={to} cannot be reached: {error}") from error

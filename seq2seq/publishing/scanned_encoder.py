@@ -1,4 +1,4 @@
-"""The recurrent encoder as an exported program can have it: one ``scan``, for any length."""
+"""The recurrent encoder in a form that can be exported: one ``scan``, for any length."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from seq2seq.nn.repeated import Repeated
 
 
 class ScannedEncoder(nn.Module):
-    """The same as ``RecurrentEncoder``, with its weights.
+    """Exportable equivalent of ``RecurrentEncoder``, with its weights.
 
-    That packs its sequences, which makes shapes of numbers, and PyTorch unrolls an LSTM that it
-    exports. Here a cell goes over all positions, and where there is padding, its state stays.
+    ``RecurrentEncoder`` packs its sequences, so shapes depend on data, and PyTorch unrolls an LSTM
+    in an export. Here a cell scans all positions, and padding leaves its state unchanged.
 
     Args:
-        encoder: whose weights are used.
+        encoder: the encoder whose weights are used.
     """
 
     def __init__(self, encoder: RecurrentEncoder) -> None:
@@ -57,7 +57,7 @@ class ScannedEncoder(nn.Module):
     def _read(
         self, x: Tensor, real: Tensor, states: States, layer: int, *, backwards: bool
     ) -> tuple[Tensor, States]:
-        """One layer, one direction: ``[length, batch, size]``, ``real`` ``[length, batch]``."""
+        """Run one layer in one direction, on ``[length, batch, size]`` and ``[length, batch]``."""
         suffix = f"l{layer}" + ("_reverse" if backwards else "")
         weights = [
             getattr(self.network, f"{part}_{suffix}")
@@ -73,8 +73,8 @@ class ScannedEncoder(nn.Module):
 def _scanned(
     cell: Cell, gates: Tensor, real: Tensor, states: States, weight: Tensor, bias: Tensor
 ) -> tuple[Tensor, States]:
-    """A cell over the first dimension: its outputs, 0 where not real, and its last states."""
-    from torch._higher_order_ops.scan import scan  # loads much
+    """Scan a cell over the first dimension; return outputs, 0 at padding, and last states."""
+    from torch._higher_order_ops.scan import scan  # slow to import
 
     def step(states: States, at: tuple[Tensor, Tensor]) -> tuple[States, Tensor]:
         gates, real = at

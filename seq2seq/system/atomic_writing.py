@@ -14,15 +14,15 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
-    """A temporary name beside `path`; takes its place when the block ends well, else vanishes.
+    """Yield a temporary file name; on success the file replaces `path`, else it is deleted.
+
+    The content is flushed to the disk before the file is renamed. So a power cut leaves either the
+    old file or the new one.
 
     Args:
-        path: of the file.
-        lasting: for what is not of the cache: its new name is on the disk before the block ends,
-            and what another process wrote there does not do instead.
-
-    The content is on the disk before it takes its place, so that a power cut leaves the old file or
-    the new one.
+        path: the file to write.
+        lasting: set it for files outside the cache. The rename is flushed to the disk too, and a
+            file that another process has written at `path` meanwhile does not count instead.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
@@ -32,7 +32,7 @@ def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
         try:
             os.replace(temporary, path)
         except PermissionError:
-            # Windows keeps a file that another run has mapped; that one has the same content.
+            # Windows does not replace a file that another run has mapped. Its content is the same.
             if lasting or not path.exists():
                 raise
         if lasting:
@@ -42,7 +42,7 @@ def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
 
 
 def follow_umask(path: Path) -> None:
-    """Give a file, which safetensors writes for its owner alone, the mode of any other new file."""
+    """Give a file the mode of a new file: safetensors makes it readable by its owner only."""
     model = path.with_name(f".{uuid.uuid4().hex}")
     model.touch()
     try:
@@ -52,14 +52,14 @@ def follow_umask(path: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Put the content of a file on the disk."""
-    with path.open("rb+") as file:  # Windows refuses it where only reading is allowed
+    """Flush the content of a file to the disk."""
+    with path.open("rb+") as file:  # Windows flushes only files that are open for writing
         os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk: a renamed file is there after a power cut."""
-    if os.name == "nt":  # which has no such call
+    """Flush the names in a folder to the disk, so that a rename survives a power cut."""
+    if os.name == "nt":  # Windows cannot flush a folder
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -69,9 +69,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what writers that were killed in :func:`replacing` left in a folder and below.
+    """Remove the temporary files that killed processes left in a folder and its subfolders.
 
-    Only for a folder that nobody else writes to now.
+    Call it only if no other process writes to the folder; see :func:`replacing`.
     """
     for path in folder.rglob(".*"):
         if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name) and path.is_file():
@@ -79,18 +79,18 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that others see all of it or nothing."""
+    """Write a file so that other processes see either all of it or none of it."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 @contextlib.contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """A new folder; takes the place of ``folder``, synced to disk, when the block ends well.
+    """Yield a new folder; on success it is flushed to the disk and replaces ``folder``.
 
-    Where the block fails, nothing of the new folder stays. A folder cannot be renamed over another:
-    a process that is killed between the two renames leaves the old one under a name that
-    :func:`mend` and :func:`previous_folder` know.
+    If the block fails, the new folder is deleted. A folder cannot be renamed over another one. So a
+    process that is killed between two renames leaves the old folder under a name that :func:`mend`
+    and :func:`previous_folder` recognize.
     """
     new = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
     shutil.rmtree(new, ignore_errors=True)
@@ -118,15 +118,15 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 
 
 def previous_folder(folder: Path) -> Path | None:
-    """What stood in the place of ``folder`` when a process was killed while replacing it."""
-    found = folder.parent.glob(f".{glob.escape(folder.name)}.*.old")
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    """Return the old ``folder`` that a process killed while replacing it left, or None."""
+    candidates = folder.parent.glob(f".{glob.escape(folder.name)}.*.old")
+    return max(candidates, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def mend(parent: Path) -> None:
-    """Put back the folders in ``parent`` that were being replaced; remove what was being written.
+    """Restore folders in ``parent`` that were being replaced; delete unfinished new ones.
 
-    Only for a folder that nobody else writes to now.
+    Call it only if no other process writes to ``parent``.
     """
     for old in parent.glob(".*.old"):
         name = re.fullmatch(r"\.(.+)\.\d+\.old", old.name)

@@ -65,7 +65,7 @@ def test_what_nobody_said_is_unknown(run_folder: Path, tmp_path: Path) -> None:
         "The command is unknown",
         "| license of the weights | unknown: nobody stated it |",
         "| examples | unknown |",
-        "How good it is has not been measured.",
+        "Its quality has not been measured.",
     ):
         assert part in text
     assert ModelCard(text).data.license is None

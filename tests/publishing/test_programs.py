@@ -182,7 +182,9 @@ def test_what_onnx_lacks_is_said() -> None:
     x = Port("x", "float32", (2,))
     part = Program("step", Bessel(), (torch.ones(2),), (x,), (Port("y", "float32", (2,)),))
     program = torch.export.export(part.module, part.examples)
-    with pytest.raises(PublishingError, match=r"step has an operation that ONNX has not.*bessel"):
+    with pytest.raises(
+        PublishingError, match=r"step has an operator that ONNX does not have.*bessel"
+    ):
         FORMS["onnx"][1](part, program)
 
 

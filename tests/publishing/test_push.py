@@ -40,7 +40,7 @@ def test_other_files_are_not_replaced(run_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "thesis.tex").write_text("years of work")
-    with pytest.raises(PublishingError, match="holds other files"):
+    with pytest.raises(PublishingError, match="has other files"):
         push(own, str(folder))
     with pytest.raises(PublishingError, match="is a file"):
         push(own, str(folder / "thesis.tex"))
