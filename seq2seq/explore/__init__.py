@@ -1,1 +1,1 @@
-"""A page to look at: sentences, what models made of them, and where the models looked."""
+"""The exploration page: sentences, the answers of models, and their attention."""

@@ -1,8 +1,8 @@
-"""The page: one HTML file that needs nothing else, and may reach nothing else.
+"""Build the page: one HTML file that needs no other files and cannot access the network.
 
-What comes from a corpus or a model is data: it stands in the page as JSON in which no character can
-end the element, and scripts put it into text nodes only. A Content-Security-Policy names the page's
-own scripts by their hashes, so that nothing else runs, and nothing is fetched.
+Texts of a corpus or a model are data: JSON in which no character can end its element, and which
+scripts put only into text nodes. A Content-Security-Policy allows only the page's own scripts, by
+their hashes, and forbids fetching anything.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from seq2seq.explore.exploration import Exploration
 
-#: In this order they are one script.
+#: The parts of the page's script, in order.
 SCRIPTS = (
     "weights.js",
     "state.js",
@@ -34,12 +34,12 @@ SCRIPTS = (
 
 
 def build_page(exploration: Exploration, live: dict[str, Any] | None = None) -> str:
-    """The page as text.
+    """Return the page as HTML.
 
     Args:
-        exploration: what to show.
-        live: settings of the server that the page is served by (``max_characters``); None for a
-            page that stands alone.
+        exploration: the content.
+        live: settings of the server that serves the page (``max_characters``); None: a page
+            without a server.
     """
     script = "\n".join(_part(name) for name in SCRIPTS)
     plotly = plotly_script()
@@ -61,7 +61,7 @@ def build_page(exploration: Exploration, live: dict[str, Any] | None = None) -> 
 
 
 def embedded(data: Any) -> str:
-    """JSON that can stand in a ``<script>``: no ``<``, ``>`` or ``&`` in it, only their escapes."""
+    """Return JSON for a ``<script>`` element: ``<``, ``>`` and ``&`` are escaped."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -70,7 +70,7 @@ def embedded(data: Any) -> str:
 
 @cache
 def plotly_script() -> str:
-    """The text of plotly.js.
+    """Return the text of plotly.js.
 
     Raises:
         ValueError: if Plotly is not installed.
@@ -79,7 +79,7 @@ def plotly_script() -> str:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise ValueError(
-            "the page draws with Plotly, which is not installed: pip install 'seq2seq[explore]'"
+            "the page needs Plotly, which is not installed: pip install 'seq2seq[explore]'"
         ) from error
     return str(get_plotlyjs())
 
@@ -90,6 +90,6 @@ def _part(name: str) -> str:
 
 
 def _hash(script: str) -> str:
-    """A script as the policy names it."""
+    """Return the hash of a script, in the form of the policy."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

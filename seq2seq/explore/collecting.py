@@ -1,4 +1,4 @@
-"""From checkpoints and texts to what the page shows."""
+"""Collect the content of the page from checkpoints and texts."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def collect(
     batch_tokens: int = 4096,
     device: torch.device | str = "cpu",
 ) -> Exploration:
-    """Let each model write answers to the sources of ``texts``, and read their references.
+    """Let each model write answers to the sources of ``texts``, and read the references.
 
     Args:
-        checkpoints: of one task.
+        checkpoints: checkpoints of the same task.
         texts: the part of a split to show, with the columns of a corpus.
-        search: makes the hypotheses, where the task writes text.
-        corpus: its name.
-        split: its name.
-        languages: of source and target.
-        batch_tokens: padded subwords in a batch.
-        device: where the models are.
+        search: search algorithm, for tasks that write text.
+        corpus: name of the corpus.
+        split: name of the split.
+        languages: languages of source and target.
+        batch_tokens: padded subwords per batch.
+        device: device of the models.
 
     Raises:
-        ValueError: if there is nothing to show, the checkpoints are of several tasks, or the task
-            does not tell where a model looks.
+        ValueError: if there are no examples, the checkpoints have different tasks, or the task has
+            no attention to show.
     """
     if not len(texts):
-        raise ValueError(f"the split {split} has no examples to look at")
+        raise ValueError(f"the split {split} has no examples; choose another with data.split")
     task = checkpoints[0].task
     for other in checkpoints[1:]:
         if type(other.task) is not type(task):
@@ -86,7 +86,7 @@ def collect(
 
 
 def describe(checkpoint: Checkpoint, outcomes: Sequence[Outcome] = ()) -> Model:
-    """The model of a checkpoint: its mapping, its size, and the runs of its attention."""
+    """Describe the model of a checkpoint: its mapping, its size, and its fused runs."""
     mappings = checkpoint.model.attention_mappings()["cross"]
     runs: dict[str, Counter[int]] = {}
     heads = 1
@@ -106,8 +106,8 @@ def describe(checkpoint: Checkpoint, outcomes: Sequence[Outcome] = ()) -> Model:
 
 
 def parameters(mappings: Sequence[Mapping]) -> list[Parameter]:
-    """The parameters of the mappings of all layers, which are of one class."""
-    found = []
+    """Describe the parameters of the mappings of all layers, which have the same class."""
+    described = []
     for name, domain in mappings[0].domains.items():
         values = torch.cat(
             [torch.as_tensor(getattr(m, name)).detach().cpu().double().flatten() for m in mappings]
@@ -115,5 +115,5 @@ def parameters(mappings: Sequence[Mapping]) -> list[Parameter]:
         high = None if domain.high == float("inf") else domain.high
         varies = bool((values != values[0]).any())
         low = 0.0 if domain.low < 1e-6 else domain.low
-        found.append(Parameter(name, float(f"{float(values.mean()):.6g}"), low, high, varies))
-    return found
+        described.append(Parameter(name, float(f"{float(values.mean()):.6g}"), low, high, varies))
+    return described

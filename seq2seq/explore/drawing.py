@@ -1,4 +1,4 @@
-"""The page's figures for a paper, by matplotlib: heat maps of sentences, plots of the corpus."""
+"""Draw the page's heat maps and plots with matplotlib, for papers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from seq2seq.explore.exploration import Exploration
 from seq2seq.search import Search
 
 FORMATS = ("pdf", "svg", "png")
-#: Fonts are embedded as TrueType in PDF, as outlines in SVG.
+#: Embed fonts as TrueType in PDF, and as outlines in SVG.
 SAVING: Any = {"pdf.fonttype": 42, "svg.fonttype": "path"}
 COLORS = ("#0067a5", "#c4500a", "#00795c", "#a1478f", "#6b5d00", "#555555")
 MARKERS = "oDs^PX"
@@ -38,23 +38,25 @@ def write_heat_maps(
     kind: str,
     **options: Any,
 ) -> Iterator[Path]:
-    """A figure for each sentence, model and thing done: ``attention.3.a.reading.pdf``.
+    """Write a figure for each sentence, model and activity, as ``attention.3.a.reading.pdf``.
 
     Args:
-        checkpoints: ``a``, ``b``, … in the names.
+        checkpoints: the models, ``a``, ``b``, … in the names.
         texts: a split.
-        numbers: of sentences in it, from 1.
-        search: makes the hypotheses.
-        folder: to write to.
-        kind: of file, one of `FORMATS`.
-        options: of ``Task.look``.
+        numbers: numbers of sentences in it, from 1.
+        search: search algorithm.
+        folder: destination.
+        kind: format, one of `FORMATS`.
+        options: arguments of ``Task.look``.
 
     Raises:
         ValueError: if there is no such sentence.
     """
     for number in numbers:
         if not 1 <= number <= len(texts):
-            raise ValueError(f"draw: there is no sentence {number}; they are 1 to {len(texts):,}")
+            raise ValueError(
+                f"draw: there is no sentence {number}; choose from 1 to {len(texts):,}"
+            )
     rows = texts.select([number - 1 for number in numbers])
     known = references(rows)[0]
     aligned = rows["alignment"] if "alignment" in rows.column_names else [""] * len(rows)
@@ -81,9 +83,9 @@ def write_heat_maps(
 
 
 def write_corpus_plots(exploration: Exploration, folder: Path, kind: str) -> Iterator[Path]:
-    """Support size against source length, lengths of runs, score against sparsity.
+    """Write plots of support size, fused runs, and score against sparsity.
 
-    While models write their answers, or do what else they do first.
+    They are of the models' first activity, which is writing for tasks that write text.
     """
     doing = next(iter(exploration.examples[0].answers[0].looks))
     for name, draw in PLOTS.items():
@@ -100,7 +102,7 @@ def write_corpus_plots(exploration: Exploration, folder: Path, kind: str) -> Ite
 
 
 def letter(number: int) -> str:
-    """Return what a model is called in names of files: ``a``, ``b``, and so on."""
+    """Return the letter of a model in file names: ``a``, ``b``, and so on."""
     return chr(ord("a") + number) if number < 26 else str(number + 1)
 
 
@@ -145,7 +147,7 @@ def _dots(panel: Axes, number: int, points: Sequence[tuple[float, float]], style
 
 
 def _piece_links(look: AttentionMap, gold: Any) -> list[Link]:
-    """Gold links between words as links between all their pieces."""
+    """Turn gold links between words into links between all their pieces."""
     links = set(gold)
     return [
         (s, t)
@@ -156,7 +158,7 @@ def _piece_links(look: AttentionMap, gold: Any) -> list[Link]:
 
 
 def _shown(pieces: Sequence[str], words: Sequence[int]) -> list[str]:
-    """A word's first piece bare, what continues it after a hyphen, as on the page."""
+    """Return the pieces as the page shows them: after a hyphen if they continue a word."""
     before = [-1, *words]
     return [
         ("-" if word == last >= 0 else "") + (piece.removeprefix("▁") or "␣")

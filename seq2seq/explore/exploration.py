@@ -1,4 +1,4 @@
-"""What the page shows, as plain data: one `Exploration`, ready for JSON."""
+"""The content of the page as plain data for JSON: one `Exploration`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from seq2seq.tasks.looking import Outcome
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a mapping, and where a slider may carry it.
+    """A parameter of a mapping, and the range of its slider.
 
     Attributes:
         name: ``gamma``, ``lam``, …
-        value: as trained; the mean where layers or heads have their own.
-        low: of its domain; not always in it.
-        high: likewise; None for no end.
-        varies: whether layers or heads differ in it.
+        value: trained value; the mean over layers and heads.
+        low: lower bound of its domain, which may be excluded.
+        high: upper bound, which may be excluded; None: no bound.
+        varies: whether layers or heads have different values.
     """
 
     name: str
@@ -33,16 +33,16 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Model:
-    """One checkpoint.
+    """A checkpoint.
 
     Attributes:
-        mapping: the name of its cross-attention's mapping.
-        parameters: of that mapping.
-        family: the class of the model.
-        folder: as the user named it.
-        layers: of its cross-attention.
-        heads: of each layer.
-        runs: by what the model did, how many fused runs of each length, over all examples.
+        mapping: name of the mapping of cross-attention.
+        parameters: parameters of that mapping.
+        family: class of the model.
+        folder: folder as the user named it.
+        layers: number of layers of cross-attention.
+        heads: number of heads per layer.
+        runs: for each activity, the number of fused runs of each length, over all examples.
     """
 
     mapping: str
@@ -56,13 +56,13 @@ class Model:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one model made of one example.
+    """The answer of a model to an example.
 
     Attributes:
-        text: its answer.
-        score: the task's score of it, if there is a reference.
-        log_probability: of the answer.
-        looks: by what the model did, pieces and packed weights; see `packed_look`.
+        text: the answer.
+        score: the task's score of the answer; None without a reference.
+        log_probability: log-probability of the answer; None if it is not finite.
+        looks: for each activity, pieces and packed weights; see `packed_look`.
     """
 
     text: str
@@ -72,24 +72,24 @@ class Answer:
 
     @classmethod
     def of(cls, outcome: Outcome, score: float | None) -> Answer:
-        """An outcome, packed."""
+        """Pack an outcome."""
         probability = outcome.log_probability
         if probability is not None and not math.isfinite(probability):
-            probability = None  # which JSON does not have
+            probability = None  # JSON has no infinity and no NaN
         looks = {doing: packed_look(look) for doing, look in outcome.looks.items()}
         return cls(outcome.text, score, probability, looks)
 
 
 @dataclass(frozen=True)
 class Example:
-    """One example with the answers of all models, in their order.
+    """An example with the answers of all models.
 
     Attributes:
-        source: its text.
-        references: the texts of its other side.
-        label: the right answer, where the references are none; empty otherwise.
+        source: the source text.
+        references: the target texts.
+        label: the gold label, if references are not answers; else "".
         gold: links (source word, target word) of the first reference.
-        answers: one a model.
+        answers: one answer per model, in their order.
     """
 
     source: str
@@ -101,16 +101,16 @@ class Example:
 
 @dataclass(frozen=True)
 class Exploration:
-    """All that the page shows.
+    """The content of the page.
 
     Attributes:
-        corpus: its name.
-        split: of the corpus.
-        languages: of source and target.
-        sides: what the two texts of an example are called.
-        score: the name of the score of single examples.
-        models: in the user's order.
-        examples: in the order of the split.
+        corpus: name of the corpus.
+        split: name of the split.
+        languages: languages of source and target.
+        sides: names of the two texts of an example.
+        score: name of the score of single examples.
+        models: the models, in the user's order.
+        examples: the examples, in the order of the split.
     """
 
     corpus: str
@@ -122,17 +122,17 @@ class Exploration:
     examples: list[Example]
 
     def plain(self) -> dict[str, Any]:
-        """For ``json.dumps``."""
+        """Return a dictionary for ``json.dumps``."""
         return asdict(self)
 
 
 def packed_look(look: AttentionMap) -> dict[str, Any]:
-    """A look, ready for JSON.
+    """Pack an attention map for JSON.
 
     Returns:
         ``source``, ``target``, ``source_words``, ``target_words`` as in `AttentionMap`;
         ``weights``, packed ``[layer, head, target_length, source_length]``; ``support``, the mean
-        number of weights above 0 of a distribution; ``zeros``, the share of weights that are
+        number of weights above 0 per distribution; ``zeros``, the share of weights that are
         exactly 0.
     """
     above = (look.weights > 0).double()

@@ -1,4 +1,4 @@
-"""Single texts on the spot, through a trained model whose mapping has other parameters."""
+"""Answer single texts by a trained model, with other parameters of its mapping."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from seq2seq.search import Search
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a model.
+    """A question to a model.
 
     Attributes:
-        model: its number among the checkpoints, from 0.
-        source: a text.
-        reference: a text to read; None for none.
-        parameters: numbers of the mapping of cross-attention, in force for this question only.
+        model: number of the checkpoint, from 0.
+        source: the source text.
+        reference: a target text to read, or None.
+        parameters: parameters of the mapping of cross-attention, for this question only.
     """
 
     model: int
@@ -33,7 +33,7 @@ class Question:
 
     @classmethod
     def of(cls, given: Any) -> Question:
-        """A question from a stranger's JSON.
+        """Build a question from untrusted JSON.
 
         Raises:
             ValueError: naming what is wrong.
@@ -43,33 +43,33 @@ class Question:
         model, source = given.get("model", 0), given.get("source")
         reference, values = given.get("reference"), given.get("parameters", {})
         if type(model) is not int:
-            raise ValueError("model has to be a number")
+            raise ValueError("model must be an integer")
         if not isinstance(source, str) or not source.strip():
-            raise ValueError("source has to be a text")
+            raise ValueError("source must be a text")
         if not (reference is None or isinstance(reference, str)):
-            raise ValueError("reference has to be a text, or null")
+            raise ValueError("reference must be a text, or null")
         if not isinstance(values, dict) or any(
             type(v) not in (int, float) for v in values.values()
         ):
-            raise ValueError("parameters has to be an object of numbers")
+            raise ValueError("parameters must be an object of numbers")
         try:
             f"{source}{reference}".encode()
             numbers = {name: float(value) for name, value in values.items()}
         except UnicodeEncodeError as error:
-            raise ValueError("a text holds characters that are not Unicode") from error
+            raise ValueError("a text has characters that are not Unicode") from error
         except OverflowError as error:
             raise ValueError("a number in parameters is too large") from error
         return cls(model, source, reference or None, numbers)
 
 
 class Live:
-    """Answers questions, one at a time.
+    """The models that answer questions, one at a time.
 
     Args:
         checkpoints: the models.
-        search: makes the hypotheses, where the task writes text.
-        max_length: texts are cut after so many subwords.
-        device: where the models are.
+        search: search algorithm, for tasks that write text.
+        max_length: largest number of subwords; longer texts are cut.
+        device: device of the models.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Live:
         self.device = device
 
     def answer(self, question: Question) -> dict[str, Any]:
-        """The answer as the page shows answers, ready for JSON.
+        """Return the answer in the form of the page's data, for JSON.
 
         Raises:
             ValueError: if there is no such model or parameter.

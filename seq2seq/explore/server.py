@@ -1,9 +1,8 @@
-"""The page, served to this machine alone, with a model behind it.
+"""Serve the page with a model, to this machine only.
 
-The server listens on the loopback interface. A web page from elsewhere that the user happens to
-have open must not reach it: requests under another host name (DNS rebinding) and from another
-origin are refused, and no CORS header is ever sent. It serves two things, the page and answers; no
-path names a file.
+The server listens on the loopback interface. Other web pages that the user has open must not reach
+it. So it refuses requests with another host name (DNS rebinding) or from another origin, and it
+sends no CORS headers. It serves only the page and answers, and no files.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-MAX_BYTES = 64 * 1024  # of a request
-MAX_CHARACTERS = 4_000  # of a text
-PATIENCE = 10.0  # seconds in which a request has to arrive
-MAX_WAITING = 4  # requests; each holds a thread only when its turn has come
+MAX_BYTES = 64 * 1024  # per request
+MAX_CHARACTERS = 4_000  # per text
+PATIENCE = 10.0  # seconds until a request must have arrived
+MAX_WAITING = 4  # requests; only the one being answered uses a thread
 
 
 class Desk:
-    """One question at a time, a few in the queue, no more.
+    """Queue of questions, which are answered one at a time.
 
     Args:
-        live: what answers.
-        max_waiting: most requests, the one that is being answered included.
-        patience: seconds in which a request has to arrive.
+        live: the models that answer.
+        max_waiting: most requests in the queue, including the one being answered.
+        patience: seconds until a request must have arrived.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class Desk:
         self._turn = asyncio.Lock()
 
     async def answer(self, request: Request) -> Response:
-        """``POST /answer``: a question as JSON → an answer as JSON."""
+        """Handle ``POST /answer``: return the answer to a question, both as JSON."""
         from starlette.concurrency import run_in_threadpool
         from starlette.responses import JSONResponse
 
@@ -59,23 +58,27 @@ class Desk:
             return JSONResponse({"error": why}, status, headers={**HEADERS, **headers})
 
         if not _from_own_page(request):
-            return refuse(403, "only the page that this server serves may ask")
+            return refuse(403, "only the page of this server may send questions")
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             return refuse(415, "send application/json")
-        try:  # before a place is taken, which a request that never ends would keep
+        try:  # read before queuing, so that a request that never ends takes no place
             async with asyncio.timeout(self.patience):
                 body = await _read(request, MAX_BYTES)
         except TimeoutError:
-            return refuse(408, f"a request has to arrive within {self.patience:g} seconds")
+            return refuse(408, f"a request must arrive within {self.patience:g} seconds")
         if body is None:
-            return refuse(413, f"a request has at most {MAX_BYTES:,} bytes")
+            return refuse(413, f"the request is too large; send at most {MAX_BYTES:,} bytes")
         if self._present >= self.max_waiting:
-            return refuse(429, "others are waiting; try again soon", **{"Retry-After": "1"})
+            return refuse(
+                429, "other questions are waiting; try again soon", **{"Retry-After": "1"}
+            )
         self._present += 1
         try:
             question = Question.of(json.loads(body))
             if max(len(question.source), len(question.reference or "")) > MAX_CHARACTERS:
-                return refuse(413, f"a text has at most {MAX_CHARACTERS:,} characters")
+                return refuse(
+                    413, f"the text is too long; send at most {MAX_CHARACTERS:,} characters"
+                )
             async with self._turn:
                 answer = await run_in_threadpool(self.live.answer, question)
         except (ValueError, RecursionError) as error:
@@ -86,7 +89,7 @@ class Desk:
 
 
 def application(page: str, live: Live) -> Starlette:
-    """``GET /`` is the page, ``POST /answer`` asks a model; there is nothing else.
+    """Return the application: ``GET /`` returns the page, ``POST /answer`` an answer.
 
     Raises:
         ValueError: if Starlette is not installed.
@@ -130,7 +133,7 @@ def serve(page: str, live: Live, port: int) -> None:
             listening.listen()
         except OSError as error:
             raise ValueError(
-                f"port={port}: {error.strerror}; give another, or 0 for any"
+                f"port={port}: {error.strerror}; choose another port, or 0 for a free one"
             ) from error
         print(f"http://{HOSTS[0]}:{listening.getsockname()[1]}/  (Ctrl-C ends)", flush=True)
         config = uvicorn.Config(
@@ -145,7 +148,7 @@ def serve(page: str, live: Live, port: int) -> None:
 
 
 def _from_own_page(request: Request) -> bool:
-    """Whether a browser sends it from this server's page; or it is no browser at all."""
+    """Return True if a request comes from this server's page, or not from a browser."""
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "same-origin")
     own = f"http://{request.headers.get('host', '')}"
@@ -153,7 +156,7 @@ def _from_own_page(request: Request) -> bool:
 
 
 async def _read(request: Request, most: int) -> bytes | None:
-    """The body, or None as soon as it is longer than ``most`` bytes."""
+    """Return the body; None as soon as it is longer than ``most`` bytes."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

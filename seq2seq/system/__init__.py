@@ -1,1 +1,1 @@
-"""What all other layers need of the machine: processes, atomic writing, untrusted files."""
+"""The lowest layer: processes, atomic writing, and reading of untrusted files."""

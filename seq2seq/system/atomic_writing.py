@@ -21,8 +21,8 @@ def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
 
     Args:
         path: the file to write.
-        lasting: set it for files outside the cache. The rename is flushed to the disk too, and a
-            file that another process has written at `path` meanwhile does not count instead.
+        lasting: set it for files outside the cache. The rename is then flushed to the disk too,
+            and must succeed, even if another process has written `path` meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")

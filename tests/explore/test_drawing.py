@@ -43,5 +43,5 @@ def test_a_pdf_is_of_vectors_and_has_its_fonts(
 def test_a_sentence_that_there_is_not_is_told(
     checkpoints: list[Checkpoint], texts: Dataset, search: Beam, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="draw: there is no sentence 7; they are 1 to 6"):
+    with pytest.raises(ValueError, match="draw: there is no sentence 7; choose from 1 to 6"):
         list(write_heat_maps(checkpoints, texts, [1, 7], search, tmp_path, "png"))

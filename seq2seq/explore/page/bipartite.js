@@ -1,6 +1,6 @@
-// The bipartite view: source on the left, target on the right, a line as wide as its weight.
+// The bipartite view: source on the left, target on the right; a line's width is its weight.
 
-const LINE = 25; // pixels from word to word
+const LINE = 25; // pixels between words
 
 function bipartite(look, map, gold) {
   const source = shownPieces(look, "source");
@@ -53,7 +53,7 @@ function curve(x1, y1, x2, y2) {
   return `M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`;
 }
 
-/** Gold links between words as links between their first pieces. */
+/** Turn gold links between words into links between their first pieces. */
 function links(look, gold) {
   return gold
     .map(([i, j]) => [look.source_words.indexOf(i), look.target_words.indexOf(j)])
@@ -67,7 +67,7 @@ function light(drawing, side, at) {
   }
 }
 
-/** What a word looks at, or is looked at by, the most first, in words. */
+/** Describe what a word attends to, or which words attend to it, largest weights first. */
 function spoken(look, map, side, at) {
   const others = shownPieces(look, side === "source" ? "target" : "source");
   const weight = (i) => (side === "source" ? map.values[i * map.columns + at] : map.values[at * map.columns + i]);

@@ -1,9 +1,9 @@
-// The heat map: a table, so that it can be read without eyes and walked with arrow keys. An exact 0
-// has no color at all; the palest color stands for the smallest weight; a fused run has an outline.
+// The heat map: a table, so that screen readers and arrow keys work. An exact 0 has no color, the
+// smallest weight has the palest color, and a fused run has an outline.
 
 const CELL = { least: 13, most: 26 }; // pixels
 
-/** The size of cells with which `count` panels stand side by side, or else a panel has a row. */
+/** Return the size of cells with which `count` panels fit side by side, or one panel per row. */
 function cellSize(look, count, width) {
   const label = Math.max(...shownPieces(look, "target").map(textWidth)) + 30;
   const fitting = (share) => Math.floor((share - label) / look.source.length);
@@ -16,7 +16,7 @@ function heatmap(look, map, gold, size) {
   const source = shownPieces(look, "source");
   const target = shownPieces(look, "target");
   const font = Math.max(10, Math.min(13, size - 3));
-  const turn = size < 18 ? 72 : 55; // degrees: the narrower the columns, the steeper their words
+  const turn = size < 18 ? 72 : 55; // degrees: narrow columns need steeper words
   const along = (Math.max(...source.map(textWidth)) * font) / 13;
   const [rise, lean] = [Math.sin, Math.cos].map((part) => along * part((turn * Math.PI) / 180));
   const head = make("tr", {}, make("td"), source.map((word, s) => make("th", { scope: "col", "data-column": s, class: ended(look.source, s) ? "end" : "" }, make("span", { dir: "auto" }, word))));
@@ -70,7 +70,7 @@ function cell(look, map, t, s, gold) {
 const isGold = (look, t, s, gold) =>
   gold.some(([i, j]) => i === look.source_words[s] && j === look.target_words[t]);
 
-/** The weight, the two words, the run: what a pointer or a screen reader is told of a cell. */
+/** Describe a cell for pointers and screen readers: weight, both words, fused run. */
 function describe(look, map, t, s, gold) {
   const weight = map.values[t * map.columns + s];
   const source = wholeWord(look, "source", s);
@@ -86,7 +86,7 @@ function describe(look, map, t, s, gold) {
   return lines;
 }
 
-/** The piece, and the word that it is part of. */
+/** Return the piece, and its word. */
 function wholeWord(look, side, at) {
   const words = look[`${side}_words`];
   const piece = shownPieces(look, side)[at];
@@ -123,7 +123,7 @@ function unpoint(_, table) {
   hideTip();
 }
 
-/** A card below a place, or above it where there is no room; the first line is the weight. */
+/** Show a card below a place, or above it if there is no room; its first line is the weight. */
 function showTip(place, lines) {
   const tip = find("tip");
   tip.replaceChildren(...lines.map((line, i) => make("div", { class: i ? "" : "weight", dir: "auto" }, line)));

@@ -1,8 +1,8 @@
-// The list of sentences: searched, sorted, walked by arrow keys.
+// The list of sentences, with search, sorting and arrow keys.
 
 const order = { key: "place", descending: false };
 
-/** What the list can be sorted by: name → [what it is called, its value for an example]. */
+/** Sort keys of the list: name → [label, value of an example]. */
 function sortings() {
   const found = { place: ["order of the split", (_, i) => i], length: ["source length", (example) => example.source.split(/\s+/).length] };
   const several = data.models.length > 1;
@@ -24,7 +24,7 @@ const lookOf = (example, model) => {
   return looks[state.doing] ?? Object.values(looks)[0];
 };
 
-/** Share of the words of both texts that are not in the other. */
+/** Return the share of the words of both texts that are not in the other text. */
 function apart(a, b) {
   const count = (text) => text.split(/\s+/).reduce((all, word) => all.set(word, (all.get(word) ?? 0) + 1), new Map());
   const [left, right] = [count(a), count(b)];
@@ -101,7 +101,7 @@ function item(example, i) {
 
 function choose(index) {
   state.chosen = index;
-  try { history.replaceState(null, "", `#${index + 1}`); } catch { /* some browsers refuse it for files */ }
+  try { history.replaceState(null, "", `#${index + 1}`); } catch { /* some browsers forbid it for files */ }
   changed();
   find("detail").scrollTop = 0;
 }

@@ -1,4 +1,4 @@
-// What is typed, answered by the models on the server, with the parameters that the sliders say.
+// Let the models on the server answer the typed text, with the parameters of the sliders.
 
 const answers = { example: null, waiting: new Map() };
 
@@ -33,7 +33,7 @@ function makeLive() {
   });
 }
 
-/** Ask the server; while it answers, only the newest further question of a model is kept. */
+/** Ask the server; while it answers, keep only the newest question to each model. */
 async function askModel(model, parameters) {
   const source = find("live-source").value;
   const reference = find("live-reference").value;
@@ -65,7 +65,7 @@ async function askModel(model, parameters) {
   if (next) setTimeout(() => askModel(model, next), again ? 1000 : 0);
 }
 
-/** The sliders of a model's mapping. A slider moves θ − low by a factor, so that each step counts. */
+/** Build the sliders of a model's mapping. A step of a slider multiplies θ − low by a factor. */
 function board(model, number_) {
   const changes = new Map();
   let told = () => {};

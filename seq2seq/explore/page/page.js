@@ -1,4 +1,4 @@
-// What is where, and the parts put together.
+// Lay out the page and connect its parts.
 
 function openTab(name) {
   for (const tab of document.querySelectorAll("[role=tab]")) {
@@ -42,7 +42,7 @@ function makeTheme() {
   name();
 }
 
-/** A chip for each model; pressed, it is shown. One always is. */
+/** Build a chip for each model, which shows or hides it. At least one model is always shown. */
 function makeModels() {
   const place = find("models");
   place.append(...data.models.map((model, number) => {

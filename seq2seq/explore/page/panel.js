@@ -1,14 +1,14 @@
-// One example: its texts, and for each shown model a panel of where it looked.
+// One example: its texts, and a panel with the attention of each shown model.
 
 const HELP = {
   writing: "Attention while each model writes its own answer, found by the search.",
   reading: `Attention while each model reads the ${data.sides[1]}: the same words for all.`,
 };
 
-/** What models do in this corpus at all. */
+/** The activities of models in this corpus. */
 const POSSIBLE = new Set(data.examples.flatMap((example) => example.answers.flatMap(({ looks }) => Object.keys(looks))));
 
-/** Prepare a place for examples; returns the function that draws one there. */
+/** Prepare an element for examples; return the function that draws an example in it. */
 function detailIn(place, name) {
   const doing = choice(`${name}-doing`, "Attention while", Object.entries(DOINGS), (value) => { state.doing = value; });
   const view = choice(`${name}-view`, "Shown as", [["map", "heat map"], ["lines", "lines"]], (value) => { state.view = value; });
@@ -44,7 +44,7 @@ function detailIn(place, name) {
   };
 }
 
-/** One of a few, as radio buttons; `show` marks the one in force and disables what is not there. */
+/** Build radio buttons; `show` marks the current choice and disables missing ones. */
 function choice(name, label, options, choose) {
   const inputs = options.map(([value, text]) => make("label", {}, make("input", { type: "radio", name, value, onchange: () => { choose(value); changed(); } }), make("span", {}, text)));
   return {
@@ -77,7 +77,7 @@ function textsOf(example, answered) {
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const scoreName = () => ({ chrf: "chrF", bleu: "BLEU", rouge_l: "ROUGE-L" })[data.score] ?? data.score.replaceAll("_", " ");
 
-/** The words of an answer; those that the reference lacks at their place are marked. */
+/** Build the words of an answer; words that differ from the reference are marked. */
 function compared(text, reference) {
   if (!reference || reference === text) return [text];
   const [a, b] = [text.split(/\s+/), reference.split(/\s+/)];
@@ -97,7 +97,7 @@ function compared(text, reference) {
   return shown;
 }
 
-/** Gold links that hold for the target that a model saw: the reference, or an answer equal to it. */
+/** Return the gold links if the target of the model is the reference or equal to it. */
 function goldFor(example, model, doing) {
   const same = doing === "reading" || example.answers[model].text === example.references[0];
   return same ? example.gold : [];
@@ -118,7 +118,7 @@ function panel(example, model, doing, count, width) {
   return make("section", { class: "panel", "aria-label": `Model ${letter(model)}: ${name}` }, title, facts, drawing, many ? headsOf(look, model, described) : null);
 }
 
-/** All layers and heads as thumbnails to choose from, their mean first. */
+/** Build thumbnails of all layers and heads to choose from, with their mean first. */
 function headsOf(look, model, { layers, heads }) {
   const pick = (head) => {
     state.heads[model] = head;

@@ -1,4 +1,4 @@
-// The corpus in three plots, drawn by Plotly, which is unpacked when they are first looked at.
+// Three plots of the corpus, drawn by Plotly, which is unpacked when they are first shown.
 
 const COLORS = { light: ["#0067a5", "#c4500a", "#00795c", "#a1478f", "#6b5d00", "#555555"], dark: ["#63b3ed", "#f0a35e", "#4fc9a4", "#e39bd2", "#d8c750", "#b5b5b5"] };
 const MARKS = ["circle", "diamond", "square", "triangle-up", "cross", "x"];
@@ -11,7 +11,7 @@ async function loadPlotly() {
   return window.Plotly;
 }
 
-/** Title, axes, what is told of it without eyes, and the traces for a model. */
+/** Title, axes, description for screen readers, and the traces of a model. */
 const PLOTS = [
   {
     title: "Support size against source length",
@@ -131,7 +131,7 @@ function drawPlot(drawer, plot, drawing) {
   });
 }
 
-/** The means of a plot in words. */
+/** Describe the means of a plot in words. */
 function told(plot) {
   return state.shown.map((model) => {
     const [trace] = plot.traces(model, {});

@@ -1,4 +1,4 @@
-// What is shown, what is chosen, and how elements are made: text only ever becomes a text node.
+// The data, the choices of the user, and how elements are created: text only in text nodes.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const SYMBOLS = { gamma: "γ", lam: "λ", alpha: "α", p: "p" };
@@ -19,7 +19,7 @@ const state = {
 
 const find = (id) => document.getElementById(id);
 
-/** An element with attributes, listeners (on…) and children; strings become text nodes. */
+/** Create an element with attributes, listeners (on…) and children; strings become text nodes. */
 function make(tag, attributes = {}, ...children) {
   const svg = ["svg", "g", "path", "text", "line", "rect", "title"].includes(tag);
   const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
@@ -39,7 +39,7 @@ function badge(model) {
   return make("span", { class: "badge", "data-model": model % 6 }, letter(model));
 }
 
-/** The name of a mapping and its parameters: as trained, or as changed for one answer. */
+/** Return the name of a mapping and its parameters: trained ones, or those of one answer. */
 function mappingName(model, changes = {}) {
   const parameters = model.parameters.map(({ name, value, varies }) => {
     const trained = `${varies ? "≈ " : ""}${number(value)}`;
@@ -49,7 +49,7 @@ function mappingName(model, changes = {}) {
   return { name: model.mapping, parameters: parameters.join("  ") };
 }
 
-/** Three significant digits, never as nothing. */
+/** Format a number with three significant digits; a positive number is never shown as 0. */
 function number(value) {
   if (value === 0) return "0";
   if (Math.abs(value) < 1e-3) return value.toExponential(1).replace("e-", "·10⁻").replace(/⁻(\d+)$/, (_, digits) => `⁻${superscript(digits)}`);
@@ -58,7 +58,7 @@ function number(value) {
 
 const superscript = (digits) => [...digits].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("");
 
-/** The pieces of a side as shown: a word's first piece bare, what continues it after a hyphen. */
+/** Return the pieces of a side as shown: after a hyphen if they continue a word. */
 function shownPieces(look, side) {
   const pieces = look[side];
   const words = look[`${side}_words`];
@@ -70,7 +70,7 @@ function shownPieces(look, side) {
 
 const ended = (pieces, at) => pieces[at] === "</s>";
 
-/** Redraw what depends on the state; page.js says what that is. */
+/** Redraw what depends on the state; page.js sets this function. */
 const watchers = [];
 function changed() {
   for (const watch of watchers) watch();

@@ -1,5 +1,5 @@
-// Packed weights → numbers. Two bytes each: a float16, in whose sign bit stands that the weight is
-// not 0 and exactly that of the position before it, so that both belong to one fused run.
+// Unpack weights of two bytes each: a float16, whose sign bit is set if the weight is not 0 and
+// exactly equal to the weight before it, so that both belong to one fused run.
 
 const JOINED = 0x8000;
 const unpacked = new WeakMap();
@@ -10,7 +10,7 @@ function float16(bits) {
   return exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
 }
 
-/** The words of a look, [layer, head, row, column], unpacked once. */
+/** Return the 16-bit words of an attention map, [layer, head, row, column], unpacked once. */
 function words(look) {
   if (!unpacked.has(look)) {
     const bytes = Uint8Array.from(atob(look.weights), (character) => character.charCodeAt(0));
@@ -20,7 +20,7 @@ function words(look) {
   return unpacked.get(look);
 }
 
-/** One head's map, or the mean of all where head is null: rows look, columns are looked at. */
+/** Return the map of a head, or the mean of all if head is null; rows attend to columns. */
 function attentionMap(look, head) {
   const all = words(look);
   const rows = look.target.length;
@@ -39,7 +39,7 @@ function attentionMap(look, head) {
   return { rows, columns, values, joined };
 }
 
-/** First and last column of the fused run at a place; null where the weight is 0. */
+/** Return the first and last column of the fused run at a place; null if the weight is 0. */
 function runAt(map, row, column) {
   const at = (c) => row * map.columns + c;
   if (!map.values[at(column)]) return null;
