@@ -1,1 +1,1 @@
-"""The commands: thin Hydra applications over the library."""
+"""The commands: thin Hydra applications of the library."""

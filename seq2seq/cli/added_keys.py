@@ -1,4 +1,4 @@
-"""Refuse keys that are added to the configuration with ``+`` and that nothing reads."""
+"""Find keys that are added to the configuration with ``+`` but that nothing reads."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-#: Nodes without a class that take any key: their content goes to a class later on.
+#: Nodes without a class that allow any key, because their content becomes arguments later.
 OPEN = ("hydra", "task", "data.corpora")
-#: Arguments of ``lightning.Trainer`` that training sets itself.
+#: Arguments of ``lightning.Trainer`` that seq2seq-train sets.
 SET_BY_TRAINING = (
     *("callbacks", "default_root_dir", "enable_checkpointing", "enable_model_summary"),
     *("inference_mode", "logger", "num_nodes", "plugins", "use_distributed_sampler"),
@@ -23,16 +23,16 @@ def check_added(
     groups: Path,
     compose: Callable[[list[str]], DictConfig],
 ) -> None:
-    """Refuse overrides ``+key=value`` or ``++key=value`` whose key nothing would read.
+    """Raise `ValueError` for ``+key=value`` or ``++key=value`` whose key nothing reads.
 
-    A key below a node with a ``_target_`` is an argument of that class, which refuses the
-    unknown ones itself. Anywhere else all keys that there are stand in the configuration already.
+    A key below a node with a ``_target_`` is an argument of that class, which raises an error for
+    unknown arguments itself. Elsewhere, the configuration has all existing keys already.
 
     Args:
-        config: composed.
-        overrides: of the command line.
-        groups: the folder of configuration groups; choosing from one adds no key.
-        compose: composes the configuration from other overrides.
+        config: the composed configuration.
+        overrides: overrides of the command line.
+        groups: folder of the configuration groups; a choice from a group adds no key.
+        compose: function that composes the configuration from other overrides.
 
     Raises:
         ValueError: naming the override.
@@ -42,23 +42,23 @@ def check_added(
         line = override.input_line
         if not (override.is_add() or override.is_force_add()) or (groups / key).is_dir():
             continue
-        if override.is_force_add():  # it adds only what is not there
+        if override.is_force_add():  # it adds a key only if it is missing
             before = compose([other for other in overrides if other != line])
             if OmegaConf.select(before, key, default=before) is not before:
                 continue
         if key.startswith("trainer.") and key.split(".")[1] in SET_BY_TRAINING:
-            raise ValueError(f"{line}: seq2seq-train sets {key} itself; leave it out")
+            raise ValueError(f"{line}: seq2seq-train sets {key} itself; remove it")
         if not any(key == name or key.startswith(f"{name}.") for name in OPEN) and not _built(
             config, key
         ):
             raise ValueError(
-                f"{line}: nothing reads {key}; leave it out, or look for the key that you mean "
-                "in --cfg job, and set it without +"
+                f"{line}: nothing reads {key}; remove it, or look for the right key in --cfg job "
+                "and set it without +"
             )
 
 
 def _built(config: DictConfig, key: str) -> bool:
-    """Return whether a node above the key is built from a class, and so takes arguments."""
+    """Return True if a node above the key has a class, so that the key is its argument."""
     parts = key.split(".")
     above = (OmegaConf.select(config, ".".join(parts[:n])) for n in range(1, len(parts)))
     return any(isinstance(node, DictConfig) and "_target_" in node for node in above)

@@ -1,8 +1,8 @@
-"""What the commands share: where the configuration lies, and how mistakes are told.
+"""Run the commands as Hydra applications, and report the user's errors in one message.
 
-Hydra does the work. Added here: the configuration groups are found in a checkout and in an
-installed wheel alike, a misspelt override is answered with the nearest valid names, and an error
-that the user can mend is printed as one message instead of a traceback.
+This module adds three things to Hydra. It finds the configuration groups in a checkout and in an
+installed wheel. For a misspelled override it suggests the nearest valid names. And it prints an
+error that the user can fix as one message instead of a traceback.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.interruption import Interruption, listen
 from seq2seq.cli.values import check_values
 
-#: Errors that tell the user what to mend; everything else is a defect and shows its traceback.
+#: Errors that tell the user what to fix; all others are bugs and show their traceback.
 MENDABLE = (
-    OSError,  # a file that is missing or not to be read, a disk that is full
+    OSError,  # a missing or unreadable file, a full disk
     ValueError,
     FloatingPointError,
     HydraException,
@@ -50,23 +50,23 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def config_folder() -> Path:
-    """The folder of configuration groups: inside the installed package, else the checkout's."""
+    """Return the folder of configuration groups: in the installed package, or in the checkout."""
     package = Path(seq2seq.__file__).parent
     for folder in (package / "configs", package.parent / "configs"):
         if folder.is_dir():
             return folder
-    raise FileNotFoundError(f"no configs folder in {package} or beside it: reinstall seq2seq")
+    raise FileNotFoundError(f"no configs folder in {package} or beside it; reinstall seq2seq")
 
 
 def configured_classes(group: str) -> dict[str, str]:
     """Return the class that each configuration of a group builds, by the name of the configuration.
 
-    A configuration without a class is left out.
+    Configurations without a class are omitted.
     """
     classes = {}
     for path in sorted((config_folder() / group).glob("*.yaml")):
         content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        # With the package _global_, the content of a file is below the name of its group.
+        # In the package _global_, the content of a file is below the name of its group.
         target = content.get(group, content).get("_target_")
         if target is not None:
             classes[path.stem] = str(target)
@@ -76,14 +76,14 @@ def configured_classes(group: str) -> dict[str, str]:
 def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     """Run ``job`` as the Hydra application ``config_name`` with the overrides of the command line.
 
-    Exits with 0 on success; with 1 when the configuration or the input is at fault or the job
-    failed; with 128 + the signal's number when a signal asked to stop. A sweep exits with 1, after
-    all its runs, if one of them failed, and ends with the run that a signal stops.
+    The exit code is 0 on success, 1 if the configuration or the input is wrong or the job failed,
+    and 128 + the number of a signal that stopped it. If a run of a sweep fails, the sweep exits
+    with 1 after all its runs. If a signal stops a run, the sweep stops too.
     """
     listen()
     show_any_character()
     sys.argv[1:] = as_meant(sys.argv[1:])
-    if not sys.stderr.isatty():  # no progress bars where nobody watches
+    if not sys.stderr.isatty():  # no progress bars without a terminal
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     composed = False
@@ -105,7 +105,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
                 check_values(config)
             job(config)
         except BrokenPipeError:
-            # Whoever read our output has gone: end silently, as text tools do.
+            # The reader of our output has closed the pipe: exit silently, as text tools do.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(1) from None
         except KeyboardInterrupt:
@@ -117,7 +117,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
             print("".join(map(_harmless, message)), file=sys.stderr)
             print("(debug=true shows where it was raised)", file=sys.stderr)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise  # Hydra makes the sweep's other runs first, then fails
+                raise  # Hydra does the other runs of the sweep first, then fails
             raise SystemExit(1) from error
 
     application = hydra.main(
@@ -129,7 +129,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
         print(f"stopped by {stop.name}", file=sys.stderr)
         raise
     except SystemExit as stop:
-        if stop.code == 2:  # argparse, of an option that is not known
+        if stop.code == 2:  # argparse exits with 2 for an unknown option
             raise SystemExit(1) from None
         raise
     except (HydraException, OmegaConfBaseException) as error:
@@ -152,37 +152,37 @@ def restore(name: str, value: str | None) -> None:
 
 
 def _message(error: Exception) -> str:
-    """Return what is wrong, with the key or the file."""
+    """Return the message of an error, with the key or the file."""
     cause: BaseException = error
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         cause = error.__cause__
     place = getattr(error, "full_key", None)
     if isinstance(error, MissingMandatoryValue) and place:
-        return f"{place} is not given, and has no default: add {place}=VALUE"
+        return f"{place} is not set and has no default; add {place}=VALUE"
     if isinstance(cause, OSError) and cause.filename is not None and cause.strerror:
         return f"{cause.filename}: {cause.strerror}"
-    message = str(cause).partition("\n    full_key:")[0]  # OmegaConf repeats `place` there
+    message = str(cause).partition("\n    full_key:")[0]  # after it, OmegaConf repeats `place`
     return f"{place}: {message}" if place else message
 
 
 def show_any_character() -> None:
-    """Let a terminal that has not all characters (one of ASCII) show `?` for the others."""
+    """Let a terminal without some characters (such as ASCII) show `?` instead of them."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def _harmless(character: str) -> str:
-    """A character of a message, which may quote a stranger, as a terminal only shows it."""
+    """Return a character of a message, escaped if a terminal would interpret it."""
     shows = character.isprintable() or character in "\n\t"
     return character if shows else f"\\x{ord(character):02x}"
 
 
 class HarmlessFormatter(logging.Formatter):
-    """Another formatter, whose control characters a terminal shows and does not obey.
+    """Formatter that escapes control characters, which a terminal would interpret.
 
     Args:
-        inner: makes the text of a record, which may quote an untrusted file.
+        inner: formats a record, which may quote an untrusted file.
     """
 
     def __init__(self, inner: logging.Formatter) -> None:
@@ -195,23 +195,23 @@ class HarmlessFormatter(logging.Formatter):
 
 
 def mendable(error: Exception) -> bool:
-    """Whether the error tells the user what to mend (Lightning's is known by name, not loaded)."""
+    """Return True if an error tells the user what to fix; does not import Lightning for its own."""
     return isinstance(error, MENDABLE) or type(error).__name__ == "MisconfigurationException"
 
 
 def plain(config: DictConfig, *keys: str) -> dict[str, Any]:
-    """The configuration, or some of its keys as far as they are there, as plain resolved data."""
+    """Return the configuration, or its existing `keys`, as plain resolved data."""
     found: Any = OmegaConf.to_container(config, resolve=True)
     return {key: found[key] for key in keys if key in found} if keys else found
 
 
 def suggestions(config_name: str, arguments: list[str], config_dir: str | None = None) -> list[str]:
-    """For every override that cannot be applied, a line with the nearest valid names.
+    """Return a line with the nearest valid names for each override that cannot be applied.
 
     Args:
-        config_name: the application's primary configuration.
-        arguments: the overrides of the command line; sweeps (``seed=1,2``) are passed over.
-        config_dir: the user's own configuration folder.
+        config_name: primary configuration of the application.
+        arguments: overrides of the command line; sweeps (``seed=1,2``) are skipped.
+        config_dir: configuration folder of the user.
     """
     accepted = []
     if config_dir is not None:
@@ -223,7 +223,9 @@ def suggestions(config_name: str, arguments: list[str], config_dir: str | None =
             try:
                 override = OverridesParser.create().parse_override(argument)
             except HydraException:
-                lines.append(f"{argument!r} cannot be read: write key=value, quoting odd values")
+                lines.append(
+                    f"{argument!r} cannot be parsed; write key=value, and quote special values"
+                )
                 continue
             try:
                 if not override.is_sweep_override():
@@ -235,7 +237,7 @@ def suggestions(config_name: str, arguments: list[str], config_dir: str | None =
 
 
 def _suggestion(config_name: str, accepted: list[str], override: Override, error: Exception) -> str:
-    """A line for an override that cannot be applied over the accepted ones."""
+    """Return a line for an override that cannot be applied after the accepted ones."""
     config = compose(config_name, accepted, return_hydra_config=True)
     places = [str(place) for place in config.hydra.runtime.choices]
     key = override.key_or_group if not override.package else override.get_key_element()
@@ -246,10 +248,12 @@ def _suggestion(config_name: str, accepted: list[str], override: Override, error
     if options and key not in places:
         same = [p for p in places if p.partition("@")[0] == override.key_or_group]
         if not same:
-            return f"'{key}={value}' is not for this command and task: nothing is chosen from {key}"
+            return (
+                f"'{key}={value}' is not for this command and task, which use no {key}; remove it"
+            )
         return _nearest(f"{key}={value}", [f"{place}={value}" for place in same], most=9)
     if value in options:
-        return f"'{key}={value}' does not go with what stands before it: {error}"
+        return f"'{key}={value}' does not fit the overrides before it: {error}"
     if options:
         return _nearest(f"{key}={value}", [f"{key}={option}" for option in options])
     names = {name for name in _keys(config) if not name.startswith("hydra")}
@@ -257,7 +261,7 @@ def _suggestion(config_name: str, accepted: list[str], override: Override, error
 
 
 def _nearest(word: str, names: list[str], most: int = 5) -> str:
-    """One line: the names that look most like ``word``, by the whole name and by its last part."""
+    """Return a line with the names most similar to ``word``, as a whole or by the last part."""
     last = word.rpartition(".")[2]
     same_ending = [n for n in names if n.rpartition(".")[2] == last and n != word]
     close = difflib.get_close_matches(word, names, most, 0.6)
@@ -271,7 +275,7 @@ def _nearest(word: str, names: list[str], most: int = 5) -> str:
 
 
 def _keys(node: Any, prefix: str = "") -> Iterator[str]:
-    """The dotted names of everything in a configuration."""
+    """Yield the dotted names of all nodes of a configuration."""
     if not isinstance(node, DictConfig):
         return
     for key in map(str, node):

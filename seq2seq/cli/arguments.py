@@ -1,6 +1,6 @@
-"""Overrides of the command line, written so that Hydra takes them as the user means them.
+"""Rewrite overrides of the command line so that Hydra reads them as the user means them.
 
-Names, paths and labels are text, also if they look like numbers, and `~` is the home folder.
+Names, paths and labels are text, even if they look like numbers, and `~` is the home folder.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ TEXT = re.compile(
     )=""",
     re.VERBOSE,
 )
-#: Lists of files that hold both sides.
+#: Lists of files with both sides.
 FILES = re.compile(r"data\.(?:[\w.]+\.)?(?:train|validation|test)=\[")
-#: A list of plain elements.
+#: A list of simple elements.
 PLAIN_LIST = re.compile(r"\[([^\[\]{}()'\"$\\]*)\]")
 
 
 def as_meant(arguments: list[str]) -> list[str]:
-    """The arguments of a command, its overrides as they are meant."""
+    """Return the arguments of a command, with rewritten overrides."""
     found = []
     for argument in arguments:
         if FILES.match(argument):
-            # Hydra merges a list into a mapping, which fails; it takes the place of null.
+            # Hydra cannot merge a list into a mapping, so set the mapping to null first.
             found.append(f"{argument.partition('=')[0]}=null")
         found.append(_as_text(argument) if TEXT.match(argument) else argument)
     return found
@@ -46,13 +46,13 @@ def _as_text(argument: str) -> str:
     written = written.strip()
     if home := re.fullmatch(
         r"""(['"]?)(~(?:/[^'"]*)?)\1""", written
-    ):  # no value of Hydra's grammar
+    ):  # not a value in Hydra's grammar
         expanded = str(Path(home[2]).expanduser()).replace("\\", "\\\\").replace("'", "\\'")
         return f"{key}='{expanded}'"
     try:
         override = OverridesParser.create().parse_override(argument)
     except HydraException:
-        return argument  # Hydra says what is wrong with it
+        return argument  # Hydra reports what is wrong with it
     if override.is_sweep_override():
         return argument
     value = override.value()
@@ -65,7 +65,7 @@ def _as_text(argument: str) -> str:
 
 
 def _quoted(element: str) -> str:
-    """A plain element of a list, as text if it is a number."""
+    """Return a simple element of a list; a number is quoted as text."""
     override = OverridesParser.create().parse_override(f"x={element}")
     return f"'{element}'" if _is_number(override.value()) else element
 

@@ -1,7 +1,7 @@
-"""``init=<checkpoint>``: a new run's configuration with the model and vocabularies of another.
+"""``init=<checkpoint>``: start a new run with the model and vocabularies of a checkpoint.
 
-What the command line and the experiment set is the new run's own. All other settings of the model,
-its mappings and its vocabularies are those of the checkpoint.
+Settings of the command line and of the experiment are kept. All other settings of the model, its
+mappings and its vocabularies are taken from the checkpoint.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: ``init`` where nothing is said.
+#: The default of ``init``.
 NOTHING_TAKEN: dict[str, Any] = {"checkpoint": None, "freeze": [], "extend_vocabulary": False}
-#: Settings of ``data.subwords`` that belong to training, not to a vocabulary.
+#: Settings of ``data.subwords`` for training, not for the vocabulary.
 OF_TRAINING = ("sampling",)
-#: Those that new pieces are learned with.
+#: Settings for learning new pieces.
 OF_NEW_PIECES = ("size", "character_coverage", "min_frequency", "most_sentences", "seed")
-#: Vocabularies of the user's own.
+#: Settings for vocabularies of the user.
 OF_USER = ("source_model", "target_model")
-_ATTENTION = "${attention}"  # how a model's configuration names the mapping that attention= chooses
+_ATTENTION = "${attention}"  # reference of a model's configuration to the mapping of attention=
 
 
 def spelled_out(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with ``init.checkpoint=…`` for ``init=…``."""
+    """Return the arguments with ``init.checkpoint=…`` instead of ``init=…``."""
     return [re.sub(r"^init=", "init.checkpoint=", text) for text in arguments]
 
 
 def begun(config: DictConfig) -> DictConfig:
-    """Return the configuration of a new run with what it takes from ``init.checkpoint``.
+    """Return the configuration of a new run with the settings from ``init.checkpoint``.
 
-    Hydra's own record of the run, ``.hydra/config.yaml``, is rewritten, so that a resumed run does
+    Also rewrites Hydra's record of the run, ``.hydra/config.yaml``, so that resuming the run does
     not need the checkpoint.
 
     Raises:
-        ValueError: if the checkpoint cannot be loaded, or does not fit what was asked for.
+        ValueError: if the checkpoint cannot be loaded, or does not fit the configuration.
     """
     settings = config.init
     if not isinstance(settings, DictConfig):  # init: RUN in an experiment
@@ -59,7 +59,7 @@ def begun(config: DictConfig) -> DictConfig:
         config.init.freeze = [init["freeze"]]
     if init["checkpoint"] is None:
         if unused := [key for key, default in NOTHING_TAKEN.items() if init[key] != default]:
-            raise ValueError(f"init.{unused[0]} needs a trained model to begin from: init=RUN")
+            raise ValueError(f"init.{unused[0]} needs a trained model to start from; add init=RUN")
         return config
     checkpoint = _loaded(str(init["checkpoint"]))
     _check_task(config, checkpoint)
@@ -84,7 +84,7 @@ def _loaded(place: str) -> Checkpoint:
 
 
 def _check_task(config: DictConfig, checkpoint: Checkpoint) -> None:
-    """Refuse a checkpoint of a model that cannot do the task; mention another task."""
+    """Raise `ValueError` if the checkpoint's model cannot do the task; log another task."""
     from hydra.utils import get_class
 
     task: Any = get_class(config.task["_target_"])
@@ -95,25 +95,25 @@ def _check_task(config: DictConfig, checkpoint: Checkpoint) -> None:
     choice = f"task={names[0]}" if names else f"the task {trained.__name__}"
     if not isinstance(checkpoint.model, task.model_type):
         raise ValueError(
-            f"init={config.init.checkpoint}: it was trained for {choice}, and its "
+            f"init={config.init.checkpoint} was trained for {choice}, and its "
             f"{type(checkpoint.model).__name__} cannot do {task.__name__}; add {choice}"
         )
     log.info("the checkpoint was trained for %s, this run is for %s", choice, task.__name__)
 
 
 def _configurations(group: str, target: str) -> list[str]:
-    """Return the names of our configurations in a group that build a class."""
+    """Return the names of the configurations in a group that build a class."""
     return [name for name, built in configured_classes(group).items() if built == target]
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What the user asks of a run.
+    """The configuration that the user asks for.
 
     Attributes:
-        config: composed; its model is of the checkpoint's class.
-        baseline: the same task, corpus and model without any further choice.
-        keys: what the command line names: ``model.output_mapping`` for
+        config: composed configuration; its model has the checkpoint's class.
+        baseline: configuration of the same task, corpus and model, without other choices.
+        keys: keys on the command line, such as ``model.output_mapping`` for
             ``attention@model.output_mapping=…``.
     """
 
@@ -122,27 +122,27 @@ class _Wanted:
     keys: frozenset[str]
 
     def sets(self, key: str) -> bool:
-        """Whether the command line names a key, or it is not what it is by default."""
+        """Return True if the command line names a key, or its value is not the default."""
         here, default = (OmegaConf.select(c, key) for c in (self.config, self.baseline))
         return key in self.keys or here != default
 
     def chooses(self, place: str) -> bool:
-        """Whether the user chooses the mapping of a place, or its class is not the default one."""
+        """Return True if the user chooses the mapping at a key, or its class is not the default."""
         here, default = (OmegaConf.select(c, place) for c in (self.config, self.baseline))
         return place in self.keys or _target(here) != _target(default)
 
     def below(self, place: str) -> list[str]:
-        """The parameters of a mapping that the user sets."""
+        """Return the parameters of a mapping that the user sets."""
         node = OmegaConf.select(self.config, place)
         names = map(str, node) if isinstance(node, DictConfig) else ()
         return [name for name in names if self.sets(f"{place}.{name}")]
 
 
 def _wanted(config: DictConfig, checkpoint: Checkpoint) -> _Wanted:
-    """What is asked for; where no model is, the configuration of the checkpoint's.
+    """Return the user's configuration; without a choice of a model, with the checkpoint's.
 
     Raises:
-        ValueError: if a model of another class is asked for.
+        ValueError: if the user chooses a model of another class.
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -158,8 +158,8 @@ def _wanted(config: DictConfig, checkpoint: Checkpoint) -> _Wanted:
         usual = _composed(chosen)[1]["model"]
         if "model" in keys or name != usual or not names:
             raise ValueError(
-                f"init={config.init.checkpoint}: its model is a {own.__name__}, and model={name} "
-                "is another architecture, which has other weights; leave out the choice of a model"
+                f"init={config.init.checkpoint} has a {own.__name__}, but model={name} is another "
+                "architecture, with other weights; remove the choice of a model"
             )
         name = names[0]
         init = config.init
@@ -171,9 +171,9 @@ def _wanted(config: DictConfig, checkpoint: Checkpoint) -> _Wanted:
 
 
 def _composed(overrides: list[str]) -> tuple[DictConfig, Any]:
-    """Compose a configuration of seq2seq-train; return it and the choices in it.
+    """Compose a configuration of seq2seq-train; return it and its choices.
 
-    The configuration groups are looked for where this run has found its own.
+    The search path of configuration groups is that of this run.
     """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -182,7 +182,7 @@ def _composed(overrides: list[str]) -> tuple[DictConfig, Any]:
     places = [text for text in HydraConfig.get().overrides.hydra if "searchpath" in text]
     if GlobalHydra.instance().is_initialized():
         config = compose("train", [*places, *overrides], return_hydra_config=True)
-    else:  # a process of a parallel sweep
+    else:  # in a process of a parallel sweep
         sources = HydraConfig.get().runtime.config_sources
         if folders := [f"file://{s.path}" for s in sources if s.provider == "command-line"]:
             places = [f"hydra.searchpath={folders}"]
@@ -195,26 +195,26 @@ def _composed(overrides: list[str]) -> tuple[DictConfig, Any]:
 
 
 def _take_labels(wanted: _Wanted, checkpoint: Checkpoint) -> None:
-    """Keep the classes of a classifier.
+    """Keep the labels of a classifier.
 
     Raises:
-        ValueError: if others are asked for: their scores are of the old classes, in their order.
+        ValueError: if the user sets other labels, because the weights are for the old ones.
     """
     if (labels := checkpoint.task.labels) is None or "labels" not in wanted.config.task:
         return
     if wanted.sets("task.labels") and list(wanted.config.task.labels) != list(labels):
         raise ValueError(
             f"task.labels={list(wanted.config.task.labels)} are not the classes of init="
-            f"{wanted.config.init.checkpoint}, which are {list(labels)}; leave task.labels out"
+            f"{wanted.config.init.checkpoint}, which are {list(labels)}; remove task.labels"
         )
     wanted.config.task.labels = list(labels)
 
 
 def _take_subwords(wanted: _Wanted, checkpoint: Checkpoint) -> None:
-    """Describe the checkpoint's vocabularies in ``data.subwords``, as far as it says how they are.
+    """Set ``data.subwords`` to the checkpoint's settings of its vocabularies, if it has them.
 
     Raises:
-        ValueError: if the command line asks for others.
+        ValueError: if the command line sets other ones.
     """
     from seq2seq.data.words import Words
 
@@ -224,8 +224,8 @@ def _take_subwords(wanted: _Wanted, checkpoint: Checkpoint) -> None:
         named = f"data.subwords.{key}" in wanted.keys
         if key not in free and (named or (key in OF_USER and subwords[key] is not None)):
             raise ValueError(
-                f"data.subwords.{key}={subwords[key]}: a run that begins from a checkpoint has the "
-                "checkpoint's vocabulary; leave this out"
+                f"data.subwords.{key}={subwords[key]}: a run that starts from a checkpoint has the "
+                "checkpoint's vocabulary; remove this"
                 + ("" if extends else ", or add pieces to it with init.extend_vocabulary=true")
             )
     data = checkpoint.config.get("data")
@@ -241,16 +241,16 @@ def _take_subwords(wanted: _Wanted, checkpoint: Checkpoint) -> None:
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether a value, perhaps of an untrusted file, is a number or a simple word."""
+    """Return True if a value, which may be untrusted, is a number or a simple word."""
     is_word = isinstance(value, str) and re.fullmatch(r"\w*", value) is not None
     return is_word or isinstance(value, int | float)
 
 
 def _take_model(wanted: _Wanted, checkpoint: Checkpoint) -> list[str]:
-    """Take the checkpoint's settings of the model for all that the user does not set.
+    """Take the checkpoint's settings of the model, except those that the user sets.
 
     Returns:
-        The settings of the user's that differ from the checkpoint's, without mappings.
+        The user's settings that differ from the checkpoint's, without mappings.
     """
     model, mappings, differing = wanted.config.model, {}, []
     for key, value in _settings(checkpoint).items():
@@ -279,9 +279,9 @@ def _take_model(wanted: _Wanted, checkpoint: Checkpoint) -> list[str]:
 
 
 def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The settings of the checkpoint's model, without what its data and its task decide.
+    """Return the settings of the checkpoint's model, without those from its data and task.
 
-    A checkpoint of an earlier version was trained with the defaults of the settings it lacks.
+    A checkpoint of an earlier version was trained with the defaults of missing settings.
     """
     given = checkpoint.config["model"]
     decided = checkpoint.task.model_arguments(checkpoint.subwords)
@@ -293,7 +293,7 @@ def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _mappings(model: type) -> set[str]:
-    """The names of a model's arguments that are mappings."""
+    """Return the names of the model's arguments that are mappings."""
     from seq2seq.mappings import Mapping
 
     hints = get_type_hints(model.__init__)  # type: ignore[misc]
@@ -301,8 +301,8 @@ def _mappings(model: type) -> set[str]:
 
 
 def _with_annealed_gamma(checkpoint: Checkpoint, key: str, value: Any) -> Any:
-    """A mapping's configuration; γ is what annealing had made of it, if it was annealed."""
-    kind = key.removesuffix("mapping").rstrip("_") or "cross"  # of `attention_mappings`
+    """Return the configuration of a mapping; if γ was annealed, with its last value."""
+    kind = key.removesuffix("mapping").rstrip("_") or "cross"  # kind of `attention_mappings`
     held = checkpoint.model.attention_mappings().get(kind, [])
     gamma = held[0].tensors().get("gamma") if held else None
     if gamma is None or "gamma" in held[0].learned():
@@ -311,32 +311,32 @@ def _with_annealed_gamma(checkpoint: Checkpoint, key: str, value: Any) -> Any:
 
 
 def _taken(wanted: _Wanted, place: str, value: Any) -> Any:
-    """The checkpoint's mapping, with the parameters that the user sets.
+    """Return the checkpoint's mapping, with the parameters that the user sets.
 
     Raises:
-        ValueError: if they are those of another mapping.
+        ValueError: if they are parameters of another mapping.
     """
     changed = wanted.below(place)
     here = OmegaConf.select(wanted.config, place)
     if changed and _target(here) != _target(value):
         choice = "attention" if place == "attention" else f"attention@{place}"
         raise ValueError(
-            f"{place}.{changed[0]}={here[changed[0]]} is set for {_target(here)}, and the "
+            f"{place}.{changed[0]}={here[changed[0]]} is set for {_target(here)}, but the "
             f"checkpoint has {_target(value)} there; choose the mapping too: {choice}=…"
         )
     return {**value, **{name: here[name] for name in changed}} if changed else value
 
 
 def _target(mapping: Any) -> str | None:
-    """The class that a mapping's configuration names; None without a mapping."""
+    """Return the class in a mapping's configuration; None without a mapping."""
     return None if mapping is None else str(mapping["_target_"]).rpartition(".")[2]
 
 
 def _check_architecture(config: DictConfig, checkpoint: Checkpoint, differing: list[str]) -> None:
-    """Refuse settings of the model with which the weights do not fit, before any preparation.
+    """Check that the weights fit the settings of the model, before preparing the data.
 
     Raises:
-        ValueError: naming the settings, and the shapes that differ.
+        ValueError: naming the settings and the shapes that differ.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
@@ -352,11 +352,11 @@ def _check_architecture(config: DictConfig, checkpoint: Checkpoint, differing: l
     except InstantiationException as error:
         raise ValueError(f"{place}{asked}: {error.__cause__ or error}") from error
     except ValueError as error:
-        raise ValueError(f"{place}{asked}: {error}; leave that out") from error
+        raise ValueError(f"{place}{asked}: {error}; remove that setting") from error
 
 
 def _keep(config: DictConfig) -> None:
-    """Let Hydra's record of the run be the configuration that it has now."""
+    """Write the present configuration to Hydra's record of the run."""
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()

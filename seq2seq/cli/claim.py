@@ -1,4 +1,4 @@
-"""A run folder is one run's: nobody else writes there while it works, and no other run after it."""
+"""Claim a run folder for one run, so that no other run writes there, then or later."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from omegaconf import DictConfig
 
 
 class Claim(Callback):
-    """Hydra's callback that claims the run folder, before Hydra writes its own files there.
+    """Hydra callback that claims the run folder before Hydra writes its own files there.
 
-    The claim is a lock of the operating system on ``run.lock``: it ends with the process, however
-    that ends, so the file of a run that was killed hinders nobody. Of several processes that train
-    together only the first runs Hydra, and claims for all.
+    The claim is a lock of the operating system on ``run.lock``. It ends with the process, so the
+    file of a killed run blocks no other run. If several processes train together, only the first
+    one runs Hydra, and claims the folder for all.
     """
 
     def __init__(self) -> None:
@@ -24,11 +24,11 @@ class Claim(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder of a single run."""
-        HydraConfig.instance().set_config(config)  # so that names of groups in the path are known
+        HydraConfig.instance().set_config(config)  # the path may contain names of groups
         self._claim(Path(config.hydra.run.dir), resumes=config.resume is not None)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Let a sweep find its folder, whose path has names of groups too."""
+        """Set the configuration of a sweep, because its path may contain names of groups."""
         HydraConfig.instance().set_config(config)
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
@@ -37,15 +37,15 @@ class Claim(Callback):
             self._claim(Path(config.hydra.runtime.output_dir), resumes=False)
 
     def on_job_end(self, config: DictConfig, job_return: Any, **_: Any) -> None:
-        """Give the folder back: a sweep goes on with the next."""
+        """Release the folder, because a sweep continues with the next one."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
     def _claim(self, folder: Path, resumes: bool) -> None:
-        """Lock the folder, or end the process, saying why.
+        """Lock the folder, or exit with a message.
 
-        Hydra makes warnings of a callback's exceptions; ``SystemExit`` gets through.
+        Hydra turns other exceptions of a callback into warnings, but not ``SystemExit``.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -53,16 +53,16 @@ class Claim(Callback):
             self._lock.acquire()
         except Timeout:
             raise SystemExit(
-                f"error: another run is training in {folder}. Wait for its end, or give this one "
-                "a folder of its own: hydra.run.dir=…"
+                f"error: another run is training in {folder}; wait until it ends, or choose "
+                "another folder: hydra.run.dir=…"
             ) from None
         except OSError as error:
             raise SystemExit(
-                f"error: {error.filename or folder} cannot be written: {error.strerror}. Make the "
+                f"error: {error.filename or folder} cannot be written: {error.strerror}; make the "
                 "run folder writable, or choose another: hydra.run.dir=…"
             ) from None
         if not resumes and (any(folder.glob("resume*.ckpt")) or (folder / "checkpoints").exists()):
             raise SystemExit(
-                f"error: {folder} holds a run already, which another would overwrite. Go on with "
-                f"it: resume={folder}; or choose another folder: hydra.run.dir=…"
+                f"error: {folder} has a run already, which this one would overwrite; continue it "
+                f"with resume={folder}, or choose another folder: hydra.run.dir=…"
             )

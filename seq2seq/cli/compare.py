@@ -1,4 +1,4 @@
-"""``seq2seq-compare``: run folders → one table of scores, significance and attention."""
+"""``seq2seq-compare``: compare runs in a table of scores, significance and attention."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seq2seq.cli.application import plain, run
 
 
 def compare_runs(config: DictConfig) -> None:
-    """Find the runs, print their table, name those left out, write what ``output`` asks for."""
+    """Find the runs, print their table and the skipped folders, and write ``output``."""
     from rich.console import Console
 
     from seq2seq.evaluation.comparison import compare
@@ -23,12 +23,12 @@ def compare_runs(config: DictConfig) -> None:
     outputs = [Path(name) for name in _listed(given["output"])]
     check_outputs(outputs)
     if OmegaConf.is_missing(config, "runs"):
-        raise ValueError("name run folders or folders of them: seq2seq-compare runs/translation")
+        raise ValueError("name run folders, or their parent: seq2seq-compare runs/translation")
     runs, left_out = find_runs(_listed(given["runs"]), given["split"])
     for entry in left_out:
         print(f"left out: {entry.folder}: {entry.reason}", file=sys.stderr)
     if not runs:
-        raise ValueError("none of the runs has results to compare")
+        raise ValueError("none of the runs has results to compare; evaluate them first")
     tables = compare(
         runs,
         by=_listed(given["by"]) or None,
@@ -41,7 +41,7 @@ def compare_runs(config: DictConfig) -> None:
     console = Console()
     for table in tables:
         shown = terminal(table)
-        # As wide as it is: cells cut to fit a narrow terminal could not be read.
+        # Use the full width, because cells cut for a narrow terminal would be unreadable.
         needed = console.measure(shown, options=console.options.update(max_width=1000)).maximum
         console.width = max(console.width, needed)
         console.print(shown)
@@ -51,18 +51,18 @@ def compare_runs(config: DictConfig) -> None:
         print(f"written: {path}")
 
 
-#: Hydra's options that a value follows.
+#: Hydra's options with a value.
 _VALUED = {"--cfg", "-c", "--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd"}
 _VALUED |= {"--package", "-p", "--shell-completion", "-sc"}
 
 
 def _listed(value: Any) -> list[str]:
-    """A value that may be one, a list or nothing."""
+    """Return a value, a list or None as a list."""
     return [] if value is None else list(map(str, value)) if isinstance(value, list) else [value]
 
 
 def folders_as_key(arguments: list[str]) -> list[str]:
-    """Plain arguments, which are folders or patterns, as the value of ``runs``."""
+    """Turn plain arguments, which are folders or patterns, into the value of ``runs``."""
     folders: list[str] = []
     others: list[str] = []
     for before, argument in zip(["", *arguments], arguments, strict=False):

@@ -1,4 +1,4 @@
-"""The corpus that a trained model is shown: the one that ``data=`` names, or its own."""
+"""The corpus for a trained model: the one of ``data=NAME``, or the one of its training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def chosen_corpus(data: DictConfig, checkpoint: Checkpoint) -> Corpus:
-    """The corpus of ``data=NAME``, or else that of the checkpoint, with the changes of ``data``.
+    """Return the corpus of ``data=NAME``, or that of the checkpoint with changes from ``data``.
 
     Raises:
         ValueError: see :func:`seq2seq.checkpoint.corpus.own_corpus`.
@@ -44,7 +44,7 @@ def is_own_corpus(data: DictConfig, checkpoint: Checkpoint) -> bool:
 
 
 def warn_of_languages(corpus: Corpus, checkpoint: Checkpoint) -> None:
-    """Warn if a corpus names other languages than the one that the checkpoint was trained on."""
+    """Warn if the languages of a corpus differ from those of the checkpoint's training corpus."""
     from seq2seq.publishing.provenance import read_provenance
 
     here = [corpus.source_language, corpus.target_language]
@@ -54,8 +54,8 @@ def warn_of_languages(corpus: Corpus, checkpoint: Checkpoint) -> None:
         trained = data.get("corpus") if isinstance(data, dict) else None
         trained = trained if isinstance(trained, dict) else {}
         there = [trained.get(f"{side}_language") for side in ("source", "target")]
-    unnamed = {None, "source", "target"}  # the defaults of corpora whose user named none
+    unnamed = {None, "source", "target"}  # the defaults of corpora without named languages
     if here != there and not unnamed & {*here, *there}:
         log.warning(
-            "the corpus is %s → %s, and the checkpoint was trained on %s → %s", *here, *there
+            "the corpus is %s → %s, but the checkpoint was trained on %s → %s", *here, *there
         )

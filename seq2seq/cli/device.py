@@ -1,4 +1,4 @@
-"""The ``device=`` of the commands."""
+"""The option ``device=`` of the commands."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from seq2seq.system.processes import ALONE, Group
 
 
 def choose_device(name: str, group: Group = ALONE) -> torch.device:
-    """``auto`` is the first CUDA device, or the CPU without one; other names are PyTorch's.
+    """Return a device by name; ``auto`` is the first CUDA device, or the CPU without CUDA.
 
-    Of a group, ``auto`` and ``cuda`` are each process's own CUDA device.
+    In a group of processes, ``auto`` and ``cuda`` are the CUDA device of this process.
 
     Raises:
-        ValueError: if the name is unknown or the device is not there.
+        ValueError: if the name is unknown, or the device does not exist.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -25,6 +25,7 @@ def choose_device(name: str, group: Group = ALONE) -> torch.device:
         raise ValueError(f"device={name}: choose auto, cpu, cuda or cuda:<number>") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(
-            f"device={name}: this machine has {torch.cuda.device_count()} CUDA devices"
+            f"device={name}: this machine has {torch.cuda.device_count()} CUDA devices; choose "
+            "another device"
         )
     return device

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 def evaluate(config: DictConfig, folder: Path, group: Group) -> None:
-    """Evaluate what the configuration names: hypotheses, or else a checkpoint.
+    """Evaluate hypotheses if the configuration names them, else a checkpoint.
 
     Args:
-        config: composed.
-        folder: where the command was started.
-        group: of processes, which share a checkpoint's work; the first writes.
+        config: the composed configuration.
+        folder: folder in which the command was started.
+        group: processes that share the work for a checkpoint; the first one writes.
     """
     if config.hypotheses is None:
         evaluate_checkpoint(config, group)
@@ -37,9 +37,9 @@ def evaluate(config: DictConfig, folder: Path, group: Group) -> None:
 
 
 def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
-    """Evaluate, print one table, write ``metrics.json``, the hypotheses and heat maps."""
+    """Evaluate a checkpoint: print a table, write ``metrics.json``, hypotheses and heat maps."""
     with quick_imports():
-        import datasets  # noqa: F401 (which the corpus needs)
+        import datasets  # noqa: F401 (the corpus needs it)
         from hydra.utils import instantiate
         from rich.console import Console
 
@@ -51,24 +51,28 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
         from seq2seq.tasks.task import silent
 
     if config.references is not None:
-        raise ValueError("references are of hypotheses=FILE; a checkpoint's are in its corpus")
+        raise ValueError(
+            "references=… is only for hypotheses=FILE; a checkpoint's references are in its corpus"
+        )
     device = choose_device(config.device, group)
     trust_packages(config)
     checkpoint = load_checkpoints(config.checkpoint, device)
     if not isinstance(config.checkpoint, str) and len(config.checkpoint) > 1 and not config.output:
-        raise ValueError("output: an ensemble has no folder of its own; give one, output=FOLDER")
+        raise ValueError("output: an ensemble has no folder of its own; set output=FOLDER")
     if is_hub(config.checkpoint) and not config.output:
-        raise ValueError("output: a checkpoint of the hub is not written to; give output=FOLDER")
+        raise ValueError("output: a checkpoint of the hub cannot be written to; set output=FOLDER")
     corpus = chosen_corpus(config.data, checkpoint)
     warn_of_languages(corpus, checkpoint)
     task = checkpoint_task(checkpoint.config, plain(config.task))
     task.check_model(type(checkpoint.model))
     if config.alignments and not task.searches:
-        raise ValueError(f"alignments=true: {type(task).__name__} reads no target to align")
+        raise ValueError(
+            f"alignments=true: {type(task).__name__} has no target to align; remove it"
+        )
     aligned: dict[str, Any] = {"alignments": True} if config.alignments else {}
     data = task.open(corpus, checkpoint.subwords, cache=config.data.get("cache"))
     split = config.data.split
-    # A part of a split must not pass for the whole.
+    # The name must show that only a part of the split was scored.
     name = split if config.sentences is None else f"{split}-first-{config.sentences}"
     kind = type(corpus).__name__
     whole = ScoredTexts.of(kind, split, data.split(split))
@@ -109,7 +113,7 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
 
 
 def _progress(batches: Iterable[Batch]) -> Iterable[Batch]:
-    """The batches, with a bar on a terminal."""
+    """Yield the batches, with a progress bar on a terminal."""
     from rich.console import Console
     from rich.progress import track
 
@@ -126,13 +130,13 @@ def _write_heat_maps(maps: Iterable[AttentionMap], output: Path, split: str) -> 
     for number, attention in enumerate(maps, start=1):
         path = output / f"attention.{split}.{number}.png"
         figure = attention_heat_map(attention.weights, attention.source, attention.target)
-        with replacing(path) as draft:  # not through a link that lies there
+        with replacing(path) as draft:  # replaces a link instead of writing through it
             figure.savefig(draft, format="png", dpi=150, bbox_inches="tight")
         print(f"written: {path}")
 
 
 def evaluate_hypotheses(config: DictConfig) -> None:
-    """Score a file of hypotheses against files of references, or a corpus's own."""
+    """Score a file of hypotheses against files of references, or those of a corpus."""
     from hydra.utils import instantiate
     from rich.console import Console
 
@@ -144,12 +148,15 @@ def evaluate_hypotheses(config: DictConfig) -> None:
 
     if (config.references is None) == ("corpus" not in config.data):
         raise ValueError(
-            "hypotheses=FILE is scored against references=[FILE,…], or against a split of a corpus "
-            "such as data=multi30k data.split=test_2017_flickr: give one of them"
+            "hypotheses=FILE needs either references=[FILE,…], or a split of a corpus, such as "
+            "data=multi30k data.split=test_2017_flickr; set one of them"
         )
     task = cast("Generation", checkpoint_task({}, plain(config.task)))
     if not task.searches:
-        raise ValueError(f"{type(task).__name__} writes no text, so it scores no hypotheses")
+        raise ValueError(
+            f"{type(task).__name__} writes no text, so it cannot score hypotheses; choose another "
+            "task"
+        )
     hypotheses = read_texts(config.hypotheses)
     language = ""
     if config.references is not None:
@@ -161,7 +168,7 @@ def evaluate_hypotheses(config: DictConfig) -> None:
         corpus = instantiate(config.data.corpus)
         splits, language = corpus.load(), corpus.target_language
         if name not in splits:
-            raise ValueError(f"data.split={name}: there is none; choose {', '.join(splits)}")
+            raise ValueError(f"data.split={name} does not exist; choose {', '.join(splits)}")
         known = references(splits[name])
     content = content_key(*known)
     if config.output:
@@ -176,17 +183,17 @@ def evaluate_hypotheses(config: DictConfig) -> None:
 
 
 def without_choices_of_task(arguments: list[str]) -> list[str]:
-    """``task=NAME`` as evaluation means it: without the corpus and the model of its training."""
+    """Remove the corpus and the model that ``task=NAME`` chooses for training."""
     groups = {argument.partition("=")[0] for argument in arguments}
     if "task" not in groups:
         return arguments
-    # In front: after an option such as --cfg, Hydra takes no further override.
+    # Put them first, because Hydra accepts no overrides after an option such as --cfg.
     return [*(f"~{group}" for group in ("data", "model") if group not in groups), *arguments]
 
 
 def with_changes_of_task(arguments: list[str]) -> list[str]:
-    """``task.NAME=VALUE`` as Hydra takes a key that evaluate.yaml does not list: with ``++``."""
-    return [f"++{one}" if one.startswith("task.") else one for one in arguments]
+    """Add ``++`` to ``task.NAME=VALUE``, because evaluate.yaml does not list these keys."""
+    return [f"++{argument}" if argument.startswith("task.") else argument for argument in arguments]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""``seq2seq-explore``: a page of sentences, what models made of them, and where they looked."""
+"""``seq2seq-explore``: a page of sentences, the answers of models, and their attention."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def explore(config: DictConfig) -> None:
-    """Collect, write the page or the figures, serve the page if asked to."""
+    """Write the page or the figures, and serve the page if ``serve=true``."""
     from hydra.utils import instantiate
     from rich.console import Console
 
@@ -63,10 +63,10 @@ def explore(config: DictConfig) -> None:
 
 
 def _check(config: DictConfig) -> None:
-    """Refuse what would fail after the models have run.
+    """Check the settings that are used only after the models have run.
 
     Raises:
-        ValueError: naming the keys, or what is to be installed.
+        ValueError: naming the keys, or the package to install.
     """
     from seq2seq.explore.building import plotly_script
     from seq2seq.explore.drawing import FORMATS
@@ -74,7 +74,9 @@ def _check(config: DictConfig) -> None:
     if config.format not in ("html", *FORMATS):
         raise ValueError(f"format={config.format}: choose html, {', '.join(FORMATS)}")
     if config.serve and config.format != "html":
-        raise ValueError(f"serve=true serves the page, and format={config.format} writes none")
+        raise ValueError(
+            f"serve=true needs the page, but format={config.format} writes none; set format=html"
+        )
     if config.format == "html":
         plotly_script()
 
@@ -84,12 +86,12 @@ def _checkpoints(given: str | ListConfig, device: torch.device) -> list[Checkpoi
 
     paths = list(given) if isinstance(given, ListConfig) else [given]
     if not paths:
-        raise ValueError("checkpoint=[] names none; give one or more")
+        raise ValueError("checkpoint=[] names no checkpoint; give one or more")
     return [load_checkpoint(path, device) for path in paths]
 
 
 def _show_page(config: DictConfig, exploration: Exploration, live: Live) -> None:
-    """Write the page, and serve it with ``live`` behind it if asked to."""
+    """Write the page, and serve it with ``live`` if ``serve=true``."""
     from seq2seq.explore.building import build_page
     from seq2seq.explore.server import MAX_CHARACTERS, serve
 

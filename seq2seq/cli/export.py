@@ -1,4 +1,4 @@
-"""``seq2seq-export``: a checkpoint as programs that run without this package."""
+"""``seq2seq-export``: export a checkpoint as programs that run without this package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from seq2seq.cli.trusting import trust_packages
 
 
 def export_checkpoint(config: DictConfig) -> None:
-    """Load, export, say what was written."""
+    """Load and export a checkpoint, and print the written files."""
     from seq2seq.checkpoint import load_checkpoint
     from seq2seq.publishing.export import export
 

@@ -1,6 +1,6 @@
-"""The long imports of the commands, as short as they can be; `scripts/bench_startup.py` measures.
+"""Speed up the imports of the commands; `scripts/bench_startup.py` measures them.
 
-A command's start is its imports. Two things in them are of no use, and are left out here.
+Most of the time to start a command is imports. This module avoids two useless parts of them.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-#: What torchmetrics, which comes with Lightning, imports where it is installed: for metrics that
-#: are not used here. Together they take as long as PyTorch.
+#: Packages that torchmetrics, a dependency of Lightning, imports if they are installed, for metrics
+#: that are not used here. Together they take as long as PyTorch.
 UNUSED = frozenset({"librosa", "matplotlib", "scipy", "torchaudio", "torchvision", "transformers"})
 
 
 @contextlib.contextmanager
 def quick_imports() -> Iterator[None]:
-    """Inside, the collector of reference cycles rests: what modules define, lives on.
+    """Disable the cyclic garbage collector in the block: imported objects stay alive anyway.
 
-    It would walk through all that is imported so far, again and again, for a tenth to a quarter of
-    the time. Afterwards it does not look at these objects any more (`gc.freeze`), until the process
-    ends: what is then left over, Triton's bindings report as lost.
+    The collector would traverse all imported objects again and again, which takes a tenth to a
+    quarter of the time. Afterwards it ignores these objects (`gc.freeze`). They are unfrozen when
+    the process ends, because Triton's bindings would report them as leaks.
     """
     gc.disable()
     try:
@@ -36,7 +36,7 @@ def quick_imports() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_extras() -> Iterator[None]:
-    """Inside, Lightning and torchmetrics do not see that the packages of `UNUSED` are installed."""
+    """Hide the installed packages of `UNUSED` from Lightning and torchmetrics in the block."""
     from lightning_utilities.core import imports as found
 
     imports: Any = found

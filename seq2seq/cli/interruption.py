@@ -1,4 +1,4 @@
-"""Signals that ask to stop: the process tidies up and exits with 128 + the signal's number."""
+"""Handle signals that stop a command: clean up and exit with 128 + the signal's number."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import signal
 import sys
 from types import FrameType
 
-#: Ctrl-C, what a scheduler or ``kill`` sends, the end of a terminal.
+#: Ctrl-C, a scheduler or ``kill``, and the end of a terminal.
 SIGNALS = tuple(getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n))
 
-PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
+PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 
 
 class Interruption(SystemExit):
-    """A signal asked to stop: files half written are taken away on the way out.
+    """Exception for a signal that stops the command, so that partial files are removed.
 
     Attributes:
-        number: of the signal.
-        name: of the signal.
+        number: number of the signal.
+        name: name of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -31,7 +31,7 @@ class Interruption(SystemExit):
 def listen() -> None:
     """Raise :class:`Interruption` at the first signal; a second one ends the process at once.
 
-    A signal that is ignored, as ``nohup`` has it of SIGHUP, stays so; Ctrl-C never is.
+    A signal that is ignored, such as SIGHUP under ``nohup``, stays ignored, except for Ctrl-C.
     """
     for number in SIGNALS:
         if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
@@ -39,16 +39,16 @@ def listen() -> None:
 
 
 def stop_with_launcher() -> None:
-    """Ask the system to send SIGTERM when the launcher ends, however it ends.
+    """Ask the system to send SIGTERM when the launcher ends, even if it is killed.
 
-    A launcher that is killed cannot stop its processes; without this, they would train on, and a
-    second start would meet them. Linux only; elsewhere nothing happens.
+    A killed launcher cannot stop its processes. Without this they would continue to train, and get
+    in the way of a second start. Does nothing on systems other than Linux.
     """
     if not sys.platform.startswith("linux"):
         return
     launcher = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != launcher:  # it has ended in the meantime
+    if os.getppid() != launcher:  # the launcher has ended in the meantime
         os.kill(os.getpid(), signal.SIGTERM)
 
 

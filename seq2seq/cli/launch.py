@@ -1,6 +1,7 @@
-"""A command as several processes: started by torchrun or Slurm's srun, working as one.
+"""Run a command as several processes, started by torchrun or Slurm's srun.
 
-The first process reads the command line and tells the others; it alone writes and talks.
+The first process reads the command line and sends the configuration to the others. Only the first
+process writes files and logs.
 """
 
 from __future__ import annotations
@@ -26,22 +27,22 @@ if TYPE_CHECKING:
 
     Job = Callable[[DictConfig, Path, Group], None]
 
-PATIENCE = timedelta(hours=2)  # the first process may prepare a large corpus while others wait
-WORD_TO_THE_FIRST = 3.0  # seconds: what all have to say is said once, the launcher ends the others
+PATIENCE = timedelta(hours=2)  # the others wait while the first process prepares a large corpus
+WORD_TO_THE_FIRST = 3.0  # seconds for rank 0 to report an error first, so that it appears once
 
 
 def leads() -> bool:
-    """Whether this process reads the command line."""
+    """Return True if this process reads the command line."""
     return _numbers()[0] == 0
 
 
 def launched() -> Group:
-    """This process among those that torchrun or srun started; alone without them.
+    """Return the group of processes that torchrun or srun started; without them, a single one.
 
     Raises:
         ValueError: if machines run different numbers of processes.
     """
-    with quick_imports():  # of PyTorch, for all that follows
+    with quick_imports():  # this imports PyTorch
         from seq2seq.system.processes import Group
 
     group = Group(*_numbers())
@@ -49,31 +50,39 @@ def launched() -> Group:
         stop_with_launcher()
     if group.size % group.local_size:
         raise ValueError(
-            f"{group.size} processes do not share out evenly over machines of {group.local_size}: "
-            "start equally many on each"
+            f"{group.size} processes are not a multiple of the {group.local_size} on this machine; "
+            "start equally many on each machine"
         )
     return group
 
 
 def _numbers() -> tuple[int, int, int, int]:
-    """Rank and number of processes, in all and on this machine."""
-    given = os.environ
-    if "TORCHELASTIC_RUN_ID" in given:
+    """Return rank and number of processes, in total and on this machine."""
+    environment = os.environ
+    if "TORCHELASTIC_RUN_ID" in environment:
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        rank, size, local_rank, local_size = (int(given[name]) for name in names)
+        rank, size, local_rank, local_size = (int(environment[name]) for name in names)
         return rank, size, local_rank, local_size
-    if int(given.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
-        size, machines = int(given["SLURM_STEP_NUM_TASKS"]), int(given["SLURM_STEP_NUM_NODES"])
-        return int(given["SLURM_PROCID"]), size, int(given["SLURM_LOCALID"]), size // machines
+    if int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+        size, machines = (
+            int(environment["SLURM_STEP_NUM_TASKS"]),
+            int(environment["SLURM_STEP_NUM_NODES"]),
+        )
+        return (
+            int(environment["SLURM_PROCID"]),
+            size,
+            int(environment["SLURM_LOCALID"]),
+            size // machines,
+        )
     return 0, 1, 0, 1
 
 
 @contextmanager
 def joined(group: Group) -> Iterator[None]:
-    """The processes can talk to each other in the block: by gloo, their GPUs by NCCL.
+    """Connect the processes in the block: by gloo, and their GPUs by NCCL.
 
     Raises:
-        ValueError: if nobody says where the first process is.
+        ValueError: if the address of the first process is unknown.
     """
     import torch
 
@@ -82,7 +91,7 @@ def joined(group: Group) -> Iterator[None]:
         return
     if "MASTER_ADDR" not in os.environ:
         raise ValueError(
-            "MASTER_ADDR names the machine of the first process; under Slurm: export MASTER_ADDR="
+            "set MASTER_ADDR to the machine of the first process; with Slurm: export MASTER_ADDR="
             '"$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"'
         )
     os.environ.setdefault("MASTER_PORT", "29500")
@@ -95,29 +104,29 @@ def joined(group: Group) -> Iterator[None]:
         timeout=PATIENCE,
     )
     yield
-    group.wait()  # nobody leaves while others still need it
+    group.wait()  # do not leave while other processes still need this one
     torch.distributed.destroy_process_group()
 
 
 def lead(
     job: Job, config: DictConfig, prepare: Callable[[DictConfig], DictConfig] | None = None
 ) -> None:
-    """Do the job as the first process, which has the configuration, or the only one.
+    """Run the job as the first or only process.
 
     Args:
-        job: what to do.
-        config: composed.
-        prepare: changes the configuration before the other processes get it.
+        job: the job.
+        config: the composed configuration.
+        prepare: function that changes the configuration before the other processes get it.
 
     Raises:
-        ValueError: for a sweep, whose runs have to be started one by one.
+        ValueError: if the command is a sweep of several processes.
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     group = launched()
     if group.size > 1 and HydraConfig.get().mode == RunMode.MULTIRUN:
-        raise ValueError("a sweep (-m) starts its runs from one process: leave torchrun or -m out")
+        raise ValueError("a sweep (-m) needs a single process; remove torchrun or -m")
     folder = Path(HydraConfig.get().runtime.output_dir)
     with joined(group):
         if prepare is not None:
@@ -127,15 +136,15 @@ def lead(
         job(config, folder, group)
 
 
-#: Hydra's options that print something and start nothing.
+#: Hydra's options that only print something.
 _ONLY_TELLING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i"}
 _ONLY_TELLING |= {"--shell-completion", "-sc"}
 
 
 def follow(job: Job) -> None:
-    """Do the job as one of the other processes: configuration and folder come from the first."""
+    """Run the job as another process, with configuration and folder from the first one."""
     if _ONLY_TELLING & {argument.partition("=")[0] for argument in sys.argv[1:]}:
-        return  # the first process tells it, and joins nobody
+        return  # only the first process prints, and it does not connect
     listen()
     group = launched()
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
@@ -155,14 +164,14 @@ def follow(job: Job) -> None:
 
 
 def check_devices(trainer: DictConfig, group: Group) -> None:
-    """Refuse to train on other devices than processes were started for.
+    """Check that the number of devices is the number of started processes.
 
     Raises:
-        ValueError: with the command to type.
+        ValueError: with the right command.
     """
     if group.size > 1 and trainer.get("strategy") is None:
         raise ValueError(
-            f"the command was started as {group.size} processes, which one device does not need: "
+            f"the command was started as {group.size} processes, but this trainer uses one; "
             "choose trainer=ddp or trainer=fsdp, or start it without torchrun"
         )
     devices, machines = trainer.devices, trainer.get("num_nodes", "auto")
@@ -170,11 +179,11 @@ def check_devices(trainer: DictConfig, group: Group) -> None:
     if str(devices) not in ("auto", str(per_machine)):
         raise ValueError(
             f"trainer.devices={devices}, but the command was started as {per_machine} "
-            f"process{'es' * (per_machine > 1)} on this machine; a device needs a process of its "
-            f"own: torchrun --nproc-per-node={devices} -m seq2seq.cli.train trainer=ddp …"
+            f"process{'es' * (per_machine > 1)} on this machine; start one process per device: "
+            f"torchrun --nproc-per-node={devices} -m seq2seq.cli.train trainer=ddp …"
         )
     if str(machines) not in ("auto", str(group.size // per_machine)):
         raise ValueError(
             f"trainer.num_nodes={machines}, but the command was started on "
-            f"{group.size // per_machine}: start torchrun or srun on all of them (docs/scaling.md)"
+            f"{group.size // per_machine}; start torchrun or srun on all of them (docs/scaling.md)"
         )

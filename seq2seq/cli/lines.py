@@ -1,4 +1,4 @@
-"""Lines in, lines out: what the commands that read and write text files or pipes share."""
+"""Read and write lines of text files or pipes, for the commands."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ log = logging.getLogger(__name__)
 
 
 def check_files(output: str, buffer: int, **read: str | None) -> None:
-    """Refuse what would lose lines.
+    """Check that no lines can get lost.
 
     Args:
-        output: the file that will be written.
-        buffer: how many lines are read at a time.
-        read: the files that will be read, by their keys.
+        output: the file to write.
+        buffer: number of lines to read at a time.
+        read: the files to read, by key.
 
     Raises:
-        ValueError: if one of them is the output, or no line would be read at a time.
+        ValueError: if a file to read is the output, or buffer is below 1.
     """
     if buffer < 1:
         raise ValueError(f"buffer must be at least 1 line, got {buffer}")
     for key, name in read.items():
         if output != "-" and name and path_of(name).resolve() == path_of(output).resolve():
-            raise ValueError(f"{key} and output are the same file, {name}: nothing was written")
+            raise ValueError(f"{key} and output are the same file, {name}; choose another output")
 
 
 def path_of(name: str) -> Path:
-    """The path that a user wrote, perhaps from the home folder `~`."""
+    """Return the path that a user wrote, with `~` expanded."""
     return Path(name).expanduser()
 
 
 def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
-    """Lines as text, without their ends and a byte-order mark.
+    """Yield lines as text, without line ends and byte-order mark.
 
     Raises:
         ValueError: at the first line that is not UTF-8.
     """
-    from seq2seq.data.corpora import lines as text  # here: with it come PyTorch and all the rest
+    from seq2seq.data.corpora import lines as text  # imported here, because it imports PyTorch
 
     return text.decoded(lines, f"input {name}")
 
 
 def chunks(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:
-    """So many lines (or rows of several files) at a time, in order."""
+    """Yield lists of at most `size` lines (or rows of several files), in order."""
     while chunk := list(itertools.islice(lines, size)):
         yield chunk
 
 
 def reader(name: str | None) -> contextlib.AbstractContextManager[Iterable[bytes]]:
-    """A file, or standard input for `-`, line by line as they come; nothing for None.
+    """Open a file, or standard input for `-`, for reading line by line; None has no lines.
 
-    A file is unpacked if its suffix names a packing. Lines are of bounded length.
+    A file with the suffix of a compression is unpacked. The length of lines is limited.
 
     Raises:
         ValueError: if standard input is closed.
@@ -84,10 +84,10 @@ def _opened(path: Path) -> Iterator[Iterable[bytes]]:
 
 
 def writer(name: str) -> contextlib.AbstractContextManager[TextIO]:
-    """A file, or standard output for `-`, in UTF-8.
+    """Open a file, or standard output for `-`, for writing in UTF-8.
 
-    A file is there when all is written: until then its lines are in `NAME.part`, and what was in
-    it before stays if the command fails.
+    Lines are written to `NAME.part`, which replaces the file at the end. If the command fails, an
+    existing file stays as it was.
     """
     if name == "-":
         if sys.stdout is None:
@@ -108,7 +108,7 @@ def _written(path: Path) -> Iterator[TextIO]:
             yield file
     except BaseException:
         if draft.is_file() and draft.stat().st_size:
-            log.warning("the lines that were written until then are in %s", draft)
+            log.warning("the lines written so far are in %s", draft)
         else:
             draft.unlink(missing_ok=True)
         raise

@@ -1,4 +1,4 @@
-"""``seq2seq-predict``: pairs of sentences in, labels and their probabilities out, in order."""
+"""``seq2seq-predict``: write labels and their probabilities for lines of sentence pairs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def predict_lines(config: DictConfig) -> None:
-    """Read ``buffer`` lines, classify them together, write them, until there are no more."""
+    """Classify all lines, ``buffer`` lines at a time, and write the results in order."""
     with quick_imports():
         from seq2seq.checkpoint import load_checkpoint
         from seq2seq.cli.device import choose_device
@@ -31,7 +31,7 @@ def predict_lines(config: DictConfig) -> None:
     if task.labels is None:
         raise ValueError(
             f"checkpoint={config.checkpoint} does {type(task).__name__}, which has no labels; "
-            f"use it by: {task.use} checkpoint={config.checkpoint}"
+            f"use it with: {task.use} checkpoint={config.checkpoint}"
         )
     model, task = cast("PairClassifier", checkpoint.model), cast("Entailment", task)
     number = 0
@@ -41,14 +41,14 @@ def predict_lines(config: DictConfig) -> None:
         for chunk in chunks(decoded(lines, config.input), config.buffer):
             pairs = [_pair(line, number + k) for k, line in enumerate(chunk, start=1)]
             number += len(chunk)
-            found = task.predict(
+            predictions = task.predict(
                 model,
                 checkpoint.subwords,
                 [pair for pair in pairs if pair is not None],
                 batch_tokens=config.batch_tokens,
                 device=device,
             )
-            rows = iter(found.tolist())
+            rows = iter(predictions.tolist())
             for pair in pairs:
                 fields = [] if pair is None else _answer(next(rows), task.labels)
                 out.write("\t".join(fields) + "\n")
@@ -61,10 +61,10 @@ def _answer(probabilities: list[float], labels: Sequence[str]) -> list[str]:
 
 
 def _pair(line: str, number: int) -> tuple[str, str] | None:
-    """Premise and hypothesis; None for an empty line, which is answered by an empty one.
+    """Return premise and hypothesis; None for an empty line, whose result is an empty line.
 
     Raises:
-        ValueError: if there is not one tab between two texts.
+        ValueError: if the line is not two texts separated by a tab.
     """
     if not line.strip():
         return None

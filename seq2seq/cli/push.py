@@ -1,4 +1,4 @@
-"""``seq2seq-push``: a checkpoint and its model card to a folder or to the Hugging Face hub."""
+"""``seq2seq-push``: publish a checkpoint to a folder or to the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def push_checkpoint(config: DictConfig) -> None:
-    """Load, so that nothing broken is published; push; say how it is used from there."""
+    """Load a checkpoint to check it, publish it, and print how to use it."""
     from seq2seq.checkpoint import load_checkpoint
     from seq2seq.publishing.push import push
 
@@ -21,7 +21,7 @@ def push_checkpoint(config: DictConfig) -> None:
     checkpoint = load_checkpoint(config.checkpoint)
     if not (checkpoint.folder / "metrics.json").is_file():
         log.warning(
-            "the checkpoint has no scores, and its card says so; measure them first by: "
+            "the checkpoint has no scores, and its card says so; evaluate it first with: "
             "seq2seq-evaluate checkpoint=%s",
             config.checkpoint,
         )

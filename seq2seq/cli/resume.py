@@ -1,4 +1,4 @@
-"""``resume=<run folder>``: the run's own configuration, with the new command line's changes."""
+"""``resume=<run folder>``: continue a run with its configuration and some changes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hydra.core.override_parser.types import OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-#: What a resumed run may change.
+#: Keys that a resumed run may change.
 CHANGEABLE = ("trainer.", "validation.", "test.", "data.training.", "survival.", "debug")
 
 
 def split_resume(arguments: list[str]) -> tuple[Path | None, list[str]]:
-    """The run folder that ``resume=…`` names, if any, and the remaining arguments."""
+    """Return the run folder of ``resume=…``, or None, and the other arguments."""
     folder = None
     others = []
     for argument in arguments:
@@ -27,31 +27,34 @@ def split_resume(arguments: list[str]) -> tuple[Path | None, list[str]]:
 
 
 def resume_arguments(folder: Path) -> list[str]:
-    """Arguments that make Hydra work in ``folder`` and leave what it wrote there alone."""
+    """Return arguments that let Hydra run in ``folder`` without changing its files there."""
     quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
     return [f"resume='{quoted}'", f"hydra.run.dir='{quoted}'", "hydra.output_subdir=null"]
 
 
 def run_configuration(folder: Path) -> Path:
-    """The configuration with which the run in ``folder`` began, as Hydra wrote it.
+    """Return the file of the configuration with which the run in ``folder`` began.
 
     Raises:
         FileNotFoundError: if the folder is not a run folder.
     """
     path = folder / ".hydra" / "config.yaml"
     if not path.is_file():
-        raise FileNotFoundError(f"resume={folder}: not a run folder, it has no .hydra/config.yaml")
+        raise FileNotFoundError(
+            f"resume={folder} is not a run folder: it has no .hydra/config.yaml"
+        )
     return path
 
 
 def resumed_config(folder: Path, changes: list[str]) -> DictConfig:
-    """The configuration in ``folder`` with ``key=value`` changes of how long and how to watch.
+    """Return the configuration in ``folder`` with ``key=value`` changes.
 
-    What the state of training depends on (model, data, optimizer, …) stays as it was.
+    Only settings such as the length of training and logging may change. Settings on which the
+    training state depends (model, data, optimizer, …) stay the same.
 
     Raises:
         FileNotFoundError: if the folder is not a run folder.
-        ValueError: if a change is not one of those, or names what the configuration does not have.
+        ValueError: if a key may not change, or does not exist.
     """
     config = OmegaConf.load(run_configuration(folder))
     assert isinstance(config, DictConfig)
@@ -59,7 +62,7 @@ def resumed_config(folder: Path, changes: list[str]) -> DictConfig:
     for override in OverridesParser.create().parse_overrides(changes):
         key = override.key_or_group
         if override.type is not OverrideType.CHANGE:
-            raise ValueError(f"{override.input_line}: a resumed run takes key=value changes only")
+            raise ValueError(f"{override.input_line}: to resume, write changes as key=value")
         if not key.startswith(CHANGEABLE) or isinstance(OmegaConf.select(config, key), DictConfig):
             raise ValueError(
                 f"{override.input_line}: a resumed run keeps its {key}; only keys of "
@@ -68,16 +71,16 @@ def resumed_config(folder: Path, changes: list[str]) -> DictConfig:
         try:
             OmegaConf.update(config, key, override.value())
         except OmegaConfBaseException as error:
-            raise ValueError(f"{key} is not in the configuration of {folder}") from error
+            raise ValueError(f"the configuration of {folder} has no {key}; remove it") from error
     config.resume = str(folder)
     return config
 
 
 def own_vocabularies(folder: Path) -> dict[str, str]:
-    """The vocabularies that the run in ``folder`` began with, as settings of ``data.subwords``.
+    """Return the vocabularies of the run in ``folder``, as settings of ``data.subwords``.
 
-    A corpus that has changed since would make others, of which the weights know nothing. Runs of
-    earlier versions kept none beside their checkpoints: theirs are made again.
+    If the corpus has changed, new vocabularies would not fit the weights. Runs of early versions
+    have no vocabularies beside their checkpoints, so theirs are built again.
     """
     found = {}
     for stem, ending in (("subwords", "model"), ("words", "json")):

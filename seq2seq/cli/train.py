@@ -50,18 +50,18 @@ MAPPINGS = ("fusedmax", "sparsemax")  # to try next
 
 
 def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str] = ()) -> None:
-    """Build the parts that the configuration names and run them.
+    """Train the model of the configuration, and test it.
 
     Args:
-        config: composed.
+        config: the composed configuration.
         folder: the run folder.
-        group: of processes, of which the first writes.
-        changes: of a resumed run's configuration, as they were given.
+        group: processes that train together; the first one writes.
+        changes: changes to a resumed run's configuration, from the command line.
     """
-    # The long imports (Lightning takes seconds) come after --help and every configuration error.
+    # Import late, so that --help and errors in the configuration are fast: Lightning takes seconds.
     with quick_imports(), without_extras():
         import lightning
-        import torch._dynamo  # noqa: F401 (optimizers ask for it)
+        import torch._dynamo  # noqa: F401 (optimizers import it)
         from hydra.utils import get_class, instantiate
         from rich.console import Console
 
@@ -84,7 +84,7 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
     check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
     remember_corpus(plain(config.data, "corpus")["corpus"])
-    init = {**NOTHING_TAKEN, **config.get("init", {})}  # which runs of earlier versions do not have
+    init = {**NOTHING_TAKEN, **config.get("init", {})}  # runs of earlier versions have no `init`
     trained = None
     with group.first_on_each_machine():
         if init["checkpoint"] is not None and config.resume is None:
@@ -110,9 +110,9 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s parameters; run folder %s", f"{parameters:,}", _shown(folder))
     if frozen:
-        log.info("%s are trained; frozen: %s", f"{trainable:,}", ", ".join(frozen))
+        log.info("%s are trainable; frozen: %s", f"{trainable:,}", ", ".join(frozen))
     again = _again(folder, group, changes)
-    annealing = config.get("annealing")  # which runs of earlier versions do not have
+    annealing = config.get("annealing")  # runs of earlier versions have no `annealing`
     try:
         evaluation = fit(
             _module(config, task, model, data.subwords, folder),
@@ -135,7 +135,7 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
         )
     except InterruptedRunError as stop:
         raise SystemExit(_stopped(str(stop), stop.signal_number, folder, again)) from None
-    except Interruption as stop:  # outside of training: before its first step, in the final test
+    except Interruption as stop:  # before the first step of training, or in the final test
         raise SystemExit(_stopped(stop.name, stop.number, folder, again)) from None
     if not group.leads:
         return
@@ -156,7 +156,7 @@ def _data(
     group: Group,
     trained: Checkpoint | None,
 ) -> tuple[ParallelData, TrainLoader]:
-    """The corpus with its subwords, and the batches of this process."""
+    """Prepare the corpus with its vocabularies; return it with the batches of this process."""
     settings = ("subwords", "filters", "limits", "processes", "validation_share", "cache")
     prepared = plain(config.data, *settings)
     if config.resume is not None:
@@ -167,7 +167,7 @@ def _data(
     needed = ["validation", *([] if config.test.split is None else [config.test.split])]
     data = task.prepare(corpus, needed=needed, **prepared)
     for split in needed:
-        data.encoded(split)  # here, where one process of a machine does it for the others
+        data.encoded(split)  # in this block, one process of a machine encodes for all
     loader = data.train_loader(
         seed=config.seed,
         copying=config.model.get("copying", False),
@@ -181,10 +181,10 @@ def _data(
 def _take(
     config: DictConfig, task: Task, model: AttendingModel, trained: Checkpoint, data: ParallelData
 ) -> None:
-    """Begin with the weights of a trained model, and log what is new."""
+    """Load the weights of a trained model, and log which weights are new."""
     from seq2seq.training.transfer import check_new_rows_are_trained, take_weights
 
-    if data.subwords != trained.subwords:  # pretrained vectors are for new words only
+    if data.subwords != trained.subwords:  # pretrained vectors are only for new words
         task.initialize(model, data.subwords, cache=config.data.cache)
     taken = take_weights(model, trained.model, trained.subwords, data.subwords)
     check_new_rows_are_trained(model, taken, config.init.freeze)
@@ -194,14 +194,14 @@ def _take(
 def _module(
     config: DictConfig, task: Task, model: AttendingModel, subwords: VocabularyPair, folder: Path
 ) -> Seq2SeqModule:
-    """The model with its loss, its optimizer and its schedule."""
+    """Return the training module: model, loss, optimizer and schedule."""
     from hydra.utils import instantiate
 
     from seq2seq.nn.losses import SequenceLoss
     from seq2seq.training.module import Seq2SeqModule
     from seq2seq.training.soundness import Soundness
 
-    # Which runs of earlier versions do not have:
+    # Runs of earlier versions do not have these keys.
     survival, compile = config.get("survival", {}), config.get("compile")
     return Seq2SeqModule(
         task,
@@ -217,8 +217,8 @@ def _module(
 def _say_how_to_go_on(
     use: str, corpus: Corpus, attention: str, folder: Path, seconds: float
 ) -> None:
-    """What it took, and what users do next."""
-    used = sum(os.times()[:4]) / 60  # of this process and its children, imports and all
+    """Print the time taken, and the next commands."""
+    used = sum(os.times()[:4]) / 60  # by this process and its children, including imports
     print(
         f"\n{seconds / 60:.1f} minutes, {used:.1f} of CPU time. "
         f"Look closer: tensorboard --logdir {shlex.quote(_shown(folder))}"
@@ -229,7 +229,7 @@ def _say_how_to_go_on(
 
 
 def _other_attention(advice: str, attention: str) -> str:
-    """The advice without the attention mapping that the run had: another one instead."""
+    """Return the advice with another attention mapping than that of the run."""
     match = re.search(r"\battention=(\w+)$", advice)
     if match is None or match[1] != attention:
         return advice
@@ -237,52 +237,52 @@ def _other_attention(advice: str, attention: str) -> str:
 
 
 def check(config: DictConfig) -> None:
-    """Find at once what would otherwise fail late, or silently do something else.
+    """Check settings that would otherwise fail late, or silently do something else.
 
     Raises:
         ValueError: naming the keys.
     """
     if "corpus" not in config.data:
         raise ValueError(
-            "data=base and data=pairs are what corpora have in common; choose a corpus"
+            "data=base and data=pairs are only bases of other corpora; choose a corpus"
         )
     if missing := _missing(config.data, "data."):
         raise ValueError(f"this corpus needs {' '.join(f'{key}=…' for key in missing)}")
     if config.model.get("tie_embeddings") == "all" and not config.data.subwords.joint:
         raise ValueError(
-            "model.tie_embeddings=all shares one table between both languages, which needs "
+            "model.tie_embeddings=all shares the embeddings of both languages; set "
             "data.subwords.joint=true"
         )
     if config.model.get("copying") and not config.data.subwords.joint:
         raise ValueError(
-            "model.copying=true takes words of the source for words of the target, which needs "
+            "model.copying=true copies words of the source to the target; set "
             "data.subwords.joint=true"
         )
 
 
 def _missing(node: Any, prefix: str) -> list[str]:
-    """The dotted names of what a configuration says must be given, and is not."""
-    found = []
+    """Return the dotted names of required keys that are not set."""
+    missing = []
     for key in map(str, node) if isinstance(node, DictConfig) else ():
         if OmegaConf.is_interpolation(node, key):
             continue
         if OmegaConf.is_missing(node, key):
-            found.append(f"{prefix}{key}")
+            missing.append(f"{prefix}{key}")
         else:
-            found += _missing(node[key], f"{prefix}{key}.")
-    return found
+            missing += _missing(node[key], f"{prefix}{key}.")
+    return missing
 
 
 def check_model(task: Any, model: type, keys: list[str]) -> None:
-    """Refuse a model of another task, and settings of another model.
+    """Check that the model can do the task, and that its settings exist.
 
     Args:
-        task: what the model is to do.
-        model: its class.
-        keys: what the configuration sets, some perhaps in an experiment that chose another model.
+        task: the task.
+        model: class of the model.
+        keys: keys of the configuration; an experiment may have set them for another model.
 
     Raises:
-        ValueError: naming what could be chosen, or the keys.
+        ValueError: naming possible choices, or the wrong keys.
     """
     try:
         task.check_model(model)
@@ -292,14 +292,14 @@ def check_model(task: Any, model: type, keys: list[str]) -> None:
     known = inspect.signature(model).parameters
     if unknown := [key for key in keys if key not in known and not key.startswith("_")]:
         raise ValueError(
-            f"{model.__name__} has no {', '.join(f'model.{key}' for key in unknown)}; where an "
-            "experiment sets that for another model, keep its model, or take the setting away: "
+            f"{model.__name__} has no {', '.join(f'model.{key}' for key in unknown)}; if an "
+            "experiment sets that for another model, keep its model, or remove the setting: "
             f"{' '.join(f'~model.{key}' for key in unknown)}"
         )
 
 
 def _models_for(task: Any) -> list[str]:
-    """Return the names of our model configurations that can do a task."""
+    """Return the names of the model configurations that can do a task."""
     from hydra.utils import get_class
 
     return [
@@ -310,7 +310,7 @@ def _models_for(task: Any) -> list[str]:
 
 
 def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None:
-    """Refuse training sentences, with their two ends, that the model cannot number.
+    """Check that the model has positions for the longest training sentences, with bos and eos.
 
     Raises:
         ValueError: naming the keys.
@@ -320,13 +320,13 @@ def check_lengths(max_length: int | None, limits: dict[str, int | None]) -> None
     for name, limit in limits.items():
         if limit is None or limit + 2 > max_length:
             raise ValueError(
-                f"data.limits.{name}={limit} and both ends of a sentence exceed model.max_length="
-                f"{max_length}: lower the one or raise the other"
+                f"data.limits.{name}={limit} with bos and eos exceeds model.max_length="
+                f"{max_length}; lower the first or raise the second"
             )
 
 
 def _again(folder: Path, group: Group, changes: Sequence[str]) -> str:
-    """The command that goes on with a run, with the changes that this start was given."""
+    """Return the command that resumes a run, with the changes of this command line."""
     command = "seq2seq-train"
     if group.size > 1:
         launcher = "torchrun …" if "TORCHELASTIC_RUN_ID" in os.environ else "srun … python"
@@ -335,33 +335,33 @@ def _again(folder: Path, group: Group, changes: Sequence[str]) -> str:
 
 
 def _stopped(name: str, number: int, folder: Path, again: str) -> int:
-    """Say how to go on after a signal; the exit code."""
+    """Log how to continue after a signal, and return the exit code."""
     from seq2seq.training.state_file import RESUME
 
     if (folder / RESUME).is_file():
-        log.warning("stopped by %s; go on with: %s", name, again)
+        log.warning("stopped by %s; continue with: %s", name, again)
     else:
-        log.warning("stopped by %s before anything was saved: start again", name)
+        log.warning("stopped by %s before anything was saved; start again", name)
     return 128 + number
 
 
 def _quiet() -> None:
-    """Leave out what other libraries say of themselves."""
+    """Suppress messages of other libraries about themselves."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    # Of sharded models: nothing is added to their outputs in place.
+    # A warning about sharded models: nothing here changes their outputs in place.
     warnings.filterwarnings("ignore", message=".*returned a view tensor.*")
 
 
 def _shown(folder: Path) -> str:
-    """The folder as the user would type it."""
+    """Return the folder as the user would type it."""
     here = Path.cwd()
     return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
 def _quoted(folder: Path) -> str:
-    """The folder as an argument, for Hydra's grammar and for the shell."""
+    """Return the folder quoted for Hydra's grammar and for the shell."""
     path = _shown(folder)
     if re.fullmatch(r"[\w./:-]+", path):
         return path

@@ -1,4 +1,4 @@
-"""``seq2seq-translate``: lines in, translations out, in the same order, as they come."""
+"""``seq2seq-translate``: translate lines, in order, as they arrive."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 
 def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
-    """Read ``buffer`` lines, translate them together, write them, until there are no more.
+    """Translate all lines, ``buffer`` lines at a time, and write the translations in order.
 
     Args:
-        config: composed.
-        folder: where the command was started.
-        group: of processes, which share the lines; the first reads and writes.
+        config: the composed configuration.
+        folder: folder in which the command was started.
+        group: processes that share the lines; the first one reads and writes.
     """
     with quick_imports():
         from hydra.utils import instantiate
@@ -47,7 +47,7 @@ def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
     if not task.searches:
         raise ValueError(
             f"checkpoint={config.checkpoint} does {type(task).__name__}, which writes no text; "
-            f"use it by: {task.use} checkpoint={config.checkpoint}"
+            f"use it with: {task.use} checkpoint={config.checkpoint}"
         )
     model, task = cast("Decodable[Any]", checkpoint.model), cast("Generation", task)
     search = instantiate(config.search, _convert_="all")
@@ -86,7 +86,7 @@ def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
 def _warn_if_cut(number: int, length: int, longest: int) -> None:
     if length > longest:
         log.warning(
-            "line %s has %s subwords; the part after the first %s is left out (max_source_length)",
+            "line %s has %s subwords; the part after the first %s is ignored (max_source_length)",
             f"{number:,}",
             f"{length:,}",
             f"{longest:,}",
@@ -96,10 +96,10 @@ def _warn_if_cut(number: int, length: int, longest: int) -> None:
 def _paired(
     lines: Iterator[str], beginnings: Iterable[bytes], config: DictConfig
 ) -> Iterator[tuple[str, str]]:
-    """Each line with its prefix.
+    """Yield each line with its prefix.
 
     Raises:
-        ValueError: where one of the two ends before the other.
+        ValueError: if one file ends before the other.
     """
     if config.prefix is None:
         yield from zip(lines, itertools.repeat(""))
@@ -110,7 +110,7 @@ def _paired(
             short, long = ("input", "prefix") if line is None else ("prefix", "input")
             raise ValueError(
                 f"{short} {config[short]} ends before line {number:,}, which {long} "
-                f"{config[long]} has; give a prefix a line, empty lines for none"
+                f"{config[long]} has; write one prefix per line, or an empty line for none"
             )
         yield line, prefix
 

@@ -1,4 +1,4 @@
-"""``trust=[my_package]``: packages of the user's own whose classes a checkpoint may name."""
+"""``trust=[my_package]``: the user's packages whose classes a checkpoint may name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seq2seq.cli.application import plain
 
 
 def trust_packages(config: DictConfig) -> None:
-    """Let the checkpoints that are loaded from now on name classes of ``trust``.
+    """Allow checkpoints to name classes of the packages in ``trust``.
 
     Raises:
         ValueError: if a package cannot be imported.
@@ -22,7 +22,7 @@ def trust_packages(config: DictConfig) -> None:
 
 
 def trusting(config: dict[str, Any]) -> str:
-    """The argument that a command needs to load a checkpoint of this configuration, or nothing."""
+    """Return the argument that commands need to load a checkpoint of this configuration, or ""."""
     from seq2seq.checkpoint import packages_to_trust
 
     parts = [config.get("task"), config.get("model"), (config.get("data") or {}).get("corpus")]

@@ -34,7 +34,7 @@ def check(*overrides: str, command: str = "train") -> None:
 )
 def test_a_key_that_nothing_reads_is_refused(override: str) -> None:
     key = override.lstrip("+").partition("=")[0]
-    with pytest.raises(ValueError, match=f"nothing reads {key}; leave it out"):
+    with pytest.raises(ValueError, match=f"nothing reads {key}; remove it"):
         check(override)
 
 

@@ -55,7 +55,7 @@ def test_a_misspelt_override_is_answered_with_the_nearest_name(
     [
         ("task=entailment", "search=beam", "is not for this command and task"),
         ("task=entailment", "test.search.beam_size=3", "test.split"),
-        ("task=entailment", "rouge@task.rouge=duc", "nothing is chosen from rouge"),
+        ("task=entailment", "rouge@task.rouge=duc", "which use no rouge"),
     ],
 )
 def test_what_another_task_has_is_not_taken_for_a_misspelling(
@@ -178,7 +178,7 @@ def test_errors_name_the_key_or_the_file_and_no_number() -> None:
     config = OmegaConf.create({"checkpoint": "???"})
     with pytest.raises(MissingMandatoryValue) as missing:
         _ = config.checkpoint
-    assert _message(missing.value).startswith("checkpoint is not given, and has no default")
+    assert _message(missing.value).startswith("checkpoint is not set and has no default")
     with pytest.raises(FileNotFoundError) as absent:
         Path("nowhere.txt").read_text()
     assert _message(absent.value) == "nowhere.txt: No such file or directory"

@@ -125,7 +125,7 @@ def test_a_model_that_nobody_chooses_is_the_checkpoints(save: Callable, begin: B
 @pytest.mark.parametrize("choice", ["model=transformer", "experiment=multi30k_transformer"])
 def test_another_model_is_refused(save: Callable, begin: Begin, choice: str) -> None:
     place = save()
-    with pytest.raises(ValueError, match="is a Recurrent, and model=transformer is another"):
+    with pytest.raises(ValueError, match="has a Recurrent, but model=transformer is another"):
         begin(place, choice, "data=toy")
 
 
@@ -210,7 +210,7 @@ def test_another_vocabulary_is_refused_and_new_pieces_are_sized(
         begin(place, "data.subwords.size=100")
     extends = "init.extend_vocabulary=true"
     assert begin(place, "data.subwords.size=100", extends).data.subwords.size == 100
-    with pytest.raises(ValueError, match=r"data\.subwords\.kind=bpe: .*leave this out$"):
+    with pytest.raises(ValueError, match=r"data\.subwords\.kind=bpe: .*remove this$"):
         begin(place, "data.subwords.kind=bpe", extends)
     assert begin(place, "data.subwords.sampling.alpha=0.1").data.subwords.sampling.alpha == 0.1
 

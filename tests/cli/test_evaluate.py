@@ -79,7 +79,7 @@ def test_mistakes_are_told(files: Path) -> None:
     assert "references[1] has 1 lines, but hypotheses has 4" in result.stderr
     result = forked("evaluate", "hypotheses=hypotheses", "task=translation", cwd=files)
     assert result.returncode == 1
-    assert "references=[FILE,…], or against a split of a corpus" in result.stderr
+    assert "references=[FILE,…], or a split of a corpus" in result.stderr
 
 
 def test_a_task_brings_no_corpus_of_its_own_to_an_evaluation() -> None:
@@ -153,7 +153,7 @@ def test_a_corpus_of_another_task_or_language_is_told(run: Path) -> None:
     given = ["checkpoint=run", *turned, "data.target_language=en", "output=turned"]
     result = forked("evaluate", *given, cwd=run.parent)
     assert result.returncode == 0, result.stderr
-    told = "the corpus is selvan → en, and the checkpoint was trained on en → selvan"
+    told = "the corpus is selvan → en, but the checkpoint was trained on en → selvan"
     assert told in result.stderr
 
 

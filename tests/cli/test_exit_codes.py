@@ -69,7 +69,7 @@ def test_a_signal_in_training_and_in_the_final_test(
     run = tmp_path / "run"
     result = forked("train", *sizes, cwd=tmp_path, before=Signal(number, run / "train.log", moment))
     assert result.returncode == 128 + number, result.stderr
-    assert "go on with: seq2seq-train resume=run" in result.stderr
+    assert "continue with: seq2seq-train resume=run" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (run / "metrics.json").exists()
     resumed = forked("train", "resume=run", cwd=tmp_path)
@@ -82,7 +82,7 @@ def test_a_signal_ends_the_whole_sweep(tmp_path: Path) -> None:
     begun = Signal(signal.SIGTERM, tmp_path / "sweep" / "0" / "train.log", "step 2/")
     result = forked("train", *sweep, cwd=tmp_path, before=begun)
     assert result.returncode == 143, result.stderr
-    assert "go on with: seq2seq-train resume=sweep/0" in result.stderr
+    assert "continue with: seq2seq-train resume=sweep/0" in result.stderr
     assert not (tmp_path / "sweep" / "1").exists()
 
 

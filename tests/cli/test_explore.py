@@ -122,7 +122,7 @@ def test_it_serves_the_page_and_answers(runs: Path) -> None:
     ("arguments", "told"),
     [
         (("format=gif",), "format=gif: choose html, pdf"),
-        (("format=pdf", "serve=true"), "serve=true serves the page"),
+        (("format=pdf", "serve=true"), "serve=true needs the page"),
     ],
 )
 def test_what_does_not_go_together_is_told_at_once(arguments: tuple[str, ...], told: str) -> None:

@@ -200,7 +200,7 @@ def test_a_signal_to_one_process_stops_all_after_the_same_update(work: Path) -> 
         if "step 3/" in line:
             processes[1].send_signal(signal.SIGTERM)
     assert [process.wait(TIMEOUT) for process in processes] == [128 + signal.SIGTERM] * 2, told
-    assert "go on with: srun … python -m seq2seq.cli.train resume=stopped" in told[-1]
+    assert "continue with: srun … python -m seq2seq.cli.train resume=stopped" in told[-1]
     state = torch.load(work / "stopped" / "resume.ckpt", weights_only=True)
     assert state["global_step"] >= 3
     assert len(state["callbacks"]["Survival"]["random_states"]) == 2, "each has its own"

@@ -200,7 +200,7 @@ def test_a_second_run_does_not_enter_the_folder_of_the_first(work: Path) -> None
             assert "another run is training in" in result.stderr
     result = forked("train", *RUN, "seed=2", "hydra.run.dir=straight", cwd=work)
     assert result.returncode == 1
-    assert "straight holds a run already" in result.stderr
+    assert "straight has a run already" in result.stderr
     assert "Traceback" not in result.stderr
     assert (work / "straight" / ".hydra" / "config.yaml").read_bytes() == configuration
 
