@@ -12,9 +12,10 @@ thorough:  ## those that take long, too: soak, compilation, benches, every comma
 fast:  ## the quick facts only
 	python -m pytest -n auto -m "not slow and not e2e"
 
-lint:  ## formatting, lint, types, import floors
+lint:  ## formatting, lint, spelling, types, import floors
 	ruff format --check .
 	ruff check .
+	codespell README.md CONTRIBUTING.md configs docs scripts seq2seq tests
 	mypy
 	lint-imports
 

@@ -73,7 +73,7 @@ def configuration(name: str, attention: str, args: argparse.Namespace) -> DictCo
 
 
 def batches_of(config: DictConfig, number: int) -> tuple[Any, dict[str, int], list[Batch]]:
-    """The task, the sizes of the vocabularies, and the batches that a run would see."""
+    """Return the task, the sizes of the vocabularies, and the batches of a run."""
     task = instantiate(config.task, _convert_="all")
     given: Any = OmegaConf.to_container(config.data, resolve=True)
     settings = {key: given[key] for key in ("subwords", "filters", "limits", "cache")}
@@ -85,7 +85,7 @@ def batches_of(config: DictConfig, number: int) -> tuple[Any, dict[str, int], li
 
 
 def race(name: str, attention: str, args: argparse.Namespace) -> list[str]:
-    """A row of the table."""
+    """Return a row of the table."""
     config = configuration(name, attention, args)
     task, sizes, batches = batches_of(config, args.steps * (args.turns + 1))
     torch.compiler.reset()

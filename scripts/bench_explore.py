@@ -39,7 +39,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 def made(sentences: int) -> str:
-    """A page of so many sentences and two models."""
+    """Build a page of ``sentences`` sentences and two models."""
     corpus = Toy(train_size=2_000, validation_size=1, test_size=sentences)
     task = Translation()
     data = task.prepare(corpus, subwords={"size": 1_000, "byte_fallback": False})

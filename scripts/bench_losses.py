@@ -149,7 +149,7 @@ def race(
 
 
 def bars(results: Sequence[Result]) -> list[Bar]:
-    """What is asked of whom, and whether it holds."""
+    """Return the requirements, and whether each is met."""
     return [
         Bar(r.contender, r.vocabulary, r.logits, r.threads, r.ratio, bar, r.ratio <= bar)
         for r in results
@@ -158,7 +158,7 @@ def bars(results: Sequence[Result]) -> list[Bar]:
 
 
 def table(results: Sequence[Result], title: str) -> Table:
-    """A row a contender, a column a kind of logits; of cross-entropy its time, of others ratios."""
+    """Return a table with a row per contender: times, or ratios to cross-entropy."""
     shown = Table("loss", title=title)
     for logits in dict.fromkeys(r.logits for r in results):
         shown.add_column(logits, justify="right")

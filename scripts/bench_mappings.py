@@ -67,7 +67,7 @@ def ours(names: Sequence[str]) -> Iterator[Contender]:
 
 
 def peers(device: str) -> Iterator[Contender]:
-    """Mappings of other packages, where they are installed and run on the device."""
+    """Return the mappings of other packages that are installed and run on the device."""
     if entmax is not None:
         yield Contender("sparsemax", ENTMAX, entmax.sparsemax, "sparsemax")
         yield Contender("entmax15", ENTMAX, entmax.entmax15, "entmax15")
@@ -104,7 +104,7 @@ def errors(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def caption(args: argparse.Namespace, load_before: float) -> str:
-    """What was measured, where."""
+    """Describe what was measured, and where."""
     parts = [
         torch.cuda.get_device_name() if args.device == "cuda" else f"{os.cpu_count()} cores",
         f"float32, torch {torch.__version__}",

@@ -178,7 +178,7 @@ def run(
 
 
 def sources(data: ParallelData, args: argparse.Namespace) -> list[Sources]:
-    """The sentences of the split, sorted by length, in full batches."""
+    """Return the sentences of the split, sorted by length, in full batches."""
     texts = list(data.split(args.split)["source"])[: args.sentences]
     rows = sorted((data.subwords.source.encode(text) for text in texts), key=len)
     found = []

@@ -110,7 +110,7 @@ OPTIMIZER = "import torch; torch.optim.Adam([torch.ones(1, requires_grad=True)])
 
 
 def costly_imports(arguments: Sequence[str], folder: Path, number: int) -> list[tuple[str, float]]:
-    """The packages whose own modules take the most of `-X importtime`, in seconds."""
+    """Return the packages whose own modules take the most of `-X importtime`, in seconds."""
     result = subprocess.run(
         [sys.executable, "-X", "importtime", *arguments],
         cwd=folder,
@@ -137,7 +137,7 @@ def table(timed: dict[str, Command]) -> Table:
 
 
 def prepare(train: Sequence[str], folder: Path) -> None:
-    """A run to use, which also leaves the corpus in the cache."""
+    """Train a run to use, which also puts the corpus into the cache."""
     steps = ["trainer.max_steps=1", "hydra.run.dir=run"]
     Command(module("train", *train, *steps)).time(folder)
 

@@ -70,7 +70,7 @@ class Result:
         return self.peak_bytes[loop] - self.ready_bytes[loop]
 
     def bars(self, precision: str) -> dict[str, tuple[float, float, bool]]:
-        """What is asked of our run: the figure, the bar, and whether it is met."""
+        """Return the requirements of our run: the figure, the bar, and whether it is met."""
         found = {}
         bar = BARS.get((self.model, precision))
         if bar and (precision == "32" or has_bf16()):
@@ -127,7 +127,7 @@ def race(model: str, attention: str, args: argparse.Namespace) -> Result:
 
 
 def turns(batches: Sequence[int], steps: int) -> range:
-    """The first batch of each turn."""
+    """Return the first batch of each turn."""
     return range(0, len(batches), steps)
 
 

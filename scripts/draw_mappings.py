@@ -75,7 +75,7 @@ def label(name: str, arguments: dict[str, float]) -> str:
 
 
 def draw_words() -> Figure:
-    """The scores of twelve words, and below them the weights that each mapping gives."""
+    """Draw the scores of twelve words, and below them the weights of each mapping."""
     shown = available()
     heights = [1.35, *[1.0] * len(shown)]
     figure = Figure(figsize=(8.2, 1.0 + 0.8 * sum(heights)), layout="constrained")
@@ -122,7 +122,7 @@ def _bars(axis: Any, weights: Sequence[float], neighbors: bool) -> None:
 
 
 def draw_curves() -> Figure:
-    """The weight of the first of two words, as its score goes up past that of the other."""
+    """Draw the weight of the first of two words against the difference of their scores."""
     figure = Figure(figsize=(8.2, 2.9), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True)
     t = torch.linspace(-3, 3, 961, dtype=torch.float64)
@@ -168,7 +168,7 @@ def draw_paths() -> Figure:
 
 
 def _paths(axis: Any, grid: Any, paths: Any, neighbors: bool) -> None:
-    """A line for each word that ever has weight, named where it begins."""
+    """Draw a line for each word with a positive weight, with its name at the beginning."""
     beside = np.stack([_beside(weights.tolist(), neighbors) for weights in paths])
     for i in np.flatnonzero(paths.max(0) > 0):
         color = LINES[i % len(LINES)]

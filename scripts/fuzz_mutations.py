@@ -73,7 +73,7 @@ Mutation = Callable[[Random, bytes], bytes]
 
 
 def number(random: Random) -> bytes:
-    """A number that is out of the usual range."""
+    """Return a number that is out of the usual range."""
     digits = random.choice((1, 3, 10, 20, 40, 400, 5000))
     sign = random.choice((b"", b"-"))
     return sign + random.choice((b"9", b"1", b"0")) * digits
@@ -146,7 +146,7 @@ def _value(random: Random, data: bytes) -> bytes:
 
 
 def _lines(random: Random, data: bytes) -> bytes:
-    """A line twice, elsewhere, or not at all."""
+    """Repeat, move or remove a line."""
     lines = data.split(b"\n")
     line = lines.pop(random.randrange(len(lines)))
     for _ in range(random.choice((0, 1, 2, 3))):
@@ -155,7 +155,7 @@ def _lines(random: Random, data: bytes) -> bytes:
 
 
 def _long(random: Random, data: bytes) -> bytes:
-    """A very long line."""
+    """Insert a very long line."""
     place = random.randrange(len(data) + 1)
     piece = random.choice((b"a", b"a ", b" ", b"9", b"\0", b"1-1 ", "\u0301".encode()))
     return data[:place] + piece * (random.choice((70_000, 1_200_000)) // len(piece)) + data[place:]
@@ -183,7 +183,7 @@ MUTATIONS: tuple[tuple[Mutation, int], ...] = (
 
 
 def mutated(random: Random, seeds: Sequence[bytes]) -> bytes:
-    """A bad file: mostly one of the good ones with one to six changes, rarely noise.
+    """Return a bad file: mostly a good one with one to six changes, rarely noise.
 
     Args:
         random: decides; the same state gives the same file.

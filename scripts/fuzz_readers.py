@@ -40,7 +40,7 @@ class TooLongError(BaseException):
 def campaign(
     name: str, start: int, examples: int, seconds: int, gibibytes: float
 ) -> Iterator[tuple[int, str, str]]:
-    """Number, kind and message of each file; each round of them in a process of its own."""
+    """Yield number, kind and message of each file; each round runs in its own process."""
     number, end = start, start + examples
     with tempfile.TemporaryDirectory() as place:
         warm(TARGETS[name], Path(place) / "work")  # once, not in every process

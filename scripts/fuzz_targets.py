@@ -88,7 +88,7 @@ class Target:
     pack: Callable[[bytes], bytes] | None = None
 
     def spoiled(self, random: Random) -> bytes:
-        """A bad file; the same for the same state of ``random``."""
+        """Return a bad file; the same for the same state of ``random``."""
         if self.pack is None:
             return mutated(random, self.seeds())
         if random.random() < 0.5:
@@ -104,7 +104,7 @@ def warm(target: Target, folder: Path) -> None:
 
 
 def verdict(target: Target, content: bytes, folder: Path) -> tuple[str, str]:
-    """What became of a file: ``accepted``, ``refused`` (by our error) or ``other``, and a message.
+    """Return the result of a file: ``accepted``, ``refused`` (our error), ``other``; and a message.
 
     Args:
         target: the reader.
@@ -125,7 +125,7 @@ def verdict(target: Target, content: bytes, folder: Path) -> tuple[str, str]:
 
 
 def _not_ours(error: Exception, names: Sequence[str]) -> str:
-    """What is wrong with an error; nothing if it is as it should be."""
+    """Return what is wrong with an error; "" if nothing is."""
     frames = traceback.extract_tb(error.__traceback__)
     where = (
         f"{type(error).__name__}: {error}"[:300] + f" [{frames[-1].filename}:{frames[-1].lineno}]"
@@ -281,7 +281,7 @@ MAPPINGS = (
 
 @cache
 def _checkpoint(number: int = 0) -> dict[str, bytes]:
-    """The files of a small one."""
+    """Return the files of a small checkpoint."""
     words = Words.of(sorted({word for line in LINES for word in line.split()}))
     sizes = {"source_vocabulary_size": words.size, "target_vocabulary_size": words.size}
     models: list[dict[str, Any]] = [
@@ -323,7 +323,7 @@ def _checkpoint(number: int = 0) -> dict[str, bytes]:
 
 
 def _load(name: str, content: bytes, folder: Path) -> None:
-    """A checkpoint, one of its files bad: loaded, and used."""
+    """Load and use a checkpoint with one bad file."""
     transformer = b"transformer" in content or b"encoder.0" in content
     for other, good in _checkpoint(int(transformer)).items():
         (folder / other).write_bytes(good)
@@ -337,7 +337,7 @@ SECRET = "SECRET"
 
 
 def _corpus_of_checkpoint(content: bytes, folder: Path) -> None:
-    """The corpus that an untrusted checkpoint names: read, and none of the secrets around it."""
+    """Read the corpus that an untrusted checkpoint names, but none of the secrets around it."""
     home, work = folder / "home", folder / "home" / "work"
     (work / "data" / "inner").mkdir(parents=True)
     (home / ".ssh").mkdir()
@@ -396,7 +396,7 @@ def _corpora() -> list[bytes]:
 
 
 def _cache_entry(content: bytes, folder: Path) -> None:
-    """A damaged table of the cache: another is made, or what it holds can be read."""
+    """Open a damaged table of the cache: it is rebuilt, or can be read."""
     path = folder / "pairs.tsv"
     path.write_text("a small\tein kleiner\n" * 30)
     corpus = Text(train=path, cache_folder=folder / "cache")

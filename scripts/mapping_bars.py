@@ -85,7 +85,7 @@ def _cpu_bars(races: Sequence[Race]) -> Iterator[Bar]:
 
 
 def _shapes(races: Sequence[Race], shapes: str) -> list[str]:
-    """The shapes that a peer's bar holds for: one, or all that were measured and are short."""
+    """Return the shapes to which a peer's bar applies: one, or all short measured shapes."""
     if shapes == "length ≤ 512":
         return list(dict.fromkeys(r["shape"] for r in races if r["length"] <= 512))
     return [shapes]

@@ -33,7 +33,7 @@ SCORES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def simplex(x: Row) -> Row:
-    """The projection: τ is the largest that a number of leading scores agrees on."""
+    """Compute the projection: τ is the maximum over the numbers of leading scores."""
     ordered = sorted(x, reverse=True)
     total, tau = Fraction(-1), None
     for count, value in enumerate(ordered, 1):
@@ -50,7 +50,7 @@ def fusedmax(x: Row, lam: Fraction) -> Row:
     """P_Δ of the pieces of the taut string, split where it is violated most."""
 
     def pieces(start: int, end: int, left: Fraction, right: Fraction) -> Row:
-        """The string over a stretch whose ends are off the sums by ``left`` and ``right``."""
+        """Compute the string over a span; its ends differ from the sums by ``left``, ``right``."""
         slope = (sum(x[start:end]) + right - left) / (end - start)
         gap, worst, knot = left, Fraction(0), None
         for i in range(start, end - 1):
@@ -67,7 +67,7 @@ def fusedmax(x: Row, lam: Fraction) -> Row:
 
 
 def _certify_fused(x: Row, y: Row, lam: Fraction) -> None:
-    """A dual path u, |u| ≤ λ, u = ±λ where y jumps, with x − y + Δu = τ on the support, ≤ τ off."""
+    """Find a dual path |u| ≤ λ, u = ±λ where y jumps; x − y + Δu = τ on the support, else ≤ τ."""
     rises = [(b > a) - (b < a) for a, b in pairwise(y)]
     edges = [Fraction(0), *(lam * r for r in rises), Fraction(0)]
     inside = [i for i in range(len(x)) if y[i] > 0]

@@ -14,7 +14,7 @@ Found = Mapping[str, Any]
 
 
 def replaced(page: str, found: Found) -> str:
-    """The page with this bench's section in place of the one before."""
+    """Return the page with the new section of this benchmark instead of the old one."""
     if page.count(BEGIN) != 1 or page.count(END) != 1:
         raise SystemExit(f"the page needs {BEGIN} and {END}, once each: they say where to write")
     before, rest = page.split(BEGIN)
@@ -53,7 +53,7 @@ def _times(found: Found) -> Iterator[str]:
 
 
 def _errors(found: Found) -> Iterator[str]:
-    """The largest errors of each mapping against exact solutions, over all kinds of scores."""
+    """Return the largest errors of each mapping against exact solutions, for all scores."""
     rows = found["exactness"]
     if not rows:
         return

@@ -49,7 +49,7 @@ def bars(found: Sequence[Bar]) -> Table:
 
 
 def first_calls(results: Sequence[Result]) -> Table:
-    """The longest first call of each contender: what compiles, compiles there."""
+    """Return the longest first call of each contender, which includes compilation."""
     shown = Table("mapping", "by", "longest first call, ms", "at", title="First calls")
     for key in dict.fromkeys((r.mapping, r.by) for r in results):
         mine = (r for r in results if (r.mapping, r.by) == key)
@@ -60,7 +60,7 @@ def first_calls(results: Sequence[Result]) -> Table:
 
 
 def errors(found: Sequence[dict[str, Any]]) -> Table:
-    """The largest errors of each mapping and type, and the scores where they were found."""
+    """Return the largest errors of each mapping and type, and the scores where they occur."""
     shown = Table("mapping", "type", "weights", "at", "J·v", "at", "rows", "at a kink")
     shown.title = "Largest errors against exact solutions"
     for key in dict.fromkeys((row["mapping"], row["dtype"]) for row in found):

@@ -17,7 +17,7 @@ System = Callable[[Tensor, Tensor], list[int]]
 
 
 def marian(size: int, model: DictConfig) -> Any:
-    """A Marian model of the size of our Transformer."""
+    """Build a Marian model of the size of our Transformer."""
     from transformers import MarianConfig, MarianMTModel
     from transformers.utils import logging as transformers_logging
 
@@ -58,7 +58,7 @@ def hugging_face(model: Any, beam: int, tokens: int) -> System:
 
 
 def ctranslate2(model: Any, beam: int, tokens: int, threads: int, folder: Path) -> System:
-    """The Marian model, converted, with pieces named by their ids."""
+    """Return the converted Marian model, with pieces named by their ids."""
     import ctranslate2 as library
 
     path = folder / "ctranslate2"

@@ -18,7 +18,7 @@ from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID
 def beam_search(
     model: PlainRecurrent, source: Tensor, lengths: Tensor, beam: int, steps: int
 ) -> Tensor:
-    """The best of `beam` hypotheses of exactly `steps` tokens, eos the last: `[batch, steps]`."""
+    """Return the best of `beam` hypotheses of `steps` tokens, with eos: `[batch, steps]`."""
     batch = source.size(0)
     packed = pack_padded_sequence(
         model.source(source), lengths, batch_first=True, enforce_sorted=False

@@ -96,7 +96,7 @@ def find(names: list[str], split: str) -> tuple[str, str]:
 
 @contextmanager
 def lines(source: Folder | Archive, name: str) -> Iterator[Iterator[bytes]]:
-    """The lines of a file, unpacked if need be."""
+    """Yield the lines of a file, which may be compressed."""
     with source.open(name) as file:
         yield iter(gzip.GzipFile(fileobj=file)) if name.endswith(".gz") else iter(file)
 

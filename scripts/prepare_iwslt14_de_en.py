@@ -33,7 +33,7 @@ KEPT = re.compile(r"</?(title|description)>")
 
 
 def talk(path: Path) -> Iterator[str]:
-    """The text of a training file: titles and descriptions too, but not what is about the talk."""
+    """Yield the text of a training file with titles and descriptions, without metadata."""
     for _, line in read_lines(path):
         if not MARKUP.match(line):
             yield KEPT.sub("", line).strip()

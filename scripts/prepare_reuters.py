@@ -48,7 +48,7 @@ class CollectionError(Exception):
 
 
 def sgml_texts(source: Path) -> Iterator[str]:
-    """The texts of all .sgm files of a folder or a tar archive, in the order of their names."""
+    """Yield the texts of all .sgm files of a folder or a tar archive, sorted by name."""
     if source.is_dir():
         for path in sorted(source.rglob("*.sgm")):
             yield path.read_text(encoding="latin-1")
@@ -64,7 +64,7 @@ def sgml_texts(source: Path) -> Iterator[str]:
 
 
 def stories(text: str) -> Iterator[tuple[int, str, str]]:
-    """Number, title and body of the stories of a file that have both."""
+    """Yield number, title and body of the stories of a file that have both."""
     for match in STORY.finditer(text):
         title, body = TITLE.search(match[0]), BODY.search(match[0])
         if title and body:
@@ -103,7 +103,7 @@ def reason_to_drop(article: str, title: str, raw_title: str) -> str | None:
 
 
 def pairs_of(source: Path) -> tuple[list[tuple[str, str]], Counter[str]]:
-    """The pairs in the order of their stories, and how many were left out for which reason."""
+    """Return the pairs in the order of their stories, and how many were dropped for each reason."""
     numbered, left_out = {}, Counter[str]()
     for text in sgml_texts(source):
         for number, raw_title, body in stories(text):

@@ -76,13 +76,13 @@ class _RowByRow(torch.autograd.Function):
 def published(
     name: str, lam: float, rewritten: bool = package is None
 ) -> Callable[[Tensor], Tensor]:
-    """The mapping ``name``, fusedmax or oscarmax, of ``[rows, length]`` on the CPU."""
+    """Apply the mapping ``name``, fusedmax or oscarmax, to ``[rows, length]`` on the CPU."""
     prox, simplex = (_rewritten if rewritten else _package)(name, lam)
     return lambda x: _RowByRow.apply(_RowByRow.apply(x, prox), simplex)
 
 
 def _package(name: str, lam: float) -> tuple[Projection, Projection]:
-    """The package's functions of a row; they are methods, and of their self they read λ alone."""
+    """Return the package's functions of a row: methods that read only λ from ``self``."""
     prox = {"fusedmax": package.FusedProxFunction, "oscarmax": package.OscarProxFunction}[name]
     own = SimpleNamespace(alpha=lam if name == "fusedmax" else 0, beta=lam)
 
@@ -190,7 +190,7 @@ def total_variation_prox(y: Values, lam: float) -> Values:
 
 @compiled
 def _run_means(vector: Values, y: Values) -> Values:
-    """The mean of the vector over each run of equal y."""
+    """Return the mean of the vector over each run of equal y."""
     result, start = np.empty_like(vector), 0
     for i in range(1, len(y) + 1):
         if i == len(y) or y[i] != y[start]:

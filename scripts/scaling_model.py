@@ -142,7 +142,7 @@ def enough_tokens(model: Counts, devices: int, speeds: Speeds) -> float:
 
 
 def tables(tokens: int, utilization: float) -> Iterator[str]:
-    """The tables of ``docs/scaling.md``, line by line."""
+    """Yield the lines of the tables of ``docs/scaling.md``."""
     yield "| model | parameters | devices | MB sent, ddp | MB sent, fsdp | GB held, ddp | fsdp |"
     yield "|---|---|---|---|---|---|---|"
     for name in SIZES:
@@ -176,7 +176,7 @@ def tables(tokens: int, utilization: float) -> Iterator[str]:
 
 
 def fixed_batch(whole: int, tokens: int, utilization: float) -> Iterator[str]:
-    """The table of updates of ``whole`` tokens, in batches of at most ``tokens`` on a device."""
+    """Yield the table of updates of ``whole`` tokens, with at most ``tokens`` per device."""
     yield (
         "| model | network of a machine | devices | batches an update and device "
         "| tokens a batch | update, ms | times as fast as 8 | efficiency |"

@@ -191,7 +191,7 @@ class Soak:
         return (self.folder / "output.txt").read_text(errors="replace")
 
     def _new_steps(self) -> list[int]:
-        """The steps that the run logged since the last call."""
+        """Return the steps that the run has logged since the last call."""
         log = self.run / "train.log"
         if not log.is_file():
             return []
@@ -203,7 +203,7 @@ class Soak:
         return [int(step) for step in re.findall(rb"step (\d+)/", new)]
 
     def report(self) -> str:
-        """What happened."""
+        """Return what happened."""
         seen = Counter(start.accident for start in self.starts[:-1])
         pairs = [s for s in self.starts if s.first is not None]
         lost = sum(
@@ -221,7 +221,7 @@ class Soak:
 
 
 def undisturbed(folder: Path, last: int) -> Path:
-    """A run of ``last`` steps to which nothing happens."""
+    """Train a run of ``last`` steps without accidents."""
     run = folder / "undisturbed"
     command = [sys.executable, "-m", "seq2seq.cli.train", *TRAINING, f"hydra.run.dir={run}"]
     result = subprocess.run(
@@ -233,7 +233,7 @@ def undisturbed(folder: Path, last: int) -> Path:
 
 
 def differences(first: Path, second: Path) -> list[str]:
-    """What differs between two runs: weights of all checkpoints, state of training, scores."""
+    """Return the differences of two runs: weights of all checkpoints, training state, scores."""
     found = []
     names = [sorted(p.name for p in (run / "checkpoints").iterdir()) for run in (first, second)]
     if names[0] != names[1]:
@@ -254,7 +254,7 @@ def differences(first: Path, second: Path) -> list[str]:
 
 
 def _compared(state: dict[str, Any]) -> dict[str, Any]:
-    """What has to be the same in two states of training; the time taken, for one, has not.
+    """Return the parts of a training state that must be equal in two runs; times may differ.
 
     Lightning does not count an epoch as begun where a run goes on within it; nothing reads that.
     """

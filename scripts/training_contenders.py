@@ -125,7 +125,7 @@ PEERS = {"HF": ("transformers", ("transformer",)), "JoeyNMT": ("joeynmt", tuple(
 
 
 def contend(channel: Connection, entry: Entry) -> None:
-    """The life of a contender: `Ready`, the seconds of turn after turn, `Finished`.
+    """Run a contender: send `Ready`, the seconds of each turn, and `Finished`.
 
     It works only when it is told to: before each turn, and before the end.
     """
@@ -180,7 +180,7 @@ class Turns:
 
 
 def forget_peak() -> None:
-    """The peak of the memory is measured from now on, on Linux."""
+    """Reset the peak of the memory, on Linux."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
@@ -191,7 +191,7 @@ def memory(name: str) -> int:
 
 
 def peers(model: str) -> list[str]:
-    """The loops of others that can race with a model, of the packages that are installed."""
+    """Return the loops of installed packages that can train a comparable model."""
     return [
         loop
         for loop, (package, models) in PEERS.items()

@@ -86,7 +86,7 @@ class Loop:
 
 
 def configuration(model: str, attention: str, args: argparse.Namespace) -> DictConfig:
-    """That of `seq2seq-train`, of the size and length of the bench."""
+    """Return the configuration of `seq2seq-train`, of the size and length of the benchmark."""
     overrides = [
         f"data={args.data}",
         *MODELS[model][1],

@@ -49,7 +49,7 @@ def run(
     updates: int,
     sentences: int | None,
 ) -> dict[str, float]:
-    """What `seq2seq-train` does, with the turns as the last callback.
+    """Train as `seq2seq-train` does, with the turns as the last callback.
 
     Returns:
         seconds of saving the state once, and of a validation with the model as it is then.

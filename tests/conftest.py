@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def external_corpora() -> Path:
-    """The folder of real corpora, which are not part of the project."""
+    """Return the folder of real corpora, which are not part of the project."""
     named = os.environ.get("SEQ2SEQ_SHARED")
     folder = Path(named) if named else REPOSITORY.parent / "shared" / "data"
     if not folder.is_dir():
@@ -56,7 +56,7 @@ def external_corpora() -> Path:
 
 @pytest.fixture(scope="session")
 def subwords(tmp_path_factory: pytest.TempPathFactory) -> VocabularyPair:
-    """A small joint model of real SentencePiece."""
+    """Train a small joint SentencePiece model."""
     lines = [f"a small sentence number {n} with words" for n in range(200)]
     split = Dataset.from_dict({"source": lines, "target": lines})
     return train_subwords(
@@ -66,7 +66,7 @@ def subwords(tmp_path_factory: pytest.TempPathFactory) -> VocabularyPair:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prepared corpora go to a folder of this test session, never to the user's cache."""
+    """Write prepared corpora to a folder of this test session, not to the user's cache."""
     folder = tmp_path_factory.getbasetemp() / "seq2seq-cache"
     monkeypatch.setenv("SEQ2SEQ_CACHE", str(folder))
 
@@ -112,7 +112,7 @@ class _Files(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def file_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    """A real HTTP server of this machine to download from; attempts follow without a pause."""
+    """Start an HTTP server on this machine to download from; attempts follow without a pause."""
     monkeypatch.setattr("seq2seq.data.download.PAUSE", 0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     server = FileServer()

@@ -30,7 +30,7 @@ HEADLINES = [
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home with secrets, and in it a folder to work in, whose ``data/`` holds links to them."""
+    """Create a home with secrets, and a folder whose ``data/`` has links to them."""
     home = tmp_path_factory.mktemp("home")
     work = home / "work"
     inner = work / "data" / "inner"
@@ -95,7 +95,7 @@ def checkpoint_of(corpus: dict[str, Any]) -> Checkpoint:
 
 
 def read(corpus: dict[str, Any], changes: dict[str, Any] | None = None) -> set[str]:
-    """The texts of the corpus that a checkpoint names."""
+    """Return the texts of the corpus that a checkpoint names."""
     splits = own_corpus(checkpoint_of(corpus), changes or {}).load()
     return {
         text

@@ -43,7 +43,7 @@ def files() -> list[tuple[str, str, bool]]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the package and its configuration in which every recipe was followed."""
+    """Copy the package and its configuration, and follow every recipe in the copy."""
     for part in ("seq2seq", "configs"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / part, tmp_path / part, ignore=ignored)

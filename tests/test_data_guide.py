@@ -37,7 +37,7 @@ def test_every_way_to_choose_data_is_in_the_guide() -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of package and configuration with the corpora of the guide, and their files."""
+    """Copy package and configuration, and add the corpora of the guide and their files."""
     for part in ("seq2seq", "configs"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / part, tmp_path / part, ignore=ignored)

@@ -26,7 +26,7 @@ def modules(package: ModuleType) -> list[str]:
 
 
 def page(package: ModuleType) -> str:
-    """What ``automodule`` makes of a package and its modules, in reStructuredText."""
+    """Return reStructuredText with an ``automodule`` for a package and each of its modules."""
     name = package.__name__
     parts = [_heading(name, "="), _automodule(name)]
     if exported := [_reference(package, public) for public in getattr(package, "__all__", ())]:
@@ -37,7 +37,7 @@ def page(package: ModuleType) -> str:
 
 
 def index(names: list[str]) -> str:
-    """The page above the pages of packages."""
+    """Return the parent page of the pages of packages."""
     entries = "".join(f"   {name}\n" for name in names)
     text = "Everything but the commands, from the docstrings. Floors are in :doc:`/contributing`."
     return f"{_heading('API', '=')}\n{text}\n\n.. toctree::\n   :maxdepth: 1\n\n{entries}"
@@ -49,7 +49,7 @@ def _public(name: str) -> bool:
 
 
 def _reference(package: ModuleType, public: str) -> str:
-    """A link to where a name that a package exports is defined."""
+    """Return a link to the definition of a name that a package exports."""
     obj = getattr(package, public)
     module = getattr(obj, "__module__", None)
     return f":py:obj:`{public} <{module}.{public}>`" if module else f"``{public}``"

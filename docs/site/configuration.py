@@ -50,7 +50,7 @@ def groups(configs: Path) -> dict[str, list[Path]]:
 
 
 def read(path: Path) -> Choice:
-    """A file of configuration, with its comments."""
+    """Return the page of a configuration file, with its comments."""
     lines = path.read_text(encoding="utf-8").splitlines()
     root = yaml.compose("\n".join(lines), Loader=yaml.SafeLoader)
     options = list(_options(root, lines, "")) if root is not None else []
@@ -73,7 +73,7 @@ def read(path: Path) -> Choice:
 
 
 def page(group: str, paths: list[Path]) -> str:
-    """The page of a group, in Markdown."""
+    """Return the page of a group, in Markdown."""
     title = group or "Commands"
     parts = [f"# {title}\n", _usage(group, paths)]
     choices = {path.stem: read(path) for path in paths}
@@ -89,7 +89,7 @@ def page(group: str, paths: list[Path]) -> str:
 
 
 def index(names: list[str]) -> str:
-    """The page above the pages of groups."""
+    """Return the parent page of the pages of groups."""
     entries = "\n".join(names)
     return (
         "# Configuration\n\nEvery choice and key, with its default, generated from `configs/`."

@@ -32,7 +32,7 @@ def _process(
 
 
 def _skip(_app: Sphinx, _what: str, _name: str, obj: Any, _skip: bool, _options: Any) -> Skipped:
-    """True for members whose text is Python's own, such as the fields of a named tuple."""
+    """Return True for members whose text is Python's own, such as the fields of a named tuple."""
     text = getattr(obj, "__doc__", None) or ""
     return True if text.startswith("Alias for field number") else None
 

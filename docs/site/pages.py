@@ -61,7 +61,7 @@ def assemble(folder: Path) -> None:
 
 
 def linked(path: Path) -> str:
-    """The text of a page with its links turned to where things are in the site."""
+    """Return the text of a page with links that fit the site."""
     here = path.parent.relative_to(REPOSITORY).as_posix()
 
     def turned(match: re.Match[str]) -> str:
@@ -75,7 +75,7 @@ def linked(path: Path) -> str:
 
 
 def files(texts: Iterable[str]) -> set[str]:
-    """What pages link to beside pages and pictures, such as scripts: for a reader to download."""
+    """Return the other files that pages link to, such as scripts, for readers to download."""
     targets = {match[2] for text in texts for match in LINK.finditer(text)}
     return {
         place
@@ -85,7 +85,7 @@ def files(texts: Iterable[str]) -> set[str]:
 
 
 def contents(pages: list[str]) -> str:
-    """The side bar: a tree of contents for each part."""
+    """Return the side bar: a table of contents for each part."""
     named = {page for part in CONTENTS.values() for page in part}
     others = [page.removesuffix(".md") for page in pages if page.removesuffix(".md") not in named]
     trees = []

@@ -16,7 +16,7 @@ from typing import Any
 
 
 def kill() -> None:
-    """What no process can prepare for."""
+    """Stop the process at once, without any cleanup."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

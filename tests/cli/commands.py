@@ -70,7 +70,7 @@ def forked(
     environment: Mapping[str, str] = MappingProxyType({}),
     before: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """The same, its libraries imported already; where a system cannot fork, from cold.
+    """Run a command with libraries imported before the fork; without fork, in a new process.
 
     A ``name`` that ends with ``.py`` is the path of a script. ``before`` is called in the process
     before it becomes the command, to prepare an accident.

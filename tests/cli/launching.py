@@ -19,13 +19,13 @@ def free_port() -> int:
 
 
 def torchrun(rank: int, size: int) -> dict[str, str]:
-    """What torchrun tells a process."""
+    """Return the environment that torchrun sets for a process."""
     numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
     return {"TORCHELASTIC_RUN_ID": "test", **{name: str(n) for name, n in numbers.items()}}
 
 
 def srun(rank: int, size: int) -> dict[str, str]:
-    """What Slurm's srun tells a process on one machine."""
+    """Return the environment that Slurm's srun sets for a process on one machine."""
     numbers = {
         "SLURM_STEP_NUM_TASKS": size,
         "SLURM_STEP_NUM_NODES": 1,

@@ -41,7 +41,7 @@ def pairs() -> dict[str, VocabularyPair]:
 
 @pytest.fixture
 def composed() -> Iterator[Callable[[list[str]], DictConfig]]:
-    """A configuration as the command composes it, known to Hydra as the one in force."""
+    """Compose a configuration as the command does, and make it Hydra's current one."""
     GlobalHydra.instance().clear()
 
     def compose_run(overrides: list[str]) -> DictConfig:
@@ -60,7 +60,7 @@ def composed() -> Iterator[Callable[[list[str]], DictConfig]]:
 def save(
     composed: Callable[[list[str]], DictConfig], pairs: dict[str, VocabularyPair], tmp_path: Path
 ) -> Callable[..., Path]:
-    """Writes a checkpoint of some settings, with weights as they are drawn."""
+    """Write a checkpoint with some settings and random weights."""
 
     def save_untrained(
         *overrides: str,
@@ -265,7 +265,7 @@ OTHER = (
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a trained run, `base`."""
+    """Train a run `base` in a folder."""
     folder = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEQ2SEQ_CACHE", str(folder / "cache"))

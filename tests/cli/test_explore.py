@@ -31,7 +31,7 @@ CORPUS = {
 
 @pytest.fixture
 def runs(subwords: VocabularyPair, tmp_path: Path) -> Path:
-    """A folder of two checkpoints, ``softmax`` and ``fusedmax``."""
+    """Write two checkpoints, ``softmax`` and ``fusedmax``, to a folder."""
     torch.manual_seed(0)
     for name in ("Softmax", "Fusedmax"):
         model: dict[str, Any] = {

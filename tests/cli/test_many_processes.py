@@ -50,7 +50,7 @@ TINY = [
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the run of one process that accumulates two batches an update."""
+    """Train a run of one process that accumulates two batches per update."""
     folder = tmp_path_factory.mktemp("work")
     before = os.environ.get("SEQ2SEQ_CACHE")
     os.environ["SEQ2SEQ_CACHE"] = str(folder / "cache")

@@ -82,7 +82,7 @@ def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def state(run: Path) -> dict[str, Any]:
-    """The state of training, but for the time it took."""
+    """Return the training state without times."""
     found = torch.load(run / "resume.ckpt", weights_only=True)
     for name in [name for name in found["callbacks"] if "Stopwatch" in name]:
         del found["callbacks"][name]

@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of commands in a fresh environment that has the wheel and its dependencies.
+    """Return the folder of commands of a new environment with the wheel and its dependencies.
 
     The dependencies are those of the running environment, put on the path as plain folders: the
     editable install of the checkout is not followed from there.

@@ -34,7 +34,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 def write_once(path: Path, text: str) -> Path:
-    """A file as it was an hour ago, so that the cache remembers its hash."""
+    """Set the time of a file to an hour ago, so that the cache stores its hash."""
     if not path.exists():
         path.write_text(text)
         os.utime(path, (time.time() - 3600,) * 2)

@@ -46,7 +46,7 @@ TAGGED = "<2de> the dogs<2de>walk ÷ ab <s>ab</s>"
 
 
 def trained(kind: str, **settings: Any) -> Any:
-    """A SentencePiece model of other people, as a message that can be changed."""
+    """Return a SentencePiece model of other people, as a message that can be changed."""
     writer = io.BytesIO()
     sentencepiece.SentencePieceTrainer.Train(
         sentence_iterator=iter(LINES),

@@ -69,7 +69,7 @@ def test_size_beyond_what_the_texts_yield_is_lowered_and_said(kind, caplog):
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_size_below_the_characters_is_refused_with_the_least_size(kind):
-    with pytest.raises(DataError, match=r"data.subwords.size=10 is too small.* are \d+ already; raise it"):
+    with pytest.raises(DataError, match=r"size=10 is too small.* are \d+ already; raise it"):
         train_subwords(TINY, size=10, kind=kind, byte_fallback=False)
 
 

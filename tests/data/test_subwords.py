@@ -11,7 +11,7 @@ WORDS = st.sampled_from(["the", "dog", "Katze", "sieht", "xyzzy", "grün", "漢�
 
 
 def words_by_text(subwords, text):
-    """The pieces of each word, put together."""
+    """Join the pieces of each word."""
     ids = subwords.encode(text)
     joined = {}
     for word, piece in zip(subwords.words(ids), subwords.pieces(ids), strict=True):

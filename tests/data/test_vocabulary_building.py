@@ -8,7 +8,7 @@ from seq2seq.data import DataError, Subwords, Words, build_subwords, count_words
 
 
 def own_model(texts, path, **settings):
-    """A model as users train them, with SentencePiece's own defaults."""
+    """Train a model with SentencePiece's own defaults, as users do."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.Train(
         sentence_iterator=iter(texts["train"]["source"]),

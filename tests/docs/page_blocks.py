@@ -44,7 +44,7 @@ def text(page: str) -> str:
 
 
 def blocks(page: str) -> list[Block]:
-    """The fenced blocks of a page, in order."""
+    """Return the fenced blocks of a page, in order."""
     whole = text(page)
     return [
         Block(page, whole[: match.start()].count("\n") + 1, match[1], match[2])

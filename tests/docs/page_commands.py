@@ -110,7 +110,7 @@ SAID_OFFLINE = "put it at "
 
 
 def shortened(command: str, arguments: list[str]) -> list[str]:
-    """The arguments of a command of the package, with what makes it short."""
+    """Return the arguments of a command of the package, with those that shorten it."""
     overrides = [argument for argument in arguments if argument != "-m"]
     if command != "train" or any(argument.startswith("-") for argument in overrides):
         return arguments
@@ -130,7 +130,7 @@ def shortened(command: str, arguments: list[str]) -> list[str]:
 
 
 def shortened_script(script: str, arguments: list[str]) -> list[str]:
-    """The same of a script; overrides of configuration, which some take, are to be together."""
+    """Return the arguments of a script; overrides of the configuration must be together."""
     added = SCRIPTS.get(script, ())
     overrides = [word for word in (*arguments, *added) if OVERRIDE.match(word)]
     options = [word for word in (*arguments, *added) if not OVERRIDE.match(word)]
@@ -139,7 +139,7 @@ def shortened_script(script: str, arguments: list[str]) -> list[str]:
 
 @cache
 def _choices(overrides: tuple[str, ...]) -> dict[str, str]:
-    """The groups in force: those of the command line, of its experiment, and the task's own."""
+    """Return the chosen groups: those of the command line, of its experiment, and of the task."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     first = [
         f"{override.input_line.split('=')[0]}={next(override.sweep_string_iterator())}"

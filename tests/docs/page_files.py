@@ -80,7 +80,7 @@ class Files:
             self._run(folder / place / "1", SECOND[kind])
 
     def _run(self, place: Path, kind: str) -> None:
-        """A copy of a run; the last that was put there may be of another kind."""
+        """Copy a run; replace an earlier copy, which may be of another kind."""
         mark = place / ".kind"
         if place.exists() and mark.exists() and mark.read_text() == kind:
             return
@@ -125,7 +125,7 @@ def table(*rows: Sequence[str]) -> Callable[[Path], None]:
 def spreadsheet(
     *columns: str, pairs: Iterable[tuple[str, str]] = PAIRS, separator: str = ","
 ) -> Callable[[Path], None]:
-    """A table in which every field is quoted."""
+    """Return a table with every field quoted."""
     rows = [columns, *(("; ".join([a, '""so""']), b) for a, b in pairs)]
     return lambda path: write(path, (separator.join(f'"{x}"' for x in row) for row in rows))
 
@@ -149,7 +149,7 @@ def translations(path: Path) -> None:
 
 
 def corpora(folder: Path) -> None:
-    """A folder that holds every corpus that takes ``data.root``, side by side."""
+    """Create a folder with every corpus that has ``data.root``."""
     for split in ("train", "val", "test_2016_flickr", "test_2017_flickr"):
         for number, language in enumerate(("en", "de")):
             side(number)(folder / f"{split}.{language}.gz")
@@ -200,7 +200,7 @@ def wmt(folder: Path) -> None:
 
 
 def hub(folder: Path) -> None:
-    """A data set as it is stored on the hub, which `datasets` reads from a folder of its name."""
+    """Write a dataset as on the hub, which `datasets` reads from a folder of its name."""
     splits = ("train", "validation", "test")
     for split in splits:
         translations(folder / "de-en" / f"{split}.jsonl")

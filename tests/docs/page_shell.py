@@ -66,7 +66,7 @@ class Shell:
     met: set[str] = field(default_factory=set)
 
     def run(self, text: str) -> subprocess.CompletedProcess[str]:
-        """A block, by bash, up to the first command that fails."""
+        """Run a block with bash, up to the first command that fails."""
         inherited = {k: v for k, v in os.environ.items() if k not in ("PATH", "BASH_ENV")}
         return subprocess.run(
             [shutil.which("bash") or "bash", "-e", "-o", "pipefail", "-c", text],
@@ -79,7 +79,7 @@ class Shell:
         )
 
     def answer(self, words: list[str], cwd: Path, environment: dict, stdin: bytes) -> Answer:
-        """What a command of the pages does, said by its exit code, output and errors."""
+        """Run a command of a page; return its exit code, output and errors."""
         line = " ".join(words)
         for known in NOT_RUN:
             if line == known or line.startswith(f"{known} "):
@@ -144,7 +144,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
 @contextmanager
 def shell(folder: Path, binaries: Path, address: Path, prepare: Prepare) -> Iterator[Shell]:
-    """A shell whose commands are answered while the context lasts."""
+    """Yield a shell whose commands run while the context lasts."""
     binaries.mkdir()
     first_words = {known.split()[0] for known in NOT_RUN}
     for name in (*(f"seq2seq-{name}" for name in PACKAGE), "python", "torchrun", *first_words):

@@ -129,7 +129,7 @@ def _run_python(block: Block, names: dict[str, object]) -> None:
 
 
 def _value(comment: str) -> object | None:
-    """A tensor, number or other literal; None where the comment is a sentence."""
+    """Return a tensor, number or other literal; None if the comment is a sentence."""
     if tensor := re.fullmatch(r"tensor\((.*)\)", comment):
         return torch.tensor(ast.literal_eval(re.sub(r", grad_fn=.*", "", tensor[1])))
     try:

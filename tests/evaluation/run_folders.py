@@ -26,7 +26,7 @@ REFERENCES = [
 
 
 def spoiled(rate: int) -> list[str]:
-    """The references with every ``rate``-th word replaced."""
+    """Return the references with every ``rate``-th word replaced."""
     lines, count = [], 0
     for line in REFERENCES:
         words = []
@@ -41,7 +41,7 @@ WriteRun = Callable[..., Path]
 
 
 def writer(top: Path) -> WriteRun:
-    """Writes run folders under ``top``."""
+    """Write run folders under ``top``."""
 
     def write(
         name: str,

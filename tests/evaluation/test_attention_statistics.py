@@ -13,7 +13,7 @@ from seq2seq.mappings import Entmax, Fusedmax, Oscarmax, Sparsemax
 
 
 def slow_row(row: list[float]) -> dict[str, float]:
-    """The definitions of one distribution over valid positions, as plainly as Python can."""
+    """Compute the statistics of a distribution over valid positions in plain Python."""
     n, support = len(row), [value for value in row if value != 0]
     runs, previous = 0, 0.0
     for value in row:

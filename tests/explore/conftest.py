@@ -49,7 +49,7 @@ def texts() -> Dataset:
 
 @pytest.fixture
 def checkpoints(subwords: VocabularyPair) -> list[Checkpoint]:
-    """A recurrent model with fusedmax, and a Transformer of two layers and heads with entmax."""
+    """Build a recurrent model with fusedmax, and a Transformer of two layers with entmax."""
     torch.manual_seed(0)
     size = subwords.source.size
     recurrent = Recurrent(

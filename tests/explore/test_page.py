@@ -26,7 +26,7 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 def opened(browser: Any) -> Iterator[Open]:
-    """Opens an address; afterwards, nothing else was requested, and no script failed."""
+    """Open an address; check afterwards that nothing else was requested and no script failed."""
     pages = []
     requested: list[str] = []
     failed: list[str] = []
@@ -307,7 +307,7 @@ def test_a_narrow_page_needs_no_scrolling_aside(opened: Open, address: str) -> N
 
 @pytest.fixture
 def served(checkpoints: list[Checkpoint], texts: Any, search: Beam) -> Iterator[str]:
-    """The address of a page with live models behind it."""
+    """Return the address of a page with live models."""
     uvicorn = pytest.importorskip("uvicorn")
     found = collect(checkpoints, texts, search, corpus="S", split="test", languages=("a", "b"))
     page = build_page(found, live={"max_characters": 100})

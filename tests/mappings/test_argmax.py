@@ -87,7 +87,7 @@ def rows(draw, most=64):
 
 
 def check(mapping, x, bound):
-    """The certified distance is below 1e-6 in float64, and float32 agrees with float64 to 1e-5."""
+    """Check a certified distance below 1e-6 in float64, and that float32 agrees to 1e-5."""
     for dtype, tolerance in [(torch.float64, 1e-6), (torch.float32, 1e-5)]:
         given_scores = torch.tensor(x, dtype=dtype)
         exact = given_scores.double()  # what the type can hold is what is asked for

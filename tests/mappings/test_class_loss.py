@@ -59,7 +59,7 @@ def loss_and_gradient(mapping, x, target, *arguments, **options):
 
 
 def dense(mapping, x, target, valid, smoothing):
-    """The loss of the smoothed target as a distribution, with Ω as the user sees it."""
+    """Compute the loss of the smoothed target as a distribution, with the user's Ω."""
     uniform = valid.double() / valid.sum(-1, keepdim=True)
     one_hot = functional.one_hot(target, x.size(-1)).double()
     q = (1 - smoothing) * one_hot + smoothing * uniform

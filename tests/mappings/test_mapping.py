@@ -34,7 +34,7 @@ from seq2seq.mappings import (
 
 
 def bounded(function):
-    """A function of scores and bounds, at bounds that no weight can reach."""
+    """Turn a function of scores and bounds into one with bounds that no weight can reach."""
     bounds = torch.ones((), dtype=torch.float64)
 
     def unbounded(x, mask=None, dim=-1, **parameters):

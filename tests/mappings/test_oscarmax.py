@@ -7,7 +7,7 @@ from seq2seq.mappings import Oscarmax, oscarmax, sparsemax
 
 
 def published_recipe(x: Tensor, lam: float) -> Tensor:
-    """The prox of OSCAR by |x|, clipped at 0, signs put back; then projected onto the simplex."""
+    """Compute OSCAR's prox of |x|, clipped at 0, with signs; project it onto the simplex."""
     size, order = x.abs().sort(descending=True)
     z = size - lam * torch.arange(len(x) - 1, -1, -1, dtype=x.dtype)
     # Isotonic regression by its definition: t_k = min_{i ≤ k} max_{j ≥ k} mean(z_i … z_j).

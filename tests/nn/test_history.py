@@ -17,7 +17,7 @@ def entries(first: int, width: int) -> KeysValues:
 
 
 def past(history: History, attended: KeysValues) -> list[list[list[int]]]:
-    """What each hypothesis of each sentence sees."""
+    """Return what each hypothesis of each sentence sees."""
     assert (attended.keys == -attended.values).all()
     keys = attended.keys[:, 0, :, 0].long()
     if history.visible is None:

@@ -77,7 +77,7 @@ def by_onnx(model: nn.Module, tmp_path: Path) -> dict[str, Run]:
 
 
 def check_steps(model: EncoderDecoder, parts: dict[str, Run], tolerance: float) -> None:
-    """Steps from any tokens, of batches with padding and of one word."""
+    """Run steps from arbitrary tokens, for batches with padding and for one word."""
     torch.manual_seed(2)
     for batch, length in ((1, 1), (3, 9), (5, 4)):
         source = torch.randint(4, 23, (batch, length))

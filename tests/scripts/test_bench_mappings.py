@@ -21,7 +21,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A script's names; scripts import their neighbors."""
+    """Return the names of a script; scripts import their neighbors."""
     monkeypatch.syspath_prepend(str(SCRIPTS))
     return lambda name: runpy.run_path(str(SCRIPTS / f"{name}.py"))
 

@@ -24,7 +24,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def found(**others: Any) -> dict[str, Any]:
-    """A bench of one shape, in the form of its JSON."""
+    """Return a benchmark of one shape, in the form of its JSON."""
     usual = {"shape": "64x30", "threads": 1, "scale": 1.0, "direction": "forward+backward"}
     contenders = [("softmax", "torch", 1.0), ("fusedmax", "seq2seq", 2.34)]
     contenders += [("fusedmax", "published", 345.6)]

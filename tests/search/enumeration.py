@@ -38,7 +38,7 @@ BUILDERS = {
 def all_translations(
     model: EncoderDecoder, source: Tensor, length: int, max_length: int
 ) -> dict[tuple[int, ...], float]:
-    """The log-probability of every translation of one sentence, by scoring each in one pass."""
+    """Return the log-probability of every translation of a sentence, scored in one pass each."""
     words = [1, 4, 5, 6]
     found = {}
     for size in range(max_length + 1):

@@ -181,7 +181,7 @@ def test_the_rules_of_stopping_differ_in_steps(source: Tensor, source_lengths: T
 def counted(
     model: EncoderDecoder, source: Tensor, source_lengths: Tensor, **options: object
 ) -> tuple[list[list[Hypothesis]], int]:
-    """What a beam finds, and how many rows the model stepped over for it."""
+    """Return the result of beam search, and how many rows the model computed for it."""
     rows = 0
     step = model.step
 

@@ -21,7 +21,7 @@ SEARCHES: dict[str, Callable[[], Any]] = {
 
 @pytest.fixture(params=BUILDERS)
 def single(request: pytest.FixtureRequest) -> EncoderDecoder:
-    """A small model of each kind in single precision."""
+    """Build a small model of each kind in single precision."""
     torch.manual_seed(2)
     model = BUILDERS[request.param]().eval()
     torch.nn.init.normal_(model.output.weight, std=1.0)

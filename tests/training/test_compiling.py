@@ -45,7 +45,7 @@ def nothing_compiled() -> Iterator[None]:
 
 
 def configured(*overrides: str) -> Any:
-    """What ``compile=default`` makes of the model, as the command builds it."""
+    """Return the model as the command compiles it with ``compile=default``."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("train", ["compile=default", *overrides])
     return instantiate(config.compile, _convert_="all")

@@ -11,7 +11,7 @@ from seq2seq.training import schedules
 
 
 def rates(schedule, updates: int, lr: float = 2.0) -> list[float]:
-    """The rate with which each update is made, counted from 1."""
+    """Return the learning rate of each update, counted from 1."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
     scheduler = schedule(optimizer)
     used = []

@@ -25,7 +25,7 @@ ALONE = {"world_size": 1, "is_global_zero": True}
 
 
 def train(watch: Stopwatch, clock: Clock, first: int, last: int, seconds: float = 2.0) -> object:
-    """Updates ``first`` to ``last`` of two batches each."""
+    """Run updates ``first`` to ``last`` of two batches each."""
     for step in range(first, last + 1):
         for batch in (1, 2):
             clock.now += seconds

@@ -90,12 +90,12 @@ def classes() -> Classes:
 
 
 def resolve(first: str, second: str) -> str:
-    """The theme of `A ed B`: plural; the common gender, else fire."""
+    """Return the theme of `A ed B`: plural, with the common gender, else fire."""
     return PLURAL[GENDER[first] if GENDER[first] == GENDER[second] else "fire"]
 
 
 def read_phrase(clause: Clause, reading: Reading) -> None:
-    """A noun, name or pronoun: the first is the subject, `ed` may add a second to it."""
+    """Read a noun, name or pronoun: the first is the subject, and `ed` may add another one."""
     _, theme, case = reading
     clause.phrases += 1
     if clause.subject is None:

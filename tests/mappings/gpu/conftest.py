@@ -61,7 +61,7 @@ def _interpreted(function):
 
 
 def _scan(self, inputs):
-    """An associative scan in log₂ n steps over whole tiles.
+    """Compute an associative scan in log₂ n steps over whole tiles.
 
     The interpreter's own runs Python for every element, from left to right. This one is fast, and,
     as on a device, right only if the function is associative.

@@ -11,7 +11,7 @@ FLOAT = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 
 def shown(value):
-    """A case in the name of a test; functions would show their address."""
+    """Return the name of a case for the test's name; functions would show their address."""
     return getattr(value, "__name__", repr(value))
 
 

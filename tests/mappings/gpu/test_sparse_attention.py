@@ -28,7 +28,7 @@ def whole(query, key, value, mask=None, *, alpha=1.5, gamma=1.0, causal=False, s
 
 
 def run(attend, tensors, gradient, device="cpu", mask=None, **keywords):
-    """The result and the gradients of query, key and value."""
+    """Return the result and the gradients of query, key and value."""
     leaves = [x.detach().to(device).requires_grad_() for x in tensors]
     mask = None if mask is None else mask.to(device)
     out = attend(*leaves, mask, **keywords)
