@@ -94,7 +94,7 @@ def test_a_bad_word_list_is_refused_by_name(tmp_path: Path, saved: tuple[Path, R
     with pytest.raises(DataError, match=r"no subword model or word vocabulary"):
         load_checkpoint(folder)
     (folder / "words.json").write_text('{"lowercase": false, "words": ["a b"]}')
-    with pytest.raises(DataError, match=r"words\.json: word 1 .* is no word"):
+    with pytest.raises(DataError, match=r"words\.json: word 1 .* is not a word"):
         load_checkpoint(folder)
     Words.of(["a"]).save(folder / "words.json")
     with pytest.raises(CheckpointError, match=r"vocabulary"):

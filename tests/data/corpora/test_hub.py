@@ -85,7 +85,7 @@ def test_local_datasets_reach_no_network(stored, monkeypatch):
 
 def test_what_cannot_be_found_is_named(stored, tmp_path):
     options = stored([{"translation": {"fr": "un", "it": "uno"}, "id": "1"}])
-    message = r"^data\.train: train of json has none of translation\.en, en, source; there is: "
+    message = r"^data\.train: train of json has none of translation\.en, en, source; it has: "
     with pytest.raises(DataError, match=message + r"id, translation, translation\.fr"):
         hub(options).load()
     options = {"data_files": str(tmp_path / "no.jsonl"), "cache_dir": str(tmp_path)}
