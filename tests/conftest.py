@@ -1,4 +1,4 @@
-"""What all tests share: one thread a process, no network, the place of the external corpora."""
+"""Shared setup of all tests: one thread per process, no network, the folder of real corpora."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An untrusted configuration is checked before anything in it is imported, built or drawn."""
+"""An untrusted configuration is checked before it imports, builds or draws anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A checkpoint directory is complete, movable, and cannot run code."""
+"""Checkpoint directories are complete, can be moved, and cannot run code."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_damaged_weights_are_noticed(saved: tuple[Path, Recurrent]) -> None:
     assert load_checkpoint(saved[0]).model is not None, "as those of earlier versions are"
 
 
-def test_a_folder_whose_replacement_was_cut_off_is_found_and_put_back(
+def test_a_folder_is_restored_after_an_interrupted_replacement(
     saved: tuple[Path, Recurrent], tmp_path: Path
 ) -> None:
     checkpoints = tmp_path / "run" / "checkpoints"

@@ -1,4 +1,4 @@
-"""The corpus of an untrusted checkpoint reads no file outside ``data/``, however it is spelled."""
+"""The corpus of an untrusted checkpoint reads only files in ``data/``, however it names them."""
 
 from __future__ import annotations
 
@@ -215,7 +215,9 @@ def test_a_corpus_that_was_trained_on_here_is_read(place: Path) -> None:
         lambda path: likely_folders("any", path.parent),
     ],
 )
-def test_whatever_opens_a_file_asks_first(place: Path, opening: Callable[[Path], object]) -> None:
+def test_all_code_that_opens_a_file_checks_it_first(
+    place: Path, opening: Callable[[Path], object]
+) -> None:
     path = place / "secret.tsv"
     opening(path)  # so that nothing is left to be computed
     with confined(lambda path: "no"), pytest.raises(DataError, match="no"):

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is true: its recipes train, its verbs and floors are those of the project."""
+"""CONTRIBUTING.md is right: its recipes train, and its commands and layers exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/data.md is true: the corpora that it adds load and train."""
+"""docs/data.md is right: the corpora that it adds load and train."""
 
 from __future__ import annotations
 

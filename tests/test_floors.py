@@ -1,4 +1,4 @@
-"""The import floors: checked by import-linter, and by what modules really load."""
+"""The import layers, checked by import-linter and by the modules that are really loaded."""
 
 from __future__ import annotations
 

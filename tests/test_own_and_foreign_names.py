@@ -1,4 +1,4 @@
-"""What the source of the package does not do: ask a mapping for its class."""
+"""Rules for the source of the package, such as not asking a mapping for its class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stranger's checkpoint can neither lead elsewhere nor take more memory than its files."""
+"""Untrusted checkpoints cannot lead to other files, or take more memory than their size."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ TEXT = {"_target_": "seq2seq.data.corpora.text.Text", "root": None, "train": Non
         {"_target_": "seq2seq.data.corpora.toy.Toy", "train_size": 10**12},
     ],
 )
-def test_a_strangers_corpus_reads_only_what_somebody_here_asked_for(
+def test_an_untrusted_corpus_reads_only_files_that_the_user_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corpus: dict[str, Any]
 ) -> None:
     monkeypatch.setenv("SEQ2SEQ_CACHE", str(tmp_path / "cache"))
@@ -207,7 +207,7 @@ def test_a_strangers_corpus_reads_only_what_somebody_here_asked_for(
         assert own_corpus(checkpoint, {})
 
 
-def test_a_strangers_corpus_may_lie_in_data_or_where_the_user_says(
+def test_an_untrusted_corpus_may_be_in_data_or_where_the_user_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEQ2SEQ_CACHE", str(tmp_path / "cache"))

@@ -1,4 +1,4 @@
-"""Whom a checkpoint's classes may come from is the user's word alone."""
+"""Only the user decides which packages a checkpoint may name."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_only_packages_of_the_users_own_are_trusted(name: object) -> None:
         trust([name])  # type: ignore[list-item]
 
 
-def test_a_package_that_is_not_there_is_said() -> None:
+def test_a_missing_package_is_named() -> None:
     with pytest.raises(ValueError, match=r"trust=not_installed_here cannot be imported"):
         trust(["not_installed_here"])
 

@@ -1,4 +1,4 @@
-"""Accidents that happen to a command at a chosen moment; product code knows nothing of them."""
+"""Accidents for commands at a chosen moment, outside of product code."""
 
 from __future__ import annotations
 

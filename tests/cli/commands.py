@@ -1,4 +1,4 @@
-"""The commands in processes of their own: from cold, as users start them, or forked.
+"""Run the commands in processes of their own: from cold, as users start them, or forked.
 
 To import torch, Lightning and all the rest takes a command five seconds, and what most tests ask of
 it half of one. A forked command is a copy of a process that has imported them: it has its own

@@ -1,4 +1,4 @@
-"""A command as several processes, without the seconds that torchrun itself takes."""
+"""Run a command as several processes, without the seconds that torchrun itself takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A key added with ``+`` is read by something, or refused."""
+"""Keys added with ``+``: used by the configuration, or an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes on the command line are answered with what to type instead."""
+"""Errors for mistakes on the command line, which suggest what to type instead."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_misspelt_override_is_answered_with_the_nearest_name(
         ("task=entailment", "rouge@task.rouge=duc", "which use no rouge"),
     ],
 )
-def test_what_another_task_has_is_not_taken_for_a_misspelling(
+def test_a_choice_of_another_task_is_not_reported_as_a_misspelling(
     context: str, override: str, expected: str
 ) -> None:
     (line,) = suggestions("train", [context, override])
@@ -72,7 +72,7 @@ def test_what_another_task_has_is_not_taken_for_a_misspelling(
         ("data=opus", "data.name=… data.source_language=… data.target_language=…"),
     ],
 )
-def test_what_a_corpus_needs_is_told_by_the_keys_to_give(choice: str, needed: str) -> None:
+def test_an_error_names_the_keys_that_a_corpus_needs(choice: str, needed: str) -> None:
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("train", [choice])
     with pytest.raises(ValueError, match=re.escape(f"this corpus needs {needed}") + "$"):
@@ -143,7 +143,7 @@ def test_tab_completion_offers_the_options_of_a_group(tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", ["evaluate", "translate", "explore"])
-def test_a_missing_checkpoint_is_told_in_one_message(name: str, tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_reported_in_one_message(name: str, tmp_path: Path) -> None:
     result = forked(name, "checkpoint=nowhere", cwd=tmp_path)
     assert result.returncode == 1
     assert "checkpoint=nowhere: there is no such folder" in result.stderr
@@ -192,7 +192,7 @@ def test_the_attention_to_try_next_is_not_the_one_of_the_run() -> None:
     assert _other_attention("seq2seq-train data=multi30k", "fusedmax").endswith("data=multi30k")
 
 
-def test_a_terminal_of_ascii_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ascii_terminal_replaces_other_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", terminal)
     show_any_character()

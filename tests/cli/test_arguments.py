@@ -1,4 +1,4 @@
-"""Overrides are taken as they are meant: names are text, `~` is the home folder."""
+"""Rewritten overrides: names are text, and `~` is the home folder."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_home_folder_is_found(
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_a_list_of_files_takes_the_place_of_two_sides(split: str) -> None:
+def test_a_list_of_files_replaces_files_of_two_sides(split: str) -> None:
     config = composed("data=text", f"data.{split}=[a.jsonl,7]")
     found = OmegaConf.select(config, f"data.corpus.{split}")  # type: ignore[arg-type]
     assert found == ["a.jsonl", "7"]

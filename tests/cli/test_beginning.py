@@ -1,4 +1,4 @@
-"""`init=`: a run that begins from another, in its configuration and as users run it."""
+"""`init=`: runs that start from a checkpoint, by configuration and as users run them."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_settings_that_a_checkpoint_lacks_are_those_it_was_trained_with(
     assert begin(place).model.input_feeding is True
 
 
-def test_a_model_that_nobody_chooses_is_the_checkpoints(save: Callable, begin: Begin) -> None:
+def test_the_model_is_the_checkpoints_by_default(save: Callable, begin: Begin) -> None:
     config = begin(save(*SMALL_TRANSFORMER), "attention=fusedmax")
     assert config.model["_target_"].endswith("Transformer")
     assert (config.model.size, config.model.dropout) == (8, 0.3)
@@ -182,7 +182,7 @@ def test_two_mappings_that_were_chosen_apart_stay_apart(save: Callable, begin: B
     assert names == ["Sparsemax", "Fusedmax", "Softmax"]
 
 
-def test_gamma_is_what_annealing_made_of_it(save: Callable, begin: Begin) -> None:
+def test_gamma_is_the_last_value_of_annealing(save: Callable, begin: Begin) -> None:
     def anneal(model: AttendingModel) -> None:
         model.attention_mappings()["cross"][0].set_gamma(0.7)
 
@@ -215,7 +215,7 @@ def test_another_vocabulary_is_refused_and_new_pieces_are_sized(
     assert begin(place, "data.subwords.sampling.alpha=0.1").data.subwords.sampling.alpha == 0.1
 
 
-def test_what_a_stranger_writes_of_a_vocabulary_is_not_interpreted(
+def test_untrusted_settings_of_a_vocabulary_are_not_interpreted(
     save: Callable, begin: Begin
 ) -> None:
     place = save()

@@ -1,4 +1,4 @@
-"""A sweep of two mappings, then their table, as users make it."""
+"""A sweep over two mappings, and a table of its runs, as users make them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ready-made hypotheses, scored as the command ``sacrebleu`` scores them."""
+"""Evaluation of ready-made hypotheses, compared with the command ``sacrebleu``."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_hypotheses_are_scored_on_a_split_of_a_corpus(files: Path) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.slow
-def test_mistakes_are_told(files: Path) -> None:
+def test_mistakes_are_reported(files: Path) -> None:
     (files / "short").write_text("one line\n")
     result = forked("evaluate", "hypotheses=hypotheses", "references=[a,short]", cwd=files)
     assert result.returncode == 1
@@ -144,7 +144,7 @@ def test_the_checkpoints_own_test_set_is_its_own_under_any_name(run: Path) -> No
 
 @pytest.mark.e2e
 @pytest.mark.slow
-def test_a_corpus_of_another_task_or_language_is_told(run: Path) -> None:
+def test_a_corpus_of_another_task_or_language_is_reported(run: Path) -> None:
     (run.parent / "pairs.tsv").write_text("neutral\ta b\tc\n")
     result = forked("evaluate", "checkpoint=run", "data=nli", "data.test=pairs.tsv", cwd=run.parent)
     assert result.returncode == 1

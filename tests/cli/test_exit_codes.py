@@ -1,4 +1,4 @@
-"""0 is success, 1 a failure, 128 + its number a signal: wherever it comes, and in every command."""
+"""Exit codes of all commands: 0 for success, 1 for failure, 128 + number for a signal."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_signal_ends_the_whole_sweep(tmp_path: Path) -> None:
     assert not (tmp_path / "sweep" / "1").exists()
 
 
-def test_a_sweep_with_a_failed_run_makes_the_others_and_fails(tmp_path: Path) -> None:
+def test_a_sweep_with_a_failed_run_does_the_others_and_fails(tmp_path: Path) -> None:
     short = ["trainer.max_steps=2", "test.split=null", "hydra.sweep.dir=sweep"]
     result = forked("train", "-m", *TINY, *short, "optimizer.lr=no,0.01", cwd=tmp_path)
     assert result.returncode == 1

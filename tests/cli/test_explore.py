@@ -1,4 +1,4 @@
-"""``seq2seq-explore`` as users run it, on checkpoints with drawn weights."""
+"""``seq2seq-explore`` as users run it, on checkpoints with random weights."""
 
 from __future__ import annotations
 
@@ -125,6 +125,6 @@ def test_it_serves_the_page_and_answers(runs: Path) -> None:
         (("format=pdf", "serve=true"), "serve=true needs the page"),
     ],
 )
-def test_what_does_not_go_together_is_told_at_once(arguments: tuple[str, ...], told: str) -> None:
+def test_incompatible_settings_are_reported_at_once(arguments: tuple[str, ...], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         in_process("checkpoint=nowhere", *arguments)

@@ -1,4 +1,4 @@
-"""The first signal asks to stop, the second ends; what is ignored stays ignored."""
+"""Signals: the first one stops, the second one kills, ignored ones stay ignored."""
 
 from __future__ import annotations
 

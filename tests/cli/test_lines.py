@@ -1,4 +1,4 @@
-"""Lines that are no text end with an error that says which, not in the memory."""
+"""Input that is not text: an error names the line, and memory stays bounded."""
 
 import gzip
 import logging
@@ -61,7 +61,9 @@ def test_packed_input_is_unpacked(tmp_path: Path) -> None:
         (b"one\nzw\xf6lf\n", r"line 2 of input a\.txt is not UTF-8 \(byte 0xf6 at column 3\)"),
     ],
 )
-def test_what_is_no_text_is_told_by_its_kind(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_is_not_text_is_reported_with_its_kind(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Two processes train, evaluate and translate as one does; gloo on the CPU, the real commands."""
+"""Two processes train, evaluate and translate like one: gloo on the CPU, the real commands."""
 
 from __future__ import annotations
 
@@ -278,7 +278,9 @@ def test_devices_without_processes_are_refused(
 
 
 @pytest.mark.parametrize("option", ["--help", "--cfg=job", "--info"])
-def test_what_only_tells_waits_for_nobody(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_that_only_print_do_not_wait_for_others(
+    option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.argv", ["seq2seq-train", option])
     follow(lambda *_: pytest.fail("there is nothing to do"))
 

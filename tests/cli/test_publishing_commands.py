@@ -1,4 +1,4 @@
-"""docs/publishing.md, done: a run is pushed, used from there, and exported for PyTorch alone."""
+"""The steps of docs/publishing.md: push a run, use it from there, export it to PyTorch."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ assert not [name for name in sys.modules if name.startswith("seq2seq")]
     assert alone.stdout.splitlines() == own.stdout.splitlines()
 
 
-def test_what_cannot_be_exported_is_said(work: Path) -> None:
+def test_a_model_that_cannot_be_exported_is_an_error(work: Path) -> None:
     result = forked("export", "checkpoint=RUN", "output=other", "format=tflite", cwd=work)
     assert result.returncode == 1
     assert "format=tflite is unknown; choose torch or onnx" in result.stderr

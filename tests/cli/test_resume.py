@@ -1,4 +1,4 @@
-"""`resume=` takes the run's own configuration and only plain changes."""
+"""`resume=`: the run's own configuration, with key=value changes only."""
 
 from __future__ import annotations
 

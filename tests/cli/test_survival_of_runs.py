@@ -1,4 +1,4 @@
-"""Killed, torn, full, locked, changed: a run goes on as if nothing had been, or says why not."""
+"""Runs after accidents: they continue with equal results, or say why they cannot."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_a_second_run_does_not_enter_the_folder_of_the_first(work: Path) -> None
     assert (work / "straight" / ".hydra" / "config.yaml").read_bytes() == configuration
 
 
-def test_a_folder_that_cannot_be_written_is_told_at_once(work: Path) -> None:
+def test_a_read_only_folder_is_reported_at_once(work: Path) -> None:
     shutil.copytree(work / "straight", work / "readonly")
     for path in (work / "readonly", *(work / "readonly").rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -217,7 +217,7 @@ def test_a_folder_that_cannot_be_written_is_told_at_once(work: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_changed_corpus_begins_the_epoch_anew_with_the_vocabulary_of_the_run(
+def test_a_changed_corpus_restarts_the_epoch_with_the_vocabulary_of_the_run(
     work: Path,
 ) -> None:
     lines = [
@@ -239,7 +239,7 @@ def test_a_changed_corpus_begins_the_epoch_anew_with_the_vocabulary_of_the_run(
     assert (work / "grown" / "checkpoints" / "best" / "subwords.model").read_bytes() == vocabulary
 
 
-def test_a_run_that_saved_nothing_says_to_start_anew(work: Path) -> None:
+def test_a_run_without_a_saved_state_says_to_start_again(work: Path) -> None:
     killed(started(work, "early", At(SAVE)))
     result = resumed(work, "early")
     assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""The commands end to end, as users run them: real processes, real corpora, real event files."""
+"""The commands end to end, as users run them: real processes, corpora and event files."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_a_schedule_that_ends_with_training_follows_a_larger_limit(work: Path) -
     assert min(rates[step] for step in (5, 6, 7)) > 0
 
 
-def test_resuming_nowhere_leaves_nothing_behind(work: Path) -> None:
+def test_resuming_a_missing_folder_creates_nothing(work: Path) -> None:
     result = forked("train", "resume=nowhere", cwd=work)
     assert result.returncode == 1
     assert "not a run folder" in result.stderr
@@ -247,7 +247,7 @@ def test_resuming_nowhere_leaves_nothing_behind(work: Path) -> None:
         ("annealing=exponential annealing.end=0", "annealing.end=0: gamma must be above 0"),
     ],
 )
-def test_a_mistake_is_told_before_training(work: Path, override: str, message: str) -> None:
+def test_a_mistake_is_reported_before_training(work: Path, override: str, message: str) -> None:
     result = forked("train", *TINY, *override.split(), "hydra.run.dir=mistake", cwd=work)
     assert result.returncode == 1, result.stdout
     assert message in result.stderr
@@ -271,7 +271,7 @@ def test_n_best_lists_are_numbered(work: Path) -> None:
     assert float(rows[0][2]) >= float(rows[1][2])
 
 
-def test_samples_go_on_from_prefixes(work: Path) -> None:
+def test_samples_continue_prefixes(work: Path) -> None:
     (work / "source.txt").write_text("the dog sees a cat\nanother line\n\n")
     (work / "prefixes.txt").write_text("kor ka\n\nonly this\n")
     options = ["search=sample", "search.n_best=3", "search.max_length=12", "search.top_p=0.9"]
@@ -294,7 +294,7 @@ def test_prefixes_are_as_many_as_lines(work: Path) -> None:
     assert "prefix one.txt ends before line 2" in result.stderr
 
 
-def test_an_ensemble_of_twins_translates_as_one_of_them(work: Path) -> None:
+def test_an_ensemble_of_equal_models_translates_like_one_of_them(work: Path) -> None:
     twins = ["checkpoint=[run,run/checkpoints/best]"]
     options = ('search.forbid=["<unk>"]', "search.replace_unknown=true")
     for name, checkpoint in (("twins", twins[0]), ("one", "checkpoint=run")):
@@ -318,7 +318,7 @@ def test_translate_does_not_overwrite_its_input(work: Path) -> None:
     assert (work / "lines.txt").read_text() == "one line\n"
 
 
-def test_a_strangers_checkpoint_fetches_nothing_and_writes_nowhere(work: Path) -> None:
+def test_an_untrusted_checkpoint_fetches_and_writes_nothing(work: Path) -> None:
     shutil.copytree(work / "run" / "checkpoints" / "best", work / "stranger")
     path = work / "stranger" / "config.yaml"
     config = yaml.safe_load(path.read_text())
@@ -435,7 +435,7 @@ def test_parameters_of_attention_are_learned(
     assert json.loads((output / "metrics.json").read_text())["test"] == found
 
 
-def test_learning_goes_on_exactly_in_a_resumed_run(work: Path) -> None:
+def test_learning_continues_exactly_in_a_resumed_run(work: Path) -> None:
     arguments = ["attention=fusedmax", "attention.learn=[gamma,lam]", "schedule=constant"]
     trained(work, "learning", *arguments)
     trained(work, "learning-half", *arguments, "trainer.max_steps=8")
@@ -476,7 +476,7 @@ def test_gamma_is_annealed_saved_and_resumed(work: Path) -> None:
     assert all(torch.equal(straight[key], again[key]) for key in straight)
 
 
-def test_attention_that_collapses_is_told_and_at_relative_strength_does_not(work: Path) -> None:
+def test_collapsing_attention_is_reported_and_relative_strength_avoids_it(work: Path) -> None:
     steep = ("attention=sparsemax", "attention.gamma=1e-3", "model.strength=absolute")
     result = trained(work, "collapsed", *steep)
     assert "looks at a single word" in result.stderr + result.stdout

@@ -1,4 +1,4 @@
-"""A run with compile=default: resumed exactly, and its checkpoints are those of any other."""
+"""Runs with compile=default: exact resuming, and ordinary checkpoints."""
 
 from __future__ import annotations
 

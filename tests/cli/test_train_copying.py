@@ -1,4 +1,4 @@
-"""Words and copying end to end: made-up names that no vocabulary holds arrive in the output."""
+"""Words and copying end to end: made-up names outside the vocabulary reach the output."""
 
 from __future__ import annotations
 

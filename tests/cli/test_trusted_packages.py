@@ -1,4 +1,4 @@
-"""A model and a mapping of a package of the user's own, from training to every other command."""
+"""A model and a mapping of a user's package, in training and in every other command."""
 
 from __future__ import annotations
 

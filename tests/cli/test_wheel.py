@@ -1,4 +1,4 @@
-"""An installed wheel works alone: from an empty folder, without the checkout."""
+"""An installed wheel works without the checkout, in an empty folder."""
 
 from __future__ import annotations
 

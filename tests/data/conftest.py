@@ -1,4 +1,4 @@
-"""Sentences made up here, and a cache of its own for every test."""
+"""Made-up sentences, and a separate cache for every test."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The groups in configs/data build what they say, and say what they mean."""
+"""The configurations in configs/data build the right corpora, and have useful comments."""
 
 import re
 from pathlib import Path

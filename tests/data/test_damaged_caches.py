@@ -1,4 +1,4 @@
-"""A damaged entry of the cache is made anew, with a line in the log, and the data is the same."""
+"""Damaged cache entries are logged and rebuilt, with the same data."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def vectors(folder: Path) -> object:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("make", [translation, words, labels, drawn, vectors])
-def test_a_damaged_entry_is_made_anew(
+def test_a_damaged_entry_is_rebuilt(
     tmp_path: Path, make: Callable[[Path], object], damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "seq2seq")

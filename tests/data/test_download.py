@@ -29,7 +29,7 @@ def unknown(server, name):
     return RemoteFile(f"{server.url}/{name}")
 
 
-def test_interrupted_download_goes_on_where_it_stopped(server, tmp_path):
+def test_an_interrupted_download_resumes(server, tmp_path):
     server.faults["a.bin"] = "cut"
     (path,) = fetch([known(server)], tmp_path)
     assert server.requests == [("a.bin", 0), ("a.bin", 50_000)]
@@ -97,7 +97,7 @@ def test_content_other_than_that_of_the_first_download_is_refused(server, tmp_pa
     assert fetch([unknown(server, "b.gz")], tmp_path) == [path]
 
 
-def test_a_file_put_there_by_hand_is_recorded_if_it_is_whole(server, tmp_path):
+def test_a_file_added_by_hand_is_recorded_if_it_is_complete(server, tmp_path):
     (tmp_path / "b.gz").write_bytes(PACKED)
     fetch([unknown(server, "b.gz")], tmp_path)
     assert server.requests == []

@@ -36,7 +36,7 @@ def test_ids_of_any_number_of_processes_serve_others(encode, tmp_path, first, se
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "ids").iterdir()} == files
 
 
-def test_a_damaged_file_of_several_is_made_anew(encode, tmp_path):
+def test_a_damaged_file_among_several_is_rebuilt(encode, tmp_path):
     made = encode(2)
     (tmp_path / "ids" / "key_00001_of_00002.arrow").write_bytes(b"damaged")
     assert encode(2) == made

@@ -29,7 +29,7 @@ def batches(request, data):
     return list(loaders[request.param]())
 
 
-def test_batches_tell_unknown_words_apart_and_give_them_back(batches):
+def test_batches_distinguish_unknown_words_and_restore_them(batches):
     assert sum(map(len, batches)) == len(PAIRS)
     seen = {}
     for batch in batches:

@@ -59,7 +59,7 @@ def test_what_each_filter_drops(split, tmp_path, settings, expected):
     assert dropped(split, tmp_path, **settings) == expected
 
 
-def test_each_filter_says_how_many_of_how_many_and_its_key(split, tmp_path, caplog):
+def test_each_filter_logs_its_key_and_how_many_pairs_it_drops(split, tmp_path, caplog):
     settings = {"max_ratio": 3, "copies": True, "duplicates": True}
     for _ in ("made", "from the cache"):
         caplog.clear()
@@ -96,7 +96,7 @@ def test_only_training_is_filtered_and_subwords_are_trained_on_what_is_left(text
     assert sum(map(len, batches)) == len(lengths)
 
 
-def test_nothing_left_names_the_filter(split, tmp_path):
+def test_the_filter_is_named_if_no_pair_is_left(split, tmp_path):
     with pytest.raises(DataError, match=r"drop all 12 .*data\.filters\.min_length"):
         Filters(min_length=99).apply(split, tmp_path)
 

@@ -1,4 +1,4 @@
-"""A share of the training pairs, held out where a corpus has no validation split."""
+"""Holding out a share of the training pairs for validation."""
 
 import logging
 
@@ -27,7 +27,7 @@ class Numbers:
         return DatasetDict({name: Dataset.from_dict(pairs) for name in self.names})
 
 
-def test_the_same_pairs_are_held_out_every_time_and_told(tmp_path, caplog):
+def test_the_same_pairs_are_held_out_in_every_run_and_logged(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         data = [
             prepare(

@@ -1,4 +1,4 @@
-"""Classes of examples: their numbers, in batches too."""
+"""Class numbers of examples, also in batches."""
 
 import pytest
 from datasets import Dataset, DatasetDict

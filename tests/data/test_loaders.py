@@ -47,7 +47,7 @@ def test_the_number_of_batches_of_another_plan_is_not_kept(texts, subwords):
     assert len(few) == expected < len(many)
 
 
-def test_position_counts_what_was_handed_out_not_what_workers_prepared(data):
+def test_the_position_counts_yielded_batches_not_prepared_ones(data):
     loader = data.train_loader(512, num_workers=2)
     batches = iter(loader)
     for _ in range(3):
@@ -85,7 +85,7 @@ def test_loading_leaves_the_global_random_state_alone(data):
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_position_of_other_batches_is_not_taken_over(data, caplog):
+def test_a_position_of_other_batches_is_ignored(data, caplog):
     old, new = data.train_loader(512), data.train_loader(1024)
     next(iter(old))
     with caplog.at_level(logging.WARNING):

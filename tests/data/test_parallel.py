@@ -45,7 +45,7 @@ def test_other_texts_or_another_model_are_encoded_anew(texts, subwords):
     assert other.encoded("test").source.lengths.tolist() != lengths
 
 
-def test_damaged_cache_is_made_anew(texts, subwords, own_cache):
+def test_a_damaged_cache_is_rebuilt(texts, subwords, own_cache):
     expected = epoch(ParallelData(texts, subwords).loader("test"))
     files = list((own_cache / "ids").iterdir())
     assert len(files) == 2
@@ -76,7 +76,7 @@ def test_two_runs_at_once_share_the_cache_unharmed(texts):
     )
 
 
-def test_long_sentences_are_left_out_of_training_and_kept_in_evaluation(texts, subwords, caplog):
+def test_long_sentences_are_dropped_only_in_training(texts, subwords, caplog):
     data = ParallelData(texts, subwords, max_source_length=12, max_target_length=14)
     with caplog.at_level(logging.INFO):
         loader = data.train_loader(512)

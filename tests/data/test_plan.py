@@ -48,7 +48,7 @@ def test_every_sentence_is_in_one_batch_of_one_rank(pairs, tokens, world_size):
 
 
 @given(pairs=lengths, tokens=st.integers(10, 600), world_size=st.integers(1, 3))
-def test_no_batch_passes_the_budget_but_a_long_sentence_alone(pairs, tokens, world_size):
+def test_only_a_single_long_sentence_exceeds_the_budget(pairs, tokens, world_size):
     source, target = np.array(pairs).T
     for plan in plans(pairs, tokens, world_size=world_size):
         for batch in rows(plan):

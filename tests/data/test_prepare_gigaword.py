@@ -1,4 +1,4 @@
-"""The script that lays out Gigaword from what people have, on corpora made here."""
+"""The script that prepares Gigaword, on made-up corpora in every layout."""
 
 import gzip
 import importlib.util
@@ -98,7 +98,7 @@ def test_packed_files_in_a_folder(prepare, tmp_path):
         ("sumdata/Giga/input.txt", None, "no files of the test split: looked for test.article and"),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_half_is_left(
+def test_errors_are_reported_and_leave_no_partial_files(
     prepare, tmp_path, capsys, name, text, message
 ):
     files = {**RELEASE, name: text}
@@ -109,7 +109,7 @@ def test_what_is_wrong_is_told_and_nothing_half_is_left(
     assert not list((tmp_path / "out").glob(f"*{kind}*"))
 
 
-def test_what_is_no_corpus_is_told(prepare, tmp_path, capsys):
+def test_a_path_that_is_not_a_corpus_is_an_error(prepare, tmp_path, capsys):
     assert prepare(tmp_path / "nowhere") == 1
     assert f"there is no {tmp_path / 'nowhere'}" in capsys.readouterr().err
     (tmp_path / "file").write_text("text")

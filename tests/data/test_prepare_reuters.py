@@ -1,4 +1,4 @@
-"""The script that makes the corpus of Reuters headlines, on stories made up here."""
+"""The script that prepares Reuters headlines, on made-up stories."""
 
 import importlib.util
 import tarfile
@@ -106,7 +106,7 @@ def test_the_first_sentence(script, body, expected):
     assert script.first_sentence(body) == expected
 
 
-def test_what_is_no_collection_is_told(script, tmp_path, capsys):
+def test_a_file_that_is_not_a_collection_is_an_error(script, tmp_path, capsys):
     assert script.main([str(tmp_path / "nowhere")]) == 1
     assert "neither a folder nor a tar archive" in capsys.readouterr().err
     assert script.main([str(laid_out(tmp_path / "sgm")), "--root", str(tmp_path / "out")]) == 1

@@ -1,4 +1,4 @@
-"""What is drawn is distributed as SentencePiece draws it, and repeats in every process."""
+"""Sampled segmentations: SentencePiece's distribution, and equal in every process."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def p_value(subwords: Subwords, text: str, alpha: float, nbest: int) -> float:
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 @pytest.mark.parametrize(("alpha", "nbest"), [(0.1, -1), (0.6, -1), (0.2, 8)])
 @pytest.mark.parametrize("byte_fallback", [False, True])
-def test_models_of_other_people_are_drawn_from_as_sentencepiece_does(
+def test_models_of_others_are_sampled_as_by_sentencepiece(
     kind: str, alpha: float, nbest: int, byte_fallback: bool
 ) -> None:
     model = trained(

@@ -1,4 +1,4 @@
-"""Splits that share pairs with train, or have their sides swapped, are warned about."""
+"""Warnings about splits that share pairs with train or have swapped sides."""
 
 from __future__ import annotations
 

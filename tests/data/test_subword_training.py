@@ -60,7 +60,7 @@ def test_byte_fallback_leaves_nothing_unknown(texts):
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_size_beyond_what_the_texts_yield_is_lowered_and_said(kind, caplog):
+def test_a_size_beyond_the_texts_is_lowered_and_logged(kind, caplog):
     with caplog.at_level(logging.INFO):
         model = train_subwords(TINY, size=8000, kind=kind, byte_fallback=False).source
     assert 10 < model.size < 60
@@ -112,7 +112,7 @@ def test_long_texts_are_cut_between_words_only(texts, tmp_path):
         assert models[0].pieces(models[0].encode(text)) == models[1].pieces(models[1].encode(text))
 
 
-def test_texts_with_the_reserved_character_train_and_are_told(tmp_path, caplog):
+def test_texts_with_the_reserved_character_are_trained_on_and_reported(tmp_path, caplog):
     split = Dataset.from_dict({"source": ["a zebra ▅ here"] * 9, "target": ["ein Zebra"] * 9})
     model = train_subwords(split, size=40, byte_fallback=False, cache_folder=tmp_path).source
     assert 1 not in model.encode("a zebra here")

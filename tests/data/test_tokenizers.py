@@ -1,4 +1,4 @@
-"""Tokenizers of word vocabularies: what they split, and that the vocabulary keeps its own."""
+"""Tokenizers of word vocabularies: how they split, and that a vocabulary stores its own."""
 
 import pytest
 from datasets import Dataset

@@ -50,7 +50,7 @@ def test_the_files_asked_for_are_unpacked(archive, tmp_path):
     assert len([p for p in (tmp_path / "raw").rglob("*") if p.is_file()]) == 2
 
 
-def test_what_is_there_is_kept_and_what_was_cut_is_made_anew(archive, tmp_path):
+def test_complete_corpora_are_kept_and_incomplete_ones_are_made_again(archive, tmp_path):
     packed = archive("a", "b")
     a, b = unpack(packed, tmp_path / "raw")
     b.write_bytes(TEXT[:10])

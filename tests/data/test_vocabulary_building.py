@@ -56,7 +56,7 @@ def build_own(path):
     return build_subwords(Dataset.from_dict({}), source_model=path).source
 
 
-def test_own_model_with_other_ids_is_not_taken_for_ours(texts, tmp_path):
+def test_a_users_model_with_other_ids_is_not_mistaken_for_ours(texts, tmp_path):
     path = own_model(texts, tmp_path / "own.model")
     with pytest.raises(DataError, match="adopt_subwords"):
         Subwords.load(path)
@@ -70,7 +70,7 @@ def test_own_file_that_is_no_model_is_refused(tmp_path, content):
         build_own(path)
 
 
-def test_each_kind_makes_its_vocabulary_and_ignores_what_means_nothing_to_it(texts):
+def test_each_kind_builds_its_vocabulary_and_ignores_settings_of_others(texts):
     every = {"size": 300, "min_frequency": 2, "normalization": "nfkc", "byte_fallback": False}
     words = build_subwords(texts["train"], kind="word", **every)
     assert words == count_words(texts["train"], size=300, min_frequency=2)
@@ -81,7 +81,7 @@ def test_each_kind_makes_its_vocabulary_and_ignores_what_means_nothing_to_it(tex
     )
 
 
-def test_an_unknown_kind_is_told_those_there_are(texts):
+def test_an_error_for_an_unknown_kind_lists_the_known_ones(texts):
     with pytest.raises(DataError, match="kind=char is none of: unigram, bpe, word"):
         build_subwords(texts["train"], kind="char")
 

@@ -1,4 +1,4 @@
-"""Vocabularies that are extended: old ids stay, new pieces are those that the new texts need."""
+"""Extended vocabularies: old ids stay the same, and new texts need the new pieces."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_the_same_texts_and_settings_give_the_same_vocabulary() -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"no model"])
-def test_a_damaged_vocabulary_of_the_cache_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_cached_vocabulary_is_rebuilt(tmp_path: Path, damage: bytes) -> None:
     old = built("bpe")
     first = extend_vocabularies(old, split(NEW), size=150, cache_folder=tmp_path)
     (entry,) = (tmp_path / "subwords").iterdir()

@@ -62,6 +62,6 @@ def test_the_second_time_it_comes_from_the_cache(texts, monkeypatch, caplog):
         ({"min_frequency": 9}, "no word occurs data.subwords.min_frequency=9 times"),
     ],
 )
-def test_impossible_settings_say_how_to_mend(settings, message):
+def test_impossible_settings_say_how_to_fix_them(settings, message):
     with pytest.raises(DataError, match=message):
         count_words(SPLIT, **settings)

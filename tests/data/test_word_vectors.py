@@ -1,4 +1,4 @@
-"""Word vectors in each text format, with the oddities that published files have."""
+"""Word vectors in each text format, with the irregularities of published files."""
 
 import gzip
 import logging
@@ -45,7 +45,7 @@ def test_packed_files_are_unpacked(tmp_path):
     check(word_vectors(path, WORDS))
 
 
-def test_counts_are_told_and_a_second_run_does_not_read_the_file(tmp_path, caplog):
+def test_counts_are_logged_and_a_second_run_does_not_read_the_file(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     path = tmp_path / "vectors.txt"
     path.write_text(GLOVE, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Ids of a text belong to the words of that text, however the vocabulary counts its own."""
+"""The word of each id of a text, for every kind of vocabulary."""
 
 import pytest
 from hypothesis import given

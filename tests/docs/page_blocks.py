@@ -1,4 +1,4 @@
-"""What the pages of the documentation show: fenced blocks, and commands inside sentences."""
+"""Extract fenced blocks, and commands inside sentences, from the pages of the documentation."""
 
 from __future__ import annotations
 

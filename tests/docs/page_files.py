@@ -1,4 +1,4 @@
-"""The files that the pages name: small ones, made here in the layouts in which people have them."""
+"""Create small versions of the files that the pages name, in their published layouts."""
 
 from __future__ import annotations
 

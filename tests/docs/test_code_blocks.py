@@ -1,4 +1,4 @@
-"""What README and docs show is true: every command runs, and Python says what they say it does."""
+"""README and docs: every command runs, and Python blocks have the shown results."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _alike(found: object, said: object) -> bool:
 
 
 @pytest.mark.parametrize("page", pages())
-def test_every_block_is_of_a_kind_that_is_looked_at(page: str) -> None:
+def test_every_block_is_of_a_kind_that_is_checked(page: str) -> None:
     """An unknown or a missing name of a language would let a block go unread."""
     found = blocks(page)
     fences = re.findall(r"^\s*```", text(page), re.MULTILINE)

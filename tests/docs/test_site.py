@@ -1,4 +1,4 @@
-"""The site builds without a warning, holds what it should, and needs no network to be read."""
+"""The documentation site: it builds without warnings, is complete, and needs no network."""
 
 from __future__ import annotations
 

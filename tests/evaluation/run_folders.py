@@ -1,4 +1,4 @@
-"""Run folders made by hand: real files, as training writes them."""
+"""Hand-made run folders, with files as training writes them."""
 
 from __future__ import annotations
 

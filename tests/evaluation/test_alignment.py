@@ -99,7 +99,7 @@ def test_links_of_a_sentence_are_those_of_its_mean_attention_between_words():
     assert found == {(0, 0), (1, 1)}  # rows (.5, .2) and (.3, .4)
 
 
-def test_a_target_word_that_looks_at_nothing_but_the_end_has_no_link():
+def test_a_target_word_that_attends_only_to_eos_has_no_link():
     attention = torch.tensor([[[[0.0, 0.0, 1.0], [0.5, 0.5, 0.0]]]])
     assert attention_links(attention, [0, 1, -1], [0, 1], "a b", "c d") == {(0, 1), (1, 1)}
 

@@ -367,7 +367,7 @@ def test_attention_of_the_wrong_shape_is_refused():
         counter.update(torch.rand(1, 2, 4, 3, 5), *masks)
 
 
-def test_nothing_seen_has_no_averages():
+def test_without_observations_there_are_no_averages():
     with pytest.raises(ValueError, match="no attention seen"):
         AttentionStatistics(1, 1).summary()
 

@@ -1,4 +1,4 @@
-"""Accuracy and its kin, against figures worked by hand and scipy's interval."""
+"""Accuracy and related scores, against hand-computed values and scipy's interval."""
 
 import pytest
 from hypothesis import given

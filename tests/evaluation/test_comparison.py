@@ -115,7 +115,7 @@ def test_other_test_sets_and_other_signatures_are_other_tables(
     assert all(any("nrefs:1" in note for note in table.notes) for table in tables)
 
 
-def test_what_differs_beside_the_named_key_is_told_and_pairs_the_runs(
+def test_other_differences_than_the_named_key_are_reported_and_pair_the_runs(
     write_run: WriteRun, tmp_path
 ) -> None:
     for mapping, shift in (("Softmax", 0), ("Sparsemax", 9)):
@@ -129,7 +129,7 @@ def test_what_differs_beside_the_named_key_is_told_and_pairs_the_runs(
     assert [row.labels for row in table.rows] == [("3",), ("5",)]
 
 
-def test_the_same_run_twice_is_told(write_run: WriteRun, tmp_path) -> None:
+def test_a_duplicate_run_is_reported(write_run: WriteRun, tmp_path) -> None:
     one, two = write_run("a"), write_run("b")
     write_run("c", "Sparsemax")
     [table] = compared(tmp_path, test=None)
@@ -154,7 +154,7 @@ def test_columns_and_baseline_are_the_users_choice(write_run: WriteRun, tmp_path
             compared(tmp_path, **wrong)
 
 
-def test_without_the_baseline_nothing_is_tested_and_that_is_told(
+def test_without_the_baseline_a_warning_says_that_nothing_is_tested(
     write_run: WriteRun, tmp_path
 ) -> None:
     write_run("a", "Sparsemax")

@@ -119,7 +119,7 @@ def test_confusion_shows_every_count_gold_down_predicted_across():
     assert labels == [tick.get_text() for tick in panel.get_xticklabels()] == ["yes", "no"]
 
 
-def test_a_script_that_no_font_has_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_script_without_a_font_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     # Linear A has no font on ordinary machines; a private one would draw it, and all is well.
     labels = ["\U00010600", "\U00010601"]
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""What attention has learned is reported by layer and head."""
+"""Reports of learned parameters of attention, by layer and head."""
 
 from __future__ import annotations
 

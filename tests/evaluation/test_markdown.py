@@ -1,4 +1,4 @@
-"""Text of strangers as Markdown."""
+"""Untrusted text in Markdown."""
 
 import pytest
 

@@ -13,7 +13,7 @@ def test_novel_are_the_ngrams_that_their_own_source_lacks():
     assert novel_share(outputs, SOURCES, 2) == pytest.approx(3 / 4)
 
 
-def test_a_copy_has_nothing_new_whatever_its_case():
+def test_a_copy_has_no_novel_ngrams_ignoring_case():
     assert novel_share(["the KING bought"], SOURCES[:1], 2) == 0
 
 
@@ -21,7 +21,7 @@ def test_outputs_without_such_ngrams_have_no_share():
     assert novel_share(["king", ""], SOURCES, 2) is None
 
 
-def test_the_summary_tells_outputs_and_references_apart():
+def test_the_summary_distinguishes_outputs_and_references():
     summary = output_summary(["king buys", "rain"], ["a red horse", "it rained"], SOURCES)
     assert summary["words"] == 1.5
     assert summary["reference_words"] == 2.5

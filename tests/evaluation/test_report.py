@@ -73,7 +73,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")
-def test_others_may_read_the_file_as_any_other(tmp_path):
+def test_others_may_read_the_file_like_any_other(tmp_path):
     (tmp_path / "ordinary").touch()
     write_metrics(tmp_path / "metrics.json", {})
     modes = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}

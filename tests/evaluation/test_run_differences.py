@@ -49,7 +49,7 @@ def test_seeds_and_caches_are_no_difference():
     assert differences([config("Softmax")]) == {}
 
 
-def test_a_key_that_one_lacks_differs():
+def test_a_missing_key_is_a_difference():
     with_it, without = {"a": {"x": 1}}, {"a": {}}
     assert differences([with_it, without]) == {"a.x": ["1", "–"]}
 

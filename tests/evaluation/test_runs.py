@@ -79,7 +79,7 @@ def test_another_split_is_read_where_evaluation_wrote_it(write_run: WriteRun) ->
 
 
 @pytest.mark.parametrize("split", ["../../secret", "/etc/passwd", "a*", ["test"], ".hidden", ""])
-def test_the_name_of_a_split_leads_nowhere(write_run: WriteRun, split: object) -> None:
+def test_the_name_of_a_split_cannot_leave_the_folder(write_run: WriteRun, split: object) -> None:
     folder = write_run("run", test={"split": split or "a/b"})
     (left_out,) = find_runs([folder])[1]
     assert "is not the name of a split" in left_out.reason

@@ -1,4 +1,4 @@
-"""Scores stay with the texts that they are of."""
+"""Scores are not mixed up with those of other texts."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_the_tokenizer_is_that_of_bleu_and_in_its_signature():
         translation_scores(lines, [reference], tokenizer="moses")
 
 
-def test_a_tokenizer_whose_package_is_missing_is_told_with_what_installs_it():
+def test_a_tokenizer_without_its_package_names_the_package():
     if importlib.util.find_spec("mecab_ko") is not None:
         pytest.skip("the Korean tokenizer is installed")
     with pytest.raises(ValueError, match=r'pip install "seq2seq\[ko\]"; or .* task.tokenizer=char'):

@@ -1,4 +1,4 @@
-"""Tokenizers fit the language that is scored, or it is told that they do not."""
+"""Tokenizers for the scored language, and warnings if they do not fit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_words_are_of_any_script() -> None:
         ([], "13a", None),
     ],
 )
-def test_a_tokenizer_that_finds_few_words_is_told(
+def test_a_tokenizer_that_finds_few_words_is_reported(
     lines: list[str], name: str, told: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     tokenize = load_tokenizer(name)
@@ -59,6 +59,6 @@ def test_a_tokenizer_that_finds_few_words_is_told(
     assert told is None or "set another" in caplog.text
 
 
-def test_a_tokenizer_that_finds_no_word_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_tokenizer_that_finds_no_word_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     warn_of_few_words(["Привет, мир"], lambda _: [], "ROUGE's", "set another")
     assert "finds no words" in caplog.text

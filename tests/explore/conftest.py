@@ -1,4 +1,4 @@
-"""Small models with drawn weights, texts with gold alignments, and a real browser."""
+"""Small models with random weights, texts with gold alignments, and a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page of attention made by hand, so that a test knows what has to be seen."""
+"""A hand-made page, whose content tests know."""
 
 from __future__ import annotations
 

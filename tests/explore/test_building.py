@@ -1,4 +1,4 @@
-"""The page is one file, its data cannot break out of it, and its policy names its scripts."""
+"""The page: one file, data that cannot break out of it, and a policy with script hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page is told is what the models did."""
+"""The page's data agrees with the models' results."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_it_is_ready_for_json(found: Exploration) -> None:
     ]
 
 
-def test_what_cannot_be_shown_is_told(
+def test_checkpoints_that_cannot_be_shown_are_errors(
     checkpoints: list[Checkpoint], texts: Dataset, search: Beam
 ) -> None:
     class Silent(Translation):

@@ -1,4 +1,4 @@
-"""Figures for a paper: vectors with their fonts, of the sentences asked for."""
+"""Figures for papers: vector graphics with fonts, of the requested sentences."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_pdf_is_of_vectors_and_has_its_fonts(
         assert b"/Subtype /Image" not in content
 
 
-def test_a_sentence_that_there_is_not_is_told(
+def test_a_sentence_number_out_of_range_is_an_error(
     checkpoints: list[Checkpoint], texts: Dataset, search: Beam, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="draw: there is no sentence 7; choose from 1 to 6"):

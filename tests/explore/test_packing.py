@@ -1,4 +1,4 @@
-"""Packed weights keep what matters exactly: zeros, and which neighbors are equal."""
+"""Packed weights preserve exact zeros, and which neighbors are equal."""
 
 import base64
 import itertools

@@ -1,4 +1,4 @@
-"""The page in a real browser: what is shown, and that it can be worked without a mouse."""
+"""The page in a real browser: its content, and its use without a mouse."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_fused_run_has_one_outline(opened: Open, address: str) -> None:
     assert page.locator("#detail .legend .outlined").is_visible()
 
 
-def test_hovering_tells_the_weight_the_words_and_the_run(opened: Open, address: str) -> None:
+def test_hovering_shows_the_weight_the_words_and_the_run(opened: Open, address: str) -> None:
     page = opened(address)
     head(page, "layer 1, head 1")
     cell(page, "B", 0, 1).hover()

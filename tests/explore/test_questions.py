@@ -1,4 +1,4 @@
-"""What no answer could be made of is refused, not tripped over."""
+"""Questions that cannot be answered cause errors, not crashes."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The server answers its own page, within bounds, and nobody else."""
+"""The server answers only its own page, within limits."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_an_answer_is_the_task_s(client: Any, checkpoints: list[Checkpoint], sea
     assert alone["score"] is None
 
 
-def test_parameters_hold_for_one_answer(client: Any, checkpoints: list[Checkpoint]) -> None:
+def test_parameters_apply_to_one_answer(client: Any, checkpoints: list[Checkpoint]) -> None:
     question: dict[str, Any] = {"model": 0, "source": "number 7 with words", "reference": "words"}
     before = client.post("/answer", json=question).json()
     changed = client.post("/answer", json={**question, "parameters": {"gamma": 50}}).json()
@@ -124,7 +124,7 @@ def test_another_origin_is_refused(client: Any, headers: dict[str, str]) -> None
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_its_own_origin_is_welcome(client: Any) -> None:
+def test_its_own_origin_is_accepted(client: Any) -> None:
     headers = {"origin": BASE, "sec-fetch-site": "same-origin"}
     assert client.post("/answer", json={"source": "words"}, headers=headers).status_code == 200
 
@@ -158,7 +158,7 @@ def test_there_is_no_cors(client: Any) -> None:
         (" " * (MAX_BYTES + 1), 413, "at most 65,536 bytes"),
     ],
 )
-def test_bad_questions_are_told(client: Any, body: str, status: int, told: str) -> None:
+def test_bad_questions_are_errors(client: Any, body: str, status: int, told: str) -> None:
     answer = client.post("/answer", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == status, answer.text
     assert told in answer.json()["error"]
@@ -209,7 +209,7 @@ def test_one_answer_at_a_time_and_a_short_queue(live: Live, client: Any) -> None
     assert client.post("/answer", json={"source": "words"}).status_code == 200
 
 
-def test_requests_that_never_end_block_nobody(live: Live) -> None:
+def test_requests_that_never_end_block_no_others(live: Live) -> None:
     desk = Desk(live, patience=0.3)
 
     async def asked(*chunks: bytes, ends: bool) -> int:

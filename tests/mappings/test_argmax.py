@@ -1,4 +1,4 @@
-"""Weights are the argmax they claim to be: by a convex solver, and by optimality conditions."""
+"""Weights are the argmax: checked by a convex solver and by optimality conditions."""
 
 import cvxpy as cp
 import numpy as np

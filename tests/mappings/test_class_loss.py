@@ -1,4 +1,4 @@
-"""Losses of class indices: kernels, tensor operations and dense targets agree, whatever comes."""
+"""Losses of class indices: kernels, tensor operations and dense targets agree."""
 
 import math
 
@@ -428,7 +428,7 @@ def test_mistakes_are_named(mapping, target, options, error, message):
 
 @pytest.mark.parametrize("alpha", [1.0005, 1.01, 1.05, 1.3, 1.5, 1.99, 2.0, 2.5])
 @pytest.mark.parametrize("scale", [0.0, 0.01, 1.0, 30.0])
-def test_entmax_of_a_vocabulary_leaves_nothing_out_that_counts(alpha, scale):
+def test_entmax_over_a_vocabulary_includes_every_positive_weight(alpha, scale):
     mapping, x = Entmax(alpha=alpha), scores(6, 3000, scale=scale)
     x[1] = (4 * x[1]).round() / 4
     x[2, 7:] -= 2.0

@@ -1,4 +1,4 @@
-"""Constrained mappings: the argmax within bounds, gradients of scores and bounds, fertility."""
+"""Constrained mappings: argmax within bounds, gradients of scores and bounds, fertility."""
 
 import math
 
@@ -158,7 +158,7 @@ def test_degenerate_shapes(function, shape):
 
 
 @functions
-def test_a_row_without_an_answer_does_not_touch_the_others(function):
+def test_a_row_without_a_solution_does_not_change_the_others(function):
     x, u = draw(3, 9, most=0.9)
     spoilt = x.clone()
     spoilt[1, 4] = math.nan

@@ -1,4 +1,4 @@
-"""Fusedmax fuses neighbors, and knows who they are."""
+"""Fusedmax: which neighbors it fuses."""
 
 import torch
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""The compiled kernels compute what the reference computes, for any layout, threads and batch."""
+"""The compiled kernels agree with the reference, for any layout, threads and batch."""
 
 import math
 import shutil

@@ -1,4 +1,4 @@
-"""Parameters learned by name: where they start, where they can go, whose they are."""
+"""Learned parameters: initial values, domains, and sharing."""
 
 import copy
 
@@ -101,7 +101,7 @@ def test_two_are_learned_together_and_saved():
     assert set(mapping.tensors()) == {"gamma", "lam"}
 
 
-def test_a_given_parameter_stays_that_of_the_user():
+def test_a_passed_parameter_is_not_copied():
     lam = nn.Parameter(torch.tensor(0.1))
     mapping = Fusedmax(lam=lam, learn=["gamma"])
     layers = [mapping.for_layer(), mapping.for_layer()]

@@ -1,4 +1,4 @@
-"""What every mapping keeps: masks, shapes, types, derivatives, limits, max and loss."""
+"""Properties of every mapping: masks, shapes, types, derivatives, limits, max and loss."""
 
 import copy
 import math
@@ -136,7 +136,7 @@ def test_a_fully_masked_row_is_zero_with_zero_gradient(mapping):
 
 @every
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_row_without_an_answer_does_not_touch_the_others(mapping, bad):
+def test_a_row_without_a_solution_does_not_change_the_others(mapping, bad):
     x = scores(3, 9)
     spoilt = x.clone()
     spoilt[1, 4] = bad
@@ -258,7 +258,7 @@ def test_loss_with_excluded_classes_is_finite(mapping):
 
 
 @every
-def test_a_vertex_that_wins_by_far_costs_nothing(mapping):
+def test_a_vertex_with_a_large_margin_has_no_loss(mapping):
     x = torch.zeros(1, 9)
     x[0, 3] = 1e4
     assert mapping.loss(x, torch.tensor([3])) < 1e-6

@@ -1,4 +1,4 @@
-"""The operators compose with what PyTorch offers: compile, export, transforms, derivatives."""
+"""The operators work with PyTorch's compile, export, transforms and derivatives."""
 
 import io
 import math

@@ -1,4 +1,4 @@
-"""Oscarmax is the argmax where the published recipe is not."""
+"""Oscarmax is the argmax, also where the published algorithm is not."""
 
 import torch
 from torch import Tensor

@@ -162,7 +162,7 @@ def test_wrong_tensors_are_refused_at_construction(build, name, values):
 
 
 @every
-def test_half_precision_takes_it_along(build, name, values):
+def test_tensor_parameters_work_in_half_precision(build, name, values):
     theta = torch.tensor(values).reshape(3, 1).requires_grad_()
     weights = build(**{name: theta})(scores(4, 3, 7).half(), mask)
     assert weights.dtype == torch.float16

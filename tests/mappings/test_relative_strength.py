@@ -1,4 +1,4 @@
-"""γ relative to softmax's: the same lead gives half of the weight, whatever mapping and length."""
+"""γ relative to softmax: the same lead gives half of the weight, for any mapping and length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mapping with other parameters for a while."""
+"""Setting other parameters of a mapping temporarily."""
 
 from collections.abc import Callable
 

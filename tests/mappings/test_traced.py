@@ -1,4 +1,4 @@
-"""Mappings in exported programs: PyTorch's own operations, and the same weights."""
+"""Mappings in exported programs: only PyTorch's operators, and the same weights."""
 
 from __future__ import annotations
 

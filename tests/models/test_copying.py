@@ -1,4 +1,4 @@
-"""Models that copy: with ids of words beyond the vocabulary, in training and in search."""
+"""Models that copy words outside the vocabulary, in training and in search."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What holds for every model, whatever its family and options."""
+"""Properties of every encoder-decoder, with all its options."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Several models speak as one: the mean of their probabilities, in one pass and in steps."""
+"""Ensembles: the mean of the probabilities, in one pass and step by step."""
 
 import pytest
 import torch

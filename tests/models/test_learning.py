@@ -1,4 +1,4 @@
-"""The models learn: a copy task to the last token, with each mapping."""
+"""The models learn a copy task completely, with each mapping."""
 
 import pytest
 import torch

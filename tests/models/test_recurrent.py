@@ -1,4 +1,4 @@
-"""The recurrent model's options, and what it can learn."""
+"""The options of the recurrent model, and what it can learn."""
 
 import pytest
 import torch

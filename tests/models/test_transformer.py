@@ -1,4 +1,4 @@
-"""The Transformer's options."""
+"""The options of the Transformer."""
 
 import pytest
 import torch
@@ -84,7 +84,7 @@ def test_positions_tell_permuted_sources_apart(target: Tensor) -> None:
         assert not torch.allclose(model(permuted, lengths, target[:1]).logits, before)
 
 
-def test_a_too_long_source_says_how_to_mend() -> None:
+def test_an_error_for_a_long_source_says_how_to_fix_it() -> None:
     for kind in ("sinusoidal", "learned", "rotary"):
         model = build(positions=kind)
         with pytest.raises(ValueError, match=r"17 tokens .* max_length=16; shorten it"):

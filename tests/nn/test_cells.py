@@ -1,4 +1,4 @@
-"""The cells' single steps against PyTorch's whole sequences."""
+"""Single steps of the cells against PyTorch's whole sequences."""
 
 import pytest
 import torch

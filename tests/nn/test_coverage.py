@@ -1,4 +1,4 @@
-"""The coverage loss, worked by hand, and the coverage in the scores of attention."""
+"""The coverage loss against hand-computed values, and coverage in attention scores."""
 
 import pytest
 import torch

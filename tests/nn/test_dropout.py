@@ -1,4 +1,4 @@
-"""Dropout's distribution, scale and gradient."""
+"""The distribution, scale and gradient of dropout."""
 
 import pytest
 import torch

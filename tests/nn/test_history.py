@@ -1,4 +1,4 @@
-"""Hypotheses share a room, and each sees its own past in it, whatever they do."""
+"""Hypotheses share memory, and each one sees only its own past in it."""
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ def past(history: History, attended: KeysValues) -> list[list[list[int]]]:
     ]
 
 
-def test_each_sees_the_past_of_the_hypothesis_it_goes_on_from() -> None:
+def test_each_hypothesis_sees_the_past_of_its_parent() -> None:
     empty = KeysValues(*(torch.zeros(SENTENCES, HEADS, 5, SIZE).double() for _ in range(2)))
     history = History.empty([empty])
     history = history.advance(1)
@@ -73,7 +73,7 @@ def test_what_no_hypothesis_sees_leaves() -> None:
     assert history.room.capacity < 3 * 50
 
 
-def test_going_on_twice_from_one_history_disturbs_neither() -> None:
+def test_two_continuations_of_one_history_are_independent() -> None:
     empty = KeysValues(*(torch.zeros(SENTENCES, HEADS, 5, SIZE).double() for _ in range(2)))
     first = History.empty([empty]).advance(1)
     first.write(0, entries(0, 1))

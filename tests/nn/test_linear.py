@@ -1,4 +1,4 @@
-"""Both matrix products of the CPU give the same, and gradients are PyTorch's."""
+"""Both matrix products of the CPU agree, and gradients are PyTorch's."""
 
 import pytest
 import torch

@@ -99,7 +99,7 @@ def test_cross_attention_projects_like_self_attention(x: Tensor) -> None:
     )
 
 
-def test_nothing_to_attend_gives_no_nan(x: Tensor) -> None:
+def test_no_keys_to_attend_to_give_no_nan(x: Tensor) -> None:
     nobody = torch.zeros(3, 1, 1, 5, dtype=torch.bool)
     for mapping in (Softmax(), Sparsemax()):
         layer = MultiHeadAttention(8, 2, mapping).double()

@@ -1,4 +1,4 @@
-"""What position encodings know."""
+"""Properties of position encodings."""
 
 import pytest
 import torch

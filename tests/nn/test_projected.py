@@ -1,4 +1,4 @@
-"""Losses of logits in chunks: the same numbers as of all logits at once, in less memory."""
+"""Losses of logits in chunks: the same values as for all logits at once, with less memory."""
 
 from __future__ import annotations
 

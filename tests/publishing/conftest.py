@@ -1,4 +1,4 @@
-"""A run folder with a checkpoint in it, as training leaves it."""
+"""A run folder with a checkpoint, as training writes it."""
 
 from __future__ import annotations
 

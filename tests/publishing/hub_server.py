@@ -1,4 +1,4 @@
-"""A hub of this machine: the few requests of ``huggingface_hub`` that fetch and push a model."""
+"""A local hub, with the requests of ``huggingface_hub`` that fetch and push a model."""
 
 from __future__ import annotations
 

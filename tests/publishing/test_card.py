@@ -1,4 +1,4 @@
-"""The model card says what is known, calls the rest unknown, and cannot be broken out of."""
+"""The model card: known facts, "unknown" for others, and escaped untrusted text."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_hub_reads_scores_license_and_task(run_folder: Path) -> None:
     assert result.metric_args == {"signature": "nrefs:1|case:mixed|tok:13a"}
 
 
-def test_what_nobody_said_is_unknown(run_folder: Path, tmp_path: Path) -> None:
+def test_missing_facts_are_unknown(run_folder: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     shutil.copytree(run_folder / "checkpoints" / "best", alone)
     (alone / "metrics.json").unlink()

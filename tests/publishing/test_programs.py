@@ -1,4 +1,4 @@
-"""Exported programs compute what the model computes: any batch, any length, every step."""
+"""Exported programs agree with the model, for any batch, any length and every step."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class Bessel(nn.Module):
         return (torch.special.bessel_j1(x),)
 
 
-def test_what_onnx_lacks_is_said() -> None:
+def test_an_operator_that_onnx_lacks_is_named() -> None:
     x = Port("x", "float32", (2,))
     part = Program("step", Bessel(), (torch.ones(2),), (x,), (Port("y", "float32", (2,)),))
     program = torch.export.export(part.module, part.examples)

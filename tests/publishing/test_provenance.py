@@ -1,4 +1,4 @@
-"""A run folder remembers what its numbers depend on."""
+"""A run folder records what its numbers depend on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from seq2seq.publishing.provenance import write_provenance
 
 
-def test_another_number_of_threads_is_said(
+def test_another_number_of_threads_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     corpus: Any = SimpleNamespace(source_language="a", target_language="b")

@@ -1,4 +1,4 @@
-"""Pushed: a checkpoint's own files and its card, to a folder or a hub, and loaded from there."""
+"""Push a checkpoint and its card to a folder or a hub, and load it from there."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_other_files_are_not_replaced(run_folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["hub:model", "hub:me/..", "hub:a/b/c", "hub:me/model@"])
-def test_a_place_that_is_none_on_the_hub_is_named(run_folder: Path, place: str) -> None:
+def test_a_bad_place_on_the_hub_is_named(run_folder: Path, place: str) -> None:
     with pytest.raises(CheckpointError, match="write hub:OWNER/NAME"):
         load_checkpoint(place)
     with pytest.raises(CheckpointError, match="to=hub:"):
@@ -93,7 +93,9 @@ def client(environment: dict[str, str], run: Path | None = None) -> list[str]:
 
 @pytest.mark.e2e
 @pytest.mark.slow
-def test_a_hub_takes_a_checkpoint_and_gives_it_back(run_folder: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_is_pushed_to_a_hub_and_fetched_from_it(
+    run_folder: Path, tmp_path: Path
+) -> None:
     best = run_folder / "checkpoints" / "best"
     (best / "secret.txt").write_text("not to be pushed")
     home = {"HF_HOME": str(tmp_path / "home"), "HF_TOKEN": "hf_test", "no_proxy": "127.0.0.1"}

@@ -1,4 +1,4 @@
-"""The cost of a mapping in training is measured against another on the same batches."""
+"""The benchmark of attention compares the costs of two mappings on the same batches."""
 
 from __future__ import annotations
 

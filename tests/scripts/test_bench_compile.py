@@ -1,4 +1,4 @@
-"""The bench of `compile=default` trains both models side by side, compiling once."""
+"""The benchmark of `compile=default` trains both models side by side, and compiles once."""
 
 from __future__ import annotations
 

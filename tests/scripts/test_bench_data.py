@@ -1,4 +1,4 @@
-"""The bench of large corpora counts memory rightly, and generates what it says."""
+"""The benchmark of large corpora measures memory correctly, and generates the right texts."""
 
 import importlib.util
 import subprocess

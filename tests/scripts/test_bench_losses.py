@@ -1,4 +1,4 @@
-"""The bench of losses runs, and says whether its bars are met; how fast it is, no test asks."""
+"""The benchmark of losses runs and checks its bars; tests do not check the speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bench of the mappings runs, compares what it says, and judges by what it found."""
+"""The benchmark of mappings runs, compares the right contenders, and checks its bars."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_all_that_was_found_is_in_the_output(tmp_path: Path) -> None:
     assert (tmp_path / "mappings.png").stat().st_size > 1000
 
 
-def test_verdicts_come_from_what_was_found(script: Any) -> None:
+def test_verdicts_depend_on_the_measurements(script: Any) -> None:
     races = [
         race("sparsemax", "4096x32", 3.4),
         race("sparsemax", "4096x32", 3.6, scale=3.0),

@@ -1,4 +1,4 @@
-"""The speed bench of search runs, and every system in it writes as many tokens."""
+"""The benchmark of search runs, and every system in it writes equally many tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bench of start-up runs real commands, and times them beside `import torch`."""
+"""The benchmark of start-up runs the real commands, and compares them with `import torch`."""
 
 from __future__ import annotations
 

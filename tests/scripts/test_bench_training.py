@@ -1,4 +1,4 @@
-"""The speed bench runs, and what it compares is comparable."""
+"""The benchmark of training runs, and its contenders are comparable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on the mappings is true: its pictures are drawn, its table is new."""
+"""The page on mappings has the current pictures and the current table."""
 
 from __future__ import annotations
 

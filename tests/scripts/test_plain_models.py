@@ -1,4 +1,4 @@
-"""The peers of the speed bench are our models: the same weights give the same logits."""
+"""The plain models of the benchmark give the same logits as ours, for the same weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plain loop of the bench searches as our beam does: the same weights, the same hypotheses."""
+"""The plain beam search of the benchmark finds the same hypotheses as ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripts lay out what their files of configs/data read; from a real HTTP server here."""
+"""The scripts write the files that configs/data reads; with a real HTTP server."""
 
 import gzip
 import importlib.util

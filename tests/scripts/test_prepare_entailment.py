@@ -1,4 +1,4 @@
-"""The download script against a real HTTP server of this machine, and the corpora read after it."""
+"""The download script with a real HTTP server on this machine, and the resulting corpora."""
 
 import hashlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""The download script against a real HTTP server on this machine."""
+"""The download script with a real HTTP server on this machine."""
 
 import hashlib
 import importlib.util
@@ -36,7 +36,7 @@ def stored(tmp_path):
     return {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()}
 
 
-def test_all_files_arrive_and_a_second_run_asks_for_nothing(prepare, file_server, tmp_path):
+def test_all_files_are_downloaded_and_a_second_run_requests_none(prepare, file_server, tmp_path):
     assert prepare("--languages", "en,de,fr") == 0
     assert stored(tmp_path) == CONTENT
     file_server.requests.clear()

@@ -1,4 +1,4 @@
-"""What the bench measures as published is the published algorithm."""
+"""The "published" contender of the benchmark is the published algorithm."""
 
 from __future__ import annotations
 

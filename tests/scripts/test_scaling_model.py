@@ -1,4 +1,4 @@
-"""The page on many devices prints the tables of its script, and its commands can be composed."""
+"""The page on scaling has the tables of its script, and valid commands."""
 
 from __future__ import annotations
 

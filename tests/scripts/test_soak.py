@@ -1,4 +1,4 @@
-"""Accidents do not change what training ends with."""
+"""Accidents do not change the result of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The studies compose, and their rows become tables."""
+"""The studies have valid configurations, and their results become tables."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def counted(
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 8, 300])
-def test_what_is_said_to_be_complete_is_the_best_of_all(
+def test_a_search_that_reports_completeness_has_found_the_best(
     model: EncoderDecoder, source: Tensor, source_lengths: Tensor, size: int
 ) -> None:
     limits = {"max_length_ratio": 0.0, "max_length_offset": 3}
@@ -231,7 +231,7 @@ def test_a_small_beam_may_prove_that_it_found_the_best(
     assert not any(row[0].complete for row in greedy)
 
 
-def test_coverage_favors_what_looked_at_all_of_the_source(
+def test_coverage_favors_hypotheses_that_attend_to_the_whole_source(
     model: EncoderDecoder, source: Tensor, source_lengths: Tensor
 ) -> None:
     options = {"max_length_ratio": 0.0, "max_length_offset": 3, "alpha": 1.0, "n_best": 3}

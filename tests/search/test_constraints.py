@@ -1,4 +1,4 @@
-"""Each option filters the translations as it says: against enumeration of all of them."""
+"""Each search option filters the translations correctly, against full enumeration."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""The distribution that search reads."""
+"""The distribution that search uses."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What a search does faster on a CPU finds what the plain way finds."""
+"""The fast CPU paths of search find the same hypotheses as the plain way."""
 
 from collections.abc import Callable
 from typing import Any

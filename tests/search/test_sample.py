@@ -1,4 +1,4 @@
-"""Samples follow the distribution that the options say, and depend on the sentence alone."""
+"""Samples follow the distribution of the options, and depend only on their sentence."""
 
 import math
 from collections import Counter

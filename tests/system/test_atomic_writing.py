@@ -1,4 +1,4 @@
-"""Whoever reads a file or a folder sees the old one or the new one, never a part."""
+"""Readers see the old file or folder or the new one, never a part."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from seq2seq.system.atomic_writing import replacing, replacing_folder, write_atomically
 
 
-def test_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_atomically(path, b"old")
 

@@ -1,4 +1,4 @@
-"""Files from strangers are regular ones of bounded size, with bounded lines."""
+"""Untrusted files must be regular, with limits on their size and lines."""
 
 import gzip
 import os
@@ -32,7 +32,7 @@ def test_a_file_that_unpacks_to_far_more_than_text_does_is_refused(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "config.yaml")
     with pytest.raises(DataError, match="not a regular file"):
         read_bounded(tmp_path / "config.yaml", 10, "configuration")
@@ -55,12 +55,12 @@ def test_a_file_that_is_too_large_is_not_read_whole(tmp_path: Path) -> None:
         ("{", "not JSON"),
     ],
 )
-def test_every_damage_of_json_is_told_in_one_way(text: str | bytes, what: str) -> None:
+def test_every_damage_of_json_raises_the_same_error(text: str | bytes, what: str) -> None:
     with pytest.raises(DataError, match=what):
         parse_json(text)
 
 
-def test_what_strangers_write_cannot_move_the_cursor_of_a_terminal() -> None:
+def test_untrusted_text_cannot_move_the_cursor_of_a_terminal() -> None:
     assert shown("a\x1b[2Jb\nc") == r"a\x1b[2Jb\x0ac"
     assert shown("x" * 100, 10) == "x" * 10 + "…"
 

@@ -1,4 +1,4 @@
-"""YAML from strangers is plain values, whatever it looks like."""
+"""Untrusted YAML is read as plain values only."""
 
 from pathlib import Path
 

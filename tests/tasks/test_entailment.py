@@ -1,4 +1,4 @@
-"""The task of entailment: its losses, figures and predictions against independent computation."""
+"""The task entailment: losses, scores and predictions against independent computation."""
 
 import json
 from pathlib import Path
@@ -285,7 +285,7 @@ def test_the_reverse_direction_follows_the_choice_of_attention():
 
 
 @pytest.mark.parametrize("frozen", [True, False])
-def test_random_vectors_that_stay_as_they_are_are_told(task, data, frozen, caplog):
+def test_frozen_random_vectors_are_reported(task, data, frozen, caplog):
     model = RecurrentClassifier(
         **task.model_arguments(data.subwords),
         mapping=Softmax(),

@@ -1,4 +1,4 @@
-"""The loss of generation, and texts with copied words."""
+"""The loss of tasks that write text, and texts with copied words."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_coverage_loss_is_that_of_the_attention(
     "search", [Greedy(), Beam(3, n_best=2), Beam(4, groups=2, no_repeat_ngram=2), Sample(seed=1)]
 )
 @pytest.mark.parametrize("build", [recurrent, transformer])
-def test_copied_words_are_written_as_they_stand_in_the_source(
+def test_copied_words_are_spelled_as_in_the_source(
     build: type[EncoderDecoder], search: AnySearch, data: ParallelData
 ) -> None:
     model = build(copying=True)

@@ -1,4 +1,4 @@
-"""What an evaluation of text hands over: references, statistics, word alignments, values."""
+"""Outputs of an evaluation of text: references, statistics, word alignments, values."""
 
 from __future__ import annotations
 

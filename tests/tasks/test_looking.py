@@ -1,4 +1,4 @@
-"""Where a model looks in single texts, of models that copy and of long texts."""
+"""Attention maps of single texts, for models that copy and for long texts."""
 
 from __future__ import annotations
 

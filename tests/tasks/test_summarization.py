@@ -1,4 +1,4 @@
-"""Summarization: which protocol scores, what stands beside the scores."""
+"""Summarization: the protocol of the scores, and the signature beside them."""
 
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def test_under_duc_the_lead_is_the_first_75_bytes(model, data):
     assert "measure:recall|stem:porter|cut:75bytes" in metrics["rouge_1"]["signature"]
 
 
-def test_the_lead_is_as_long_as_told():
+def test_the_lead_has_the_requested_length():
     assert Summarization(lead_words=3).lead("a b c d e") == "a b c"
     with pytest.raises(ValueError, match="lead_words=0"):
         Summarization(lead_words=0)
@@ -114,7 +114,7 @@ def test_duc_2004_brings_its_protocol_to_hypotheses_too():
     assert task.rouge == PROTOCOLS["duc"]
 
 
-def test_summarization_takes_its_own_corpus_unless_told():
+def test_summarization_has_its_own_default_corpus():
     assert "ToyHeadlines" in configuration("train", "task=summarization").data.corpus._target_
     other = configuration("train", "task=summarization", "data=reuters")
     assert "Reuters" in other.data.corpus._target_

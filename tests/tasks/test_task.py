@@ -1,4 +1,4 @@
-"""Tasks: what a model of one must be, what a checkpoint says of its own, further references."""
+"""Tasks: their models, their entries in checkpoints, and further references."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_a_model_of_another_task_is_refused_by_name() -> None:
         Translation().check_model(nn.Linear)
 
 
-def test_a_checkpoint_of_before_there_were_tasks_translates() -> None:
+def test_a_checkpoint_without_a_task_translates() -> None:
     assert isinstance(checkpoint_task({"task": {"name": "translation"}}), Translation)
     assert isinstance(checkpoint_task({}), Translation)
 
@@ -27,7 +27,7 @@ def test_a_checkpoint_may_name_tasks_only() -> None:
             checkpoint_task({"task": {"_target_": target}})
 
 
-def test_a_change_that_the_task_does_not_know_is_told() -> None:
+def test_a_change_that_the_task_lacks_is_an_error() -> None:
     with pytest.raises(CheckpointError, match="Translation"):
         checkpoint_task({}, {"protocol": "duc"})
 

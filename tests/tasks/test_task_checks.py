@@ -1,4 +1,4 @@
-"""What an evaluation would fail on is told before it computes anything."""
+"""Problems of an evaluation are reported before it computes anything."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def model() -> Transformer:
         ((9, 1), r"1 example\(s\) .*max_length=6 .*example 2, whose source has 10 .*max_length=10"),
     ],
 )
-def test_a_sentence_that_the_model_cannot_number_is_told_by_its_place(
+def test_a_sentence_longer_than_max_length_is_reported_with_its_number(
     model: Transformer, lengths: tuple[int, int], message: str
 ) -> None:
     fits, task = data((5, 5), (1, 1)), Translation()
@@ -57,6 +57,6 @@ def test_a_sentence_that_the_model_cannot_number_is_told_by_its_place(
 
 
 @pytest.mark.skipif(importlib.util.find_spec("MeCab") is not None, reason="MeCab is installed")
-def test_a_tokenizer_without_its_package_is_told_with_what_to_install(model: Transformer) -> None:
+def test_a_tokenizer_without_its_package_says_what_to_install(model: Transformer) -> None:
     with pytest.raises(DataError, match=r"cannot be computed: .*pip install sacrebleu\[ja\]"):
         Translation(tokenizer="ja-mecab").check_split(model, data((1, 1)), "test")

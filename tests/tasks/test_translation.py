@@ -1,4 +1,4 @@
-"""BLEU counts the words of the language that is written."""
+"""BLEU counts words as its target language needs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_tokenizer_that_is_named_stays(tmp_path: Path, caplog: pytest.LogCaptu
     assert caplog.text.count("BLEU's tokenizer 13a finds 1.0 words") == 1
 
 
-def test_a_missing_package_is_told_before_vocabularies_are_made(tmp_path: Path) -> None:
+def test_a_missing_package_is_reported_before_vocabularies_are_built(tmp_path: Path) -> None:
     if importlib.util.find_spec("mecab_ko") is not None:
         pytest.skip("the Korean tokenizer is installed")
     with pytest.raises(ValueError, match=r"task.tokenizer=ko-mecab.*seq2seq\[ko\]"):
@@ -66,7 +66,7 @@ def test_a_missing_package_is_told_before_vocabularies_are_made(tmp_path: Path) 
     assert not (tmp_path / "ids").exists()
 
 
-def test_sentences_that_are_taken_for_words_are_told(
+def test_sentences_without_blanks_in_a_word_vocabulary_are_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     prepared(Translation("char"), Corpus(["私は猫が好きです", "彼は犬が好きです"]), tmp_path)

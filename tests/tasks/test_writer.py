@@ -1,4 +1,4 @@
-"""Text of hypotheses: unknown words take the source word that they attend to."""
+"""Texts of hypotheses: unknown words become the source words that they attend to."""
 
 from __future__ import annotations
 

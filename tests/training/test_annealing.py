@@ -1,4 +1,4 @@
-"""γ follows the stated formula, is saved with the weights, and resumes."""
+"""Annealed γ follows its formula, is saved with the weights, and resumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run is warned when its attention becomes one-hot early."""
+"""A warning for attention that becomes one-hot early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`compile=default`: the same losses, compiled once for all lengths, and nothing else changed."""
+"""`compile=default`: the same losses, and one compilation for all lengths."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_inductor_s_backward_pass_drops_what_its_forward_pass_dropped() -> None:
 
 
 @pytest.mark.slow
-def test_annealing_gamma_compiles_nothing_anew() -> None:
+def test_annealing_gamma_does_not_recompile() -> None:
     eager, compiled = twins(MODELS["transformer"], Fusedmax)
     annealers = [Annealer(Linear(4.0, 1.0, len(SHAPES)), model) for model in (eager, compiled)]
     seen: list[int] = []

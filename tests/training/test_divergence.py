@@ -1,4 +1,4 @@
-"""A model that diverged is told from one that guesses or overfits."""
+"""Diverged models are distinguished from models that guess or overfit."""
 
 from __future__ import annotations
 

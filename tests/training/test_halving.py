@@ -1,4 +1,4 @@
-"""A batch that does not fit into memory gives, in parts, what the whole would have given."""
+"""A batch that does not fit into memory gives the same gradients in parts."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_parts_have_the_sums_and_gradients_of_the_whole(where: str, kind: str) -
     assert loss.held == 0, "what an attempt or a part before had computed is let go"
 
 
-def test_what_fits_is_taken_whole_and_to_the_bit() -> None:
+def test_matching_weights_are_copied_exactly() -> None:
     batch, net, other = big_batch(), model(), model()
     loss = Small(7)
     halving(net, loss)(batch).loss_sum.backward()
@@ -114,7 +114,7 @@ def test_what_fits_is_taken_whole_and_to_the_bit() -> None:
 
 
 @pytest.mark.parametrize("where", ["forward", "backward"])
-def test_training_goes_on_as_if_there_had_been_room(where: str) -> None:
+def test_training_continues_as_with_enough_memory(where: str) -> None:
     options = {"accumulate_grad_batches": 2}
     found, _ = train(batches(6), Small(1, where), **options)
     expected, _ = train(batches(6), SequenceLoss(label_smoothing=0.1), **options)
@@ -141,7 +141,7 @@ def test_a_sentence_that_does_not_fit_alone_is_named(where: str) -> None:
         taken(big_batch()).loss_sum.backward()
 
 
-def test_other_errors_are_not_taken_for_it() -> None:
+def test_other_errors_are_not_mistaken_for_it() -> None:
     def fail(batch: Batch) -> SequenceLossOutput:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 

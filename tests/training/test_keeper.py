@@ -1,4 +1,4 @@
-"""The keeper holds the best few checkpoints and their average."""
+"""The keeper saves the best few checkpoints and their average."""
 
 from __future__ import annotations
 

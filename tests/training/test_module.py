@@ -1,4 +1,4 @@
-"""What the optimizer is given."""
+"""The parameter groups of the optimizer."""
 
 from __future__ import annotations
 

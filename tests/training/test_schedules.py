@@ -1,4 +1,4 @@
-"""The learning rate follows the stated formula at every update."""
+"""The learning rate follows its formula at every update."""
 
 from __future__ import annotations
 

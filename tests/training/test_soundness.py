@@ -1,4 +1,4 @@
-"""An update that is not finite is as if it had not been; many in a row end the run."""
+"""Non-finite updates are skipped, and many consecutive ones stop the run."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def test_they_are_counted_and_logged_and_good_losses_are_still_seen() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "fused adamw"])
-def test_many_in_a_row_stop_training_and_say_what_to_try(optimizer: str, tmp_path: Path) -> None:
+def test_many_consecutive_ones_stop_training_and_say_what_to_try(
+    optimizer: str, tmp_path: Path
+) -> None:
     soundness = Soundness(tmp_path, None, max_bad_updates=3)
     loss = Spoiled({2, 3, 5, 6, 7})
     with pytest.raises(FloatingPointError, match=r"3 updates in a row.* step 7.*optimizer\.lr"):
@@ -100,13 +102,13 @@ def test_many_in_a_row_stop_training_and_say_what_to_try(optimizer: str, tmp_pat
     assert soundness.skipped == 5
 
 
-def test_without_a_limit_training_goes_on() -> None:
+def test_training_continues_without_a_limit() -> None:
     soundness = Soundness(max_bad_updates=None)
     train(batches(12), Spoiled(set(range(1, 13))), soundness=soundness)
     assert soundness.in_row == 12
 
 
-def test_updates_that_nobody_looked_at_yet_are_counted_before_they_are_saved(
+def test_unchecked_updates_are_counted_before_a_state_is_saved(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     parameter = torch.nn.Parameter(torch.ones(2))
@@ -156,7 +158,7 @@ def test_a_full_disk_does_not_end_training(tmp_path: Path, subwords: VocabularyP
     assert soundness.skipped == 1
 
 
-def test_counts_go_on_in_a_resumed_run() -> None:
+def test_counts_continue_in_a_resumed_run() -> None:
     soundness = Soundness(max_bad_updates=3)
     soundness.load_state_dict({"skipped": 7, "in_row": 2})
     with pytest.raises(FloatingPointError):
@@ -203,7 +205,7 @@ def test_what_was_skipped_is_logged_where_a_state_is_saved_too() -> None:
 
 
 @pytest.mark.parametrize(("scale", "counted"), [(65536.0, 0), (1.0, 1)])
-def test_an_overflow_of_half_precision_is_left_to_the_scaler(scale: float, counted: int) -> None:
+def test_half_precision_overflows_are_handled_by_the_scaler(scale: float, counted: int) -> None:
     parameter = torch.nn.Parameter(torch.ones(2))
     optimizer = torch.optim.SGD([parameter], lr=0.1)
     scaler = torch.amp.GradScaler("cpu", init_scale=scale)

@@ -1,4 +1,4 @@
-"""The state of training: two generations, and every kind of damage is noticed."""
+"""The training state: two generations, and detection of every kind of damage."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def states(tmp_path: Path) -> StateFile:
     return states
 
 
-def test_the_newest_state_is_taken_and_the_one_before_it_is_kept(states: StateFile) -> None:
+def test_the_newest_state_is_loaded_and_the_previous_one_is_kept(states: StateFile) -> None:
     assert states.newest() == (states.path, 3)
     assert torch.load(states.previous, weights_only=True)["global_step"] == 2
     assert {path.name for path in states.path.parent.iterdir()} == {RESUME, PREVIOUS}
 
 
-def test_a_torn_state_gives_way_to_the_one_before_it_with_a_warning(
+def test_a_damaged_state_falls_back_to_the_previous_one_with_a_warning(
     states: StateFile, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = states.path.read_bytes()
@@ -74,7 +74,7 @@ def test_no_bit_of_a_state_flips_unnoticed(states: StateFile) -> None:
     assert noticed > 150
 
 
-def test_without_a_whole_state_there_is_nothing_to_go_on_from(states: StateFile) -> None:
+def test_resuming_without_a_complete_state_is_an_error(states: StateFile) -> None:
     states.path.write_bytes(b"torn")
     states.previous.write_bytes(b"torn")
     with pytest.raises(ValueError, match=r"resume\.ckpt is damaged .*No state is left"):

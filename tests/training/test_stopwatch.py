@@ -1,4 +1,4 @@
-"""What training took is written down: only training, and all of it."""
+"""Training times: they include only training, and all of it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_validation_and_the_first_batch_are_not_timed(
     }
 
 
-def test_time_goes_on_where_a_run_was_interrupted(
+def test_the_time_continues_after_an_interruption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(monkeypatch)

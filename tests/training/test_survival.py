@@ -1,4 +1,4 @@
-"""Random states survive."""
+"""Random states are saved and restored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def draw() -> tuple[float, float, float]:
     return random.random(), float(np.random.random()), float(torch.rand(()))  # noqa: NPY002
 
 
-def test_restored_generators_go_on_with_the_same_numbers(tmp_path: Path) -> None:
+def test_restored_generators_continue_with_the_same_numbers(tmp_path: Path) -> None:
     draw()
     torch.save(random_states(), tmp_path / "states")
     expected = [draw() for _ in range(3)]
@@ -32,7 +32,7 @@ def test_restored_generators_go_on_with_the_same_numbers(tmp_path: Path) -> None
     [({}, True), ({"min_steps": 50}, True), ({"min_steps": 51}, False), ({"min_epochs": 3}, False)],
     ids=str,
 )
-def test_a_run_that_has_to_go_on_for_a_while_saves_and_listens(
+def test_a_run_that_continues_for_a_while_saves_and_listens(
     minimum: dict[str, int], stops: bool
 ) -> None:
     """Patience is at its end, and Lightning trains on up to the minimum."""

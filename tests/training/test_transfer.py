@@ -1,4 +1,4 @@
-"""A model that begins with the weights of another: what is taken, what is new, what is frozen."""
+"""Models that start from a checkpoint: which weights are taken, new and frozen."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_parameters_of_another_mapping_are_the_new_models_own(pair: VocabularyPa
 
 
 @pytest.mark.parametrize(("start", "goes_on"), [(1.0, True), (2.0, False)])
-def test_the_same_mapping_goes_on_from_what_was_learned(
+def test_the_same_mapping_continues_with_its_learned_parameters(
     pair: VocabularyPair, start: float, goes_on: bool
 ) -> None:
     trained = recurrent(pair.source.size, Fusedmax(learn=["gamma"]))
@@ -182,7 +182,7 @@ def test_frozen_parts_stay_as_they_are_under_weight_decay() -> None:
     assert all(part.training for part in model.train().modules()), "dropout is not frozen"
 
 
-def test_an_unknown_part_is_answered_with_those_there_are() -> None:
+def test_an_error_for_an_unknown_part_lists_the_known_ones() -> None:
     names = "attention, bridge, decoder, embeddings, encoder, output, source_embedding"
     with pytest.raises(ValueError, match=f"Recurrent has no part 'encodr'; choose from {names}"):
         freeze(recurrent(), ["encodr"])

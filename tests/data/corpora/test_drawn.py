@@ -1,4 +1,4 @@
-"""Generated corpora are drawn once; afterwards the cache has them."""
+"""Generated corpora are drawn once, and then read from the cache."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_other_arguments_and_other_generators_are_drawn_anew(
     assert len([*tmp_path.rglob("*.arrow")]) == before + 3
 
 
-def test_a_damaged_entry_and_a_folder_that_cannot_be_written_are_drawn_anew(tmp_path: Path) -> None:
+def test_damaged_entries_and_read_only_caches_draw_the_corpus_again(tmp_path: Path) -> None:
     first = Toy(**SIZES, cache_folder=tmp_path).load()
     wanted = {split: list(first[split]) for split in first}
     for path in tmp_path.rglob("*.train.arrow"):

@@ -1,4 +1,4 @@
-"""Corpora of articles and headlines, in the layouts in which people have them."""
+"""Corpora of articles and headlines, in all their published layouts."""
 
 import gzip
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_gigaword_from_the_library_of_datasets(tmp_path):
     assert list(corpus) == ["train", "validation", "test"]
 
 
-def test_a_missing_split_is_told_with_its_files_and_the_way_to_get_it(tmp_path):
+def test_a_missing_split_is_reported_with_its_files_and_how_to_get_them(tmp_path):
     write(tmp_path, **{"train.article.gz": "a", "train.title.gz": "b"})
     with pytest.raises(DataError) as error:
         composed("+data=gigaword", f"data.root={tmp_path}").load()

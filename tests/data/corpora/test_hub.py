@@ -47,7 +47,7 @@ def test_a_text_is_found_by_its_language(stored, record, streaming):
     assert pairs(hub(options, streaming=streaming)) == PAIRS
 
 
-def test_columns_can_be_said(stored):
+def test_columns_can_be_set(stored):
     options = stored([{"en": "no", "de": "nein", "x": {"a": a}, "y": b} for a, b in PAIRS])
     assert pairs(hub(options, source_column="x.a", target_column="y")) == PAIRS
 
@@ -83,7 +83,7 @@ def test_local_datasets_reach_no_network(stored, monkeypatch):
     assert pairs(hub(stored([{"en": a, "de": b} for a, b in PAIRS]))) == PAIRS
 
 
-def test_what_cannot_be_found_is_named(stored, tmp_path):
+def test_missing_splits_and_columns_are_named(stored, tmp_path):
     options = stored([{"translation": {"fr": "un", "it": "uno"}, "id": "1"}])
     message = r"^data\.train: train of json has none of translation\.en, en, source; it has: "
     with pytest.raises(DataError, match=message + r"id, translation, translation\.fr"):

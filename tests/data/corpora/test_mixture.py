@@ -59,7 +59,7 @@ def test_filters_of_a_corpus_are_its_own(corpora):
         Mixture(corpora).load()
 
 
-def test_filters_are_told_by_the_name_of_their_corpus(corpora, tmp_path, caplog):
+def test_filters_are_logged_with_the_name_of_their_corpus(corpora, tmp_path, caplog):
     caplog.set_level("INFO")
     corpora["big"]["filters"] = {"copies": True}
     Mixture(corpora, cache_folder=tmp_path).load()
@@ -113,7 +113,7 @@ def test_ranks_share_a_mixed_epoch(corpora, tmp_path):
     assert sorted(seen) == sorted(whole)
 
 
-def test_other_shares_are_other_data(corpora, tmp_path, caplog):
+def test_changed_shares_count_as_changed_data(corpora, tmp_path, caplog):
     old = prepared(Mixture(corpora), tmp_path).train_loader(256)
     new = prepared(Mixture(corpora, temperature=5.0), tmp_path).train_loader(256)
     next(iter(old))
@@ -121,7 +121,7 @@ def test_other_shares_are_other_data(corpora, tmp_path, caplog):
     assert "epoch 0 starts over" in caplog.text
 
 
-def test_a_corpus_of_which_nothing_is_left_is_named(corpora, tmp_path):
+def test_a_corpus_whose_pairs_are_all_dropped_is_named(corpora, tmp_path):
     pair = prepared(Mixture(corpora), tmp_path).subwords
     corpora["long"] = {"corpus": Named("long " * 300, train=3)}
     mixture = Mixture(corpora)

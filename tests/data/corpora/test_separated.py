@@ -140,7 +140,7 @@ def test_json_lists_and_paths_into_lists(tmp_path, indent, listed, caplog):
     assert pairs(Text(path, source_column="n", target_column="n"))[3] == ("4", "4")
 
 
-def test_a_misspelt_field_is_told_though_all_rows_are_skipped(tmp_path):
+def test_a_misspelled_field_is_reported_even_if_all_rows_are_skipped(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"source": "a", "target": "b"}\n')
     with pytest.raises(DataError, match=r"no sentence pair in .*line 1 .* has no field 'sorce'"):

@@ -75,7 +75,7 @@ def test_many_files_by_list_or_pattern_are_joined_in_order(tmp_path):
     assert pairs(Text(pattern)) == pairs(Text(listed)) == EXPECTED
 
 
-def test_format_can_be_said_where_the_suffix_does_not(tmp_path):
+def test_the_format_can_be_set_if_the_suffix_does_not_tell(tmp_path):
     path = write(tmp_path / "corpus.dat", ["\t".join(pair) for pair in EXPECTED])
     assert pairs(Text(path, format="tsv")) == EXPECTED
     with pytest.raises(DataError, match=r"has plain lines.*data\.format=tsv"):
@@ -159,7 +159,7 @@ def test_empty_corpus_is_refused(tmp_path):
         Text(files).load()
 
 
-def test_nothing_given_says_what_to_set():
+def test_missing_files_say_what_to_set():
     with pytest.raises(DataError, match=r"set data\.train\.source and data\.train\.target"):
         Text({"source": None, "target": None}).load()
 
@@ -272,7 +272,7 @@ def test_a_side_of_a_test_set_with_sources_references_and_outputs(tmp_path):
         Text(alone).load()
 
 
-def test_references_of_the_older_form_are_told_apart_by_their_documents(tmp_path):
+def test_references_of_the_older_form_are_matched_by_document(tmp_path):
     lines = ["<refset>"]
     for name in ("one", "two"):
         lines += [f'<doc docid="d" sysid="{name}">', f"<seg id=1>{name} Hund</seg>", "</doc>"]
@@ -334,7 +334,7 @@ def test_an_empty_target_is_an_error_but_a_further_reference_may_lack(tmp_path, 
         Text(test={"source": files["source"], "target": second}).load()
 
 
-def test_references_of_unequal_length_are_told(tmp_path, files):
+def test_references_of_unequal_length_are_reported(tmp_path, files):
     second = write(tmp_path / "b.de", SECOND[:2])
     with pytest.raises(DataError, match=r"b\.de has 2 lines"):
         Text(test={**files, "references": [second]}).load()

@@ -1,4 +1,4 @@
-"""Facts about the embedded toy corpus: what its columns promise."""
+"""Properties of the built-in toy corpus of translation."""
 
 import hashlib
 import inspect
@@ -142,7 +142,7 @@ def test_an_impossible_size_is_refused() -> None:
         Toy(train_size=0)
 
 
-def test_a_misspelt_rate_is_refused_with_the_known_ones() -> None:
+def test_a_misspelled_rate_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="idiom"):
         Toy(rates={"idioms": 0.5})
 
@@ -336,7 +336,7 @@ def test_the_topic_of_the_sentence_settles_ambiguous_nouns(
     assert sum(distance >= 5 for distance in distances) > len(distances) / 4
 
 
-def test_some_verbs_and_adjectives_depend_on_what_they_go_with(corpus: DatasetDict) -> None:
+def test_some_verbs_and_adjectives_depend_on_their_nouns(corpus: DatasetDict) -> None:
     stems: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for row in rows(corpus):
         for source, target in segments(row):

@@ -1,4 +1,4 @@
-"""The embedded corpus of entailment: true labels, and a hypothesis that gives nothing away."""
+"""The toy corpus of entailment: correct labels, and uninformative hypotheses."""
 
 import math
 import random
@@ -87,7 +87,7 @@ def bag_of_words_accuracy(corpus, text):
     return right / len(corpus["test"])
 
 
-def test_the_hypothesis_alone_tells_nothing(corpus):
+def test_the_hypothesis_alone_is_independent_of_the_label(corpus):
     """Of 1,500 pairs, chance is 1/3 ± 3 · 1.2 %."""
     assert bag_of_words_accuracy(corpus, lambda row: row["target"]) < 1 / 3 + 0.04
     both = bag_of_words_accuracy(

@@ -1,4 +1,4 @@
-"""What the toy headlines promise."""
+"""Properties of the toy corpus of headlines."""
 
 import subprocess
 import sys
@@ -94,7 +94,7 @@ def test_a_larger_tail_brings_more_rare_words(corpus):
     assert kinds(longer["train"]) > 1.2 * kinds(corpus["train"])
 
 
-def test_impossible_arguments_are_told():
+def test_impossible_arguments_are_reported():
     with pytest.raises(ValueError, match="train_size is 0"):
         ToyHeadlines(train_size=0)
     with pytest.raises(ValueError, match="tail has no length"):

@@ -1,4 +1,4 @@
-"""Where there is no CUDA device, the kernels run in Triton's interpreter, on the CPU."""
+"""Without a CUDA device, run the kernels in Triton's interpreter, on the CPU."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The kernels behind the public face, as a CUDA tensor finds them."""
+"""The kernels behind the public functions, as used for CUDA tensors."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The kernels compile for a device, which need not be there: the interpreter checks no types."""
+"""The kernels compile without a device, which checks types that the interpreter ignores."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A Transformer's attention takes the blockwise kernels where they pay."""
+"""A Transformer's attention uses the blockwise kernels where they are faster."""
 
 import pytest
 import torch

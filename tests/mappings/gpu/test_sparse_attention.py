@@ -1,4 +1,4 @@
-"""Blockwise attention against the same through a matrix of scores."""
+"""Blockwise attention against attention with a matrix of scores."""
 
 import math
 
@@ -110,7 +110,7 @@ def test_a_broken_query_breaks_itself_alone(device):
         assert x[0, 0, [0, 1, 3, 4, 5]].isfinite().all()
 
 
-def test_nothing_to_attend(device):
+def test_no_keys_to_attend_to(device):
     for target, source in [(0, 3), (3, 0)]:
         tensors = draw(2, 1, target, 4), draw(2, 1, source, 4), draw(2, 1, source, 4)
         out = sparse_attention(*(x.to(device) for x in tensors))
@@ -118,7 +118,7 @@ def test_nothing_to_attend(device):
         assert (out == 0).all()
 
 
-def test_errors_say_how_to_mend(device):
+def test_errors_say_how_to_fix_them(device):
     x = draw(1, 1, 3, 4)
     with pytest.raises(TypeError, match="float32"):
         sparse_attention(x.double(), x.double(), x.double())
