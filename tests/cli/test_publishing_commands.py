@@ -101,4 +101,4 @@ def test_a_model_that_cannot_be_exported_is_an_error(work: Path) -> None:
     (work / "mine" / "thesis.tex").write_text("years of work")
     result = forked("export", "checkpoint=RUN", "output=mine", cwd=work)
     assert result.returncode == 1
-    assert "holds other files" in result.stderr
+    assert "has other files" in result.stderr
