@@ -100,7 +100,7 @@ def _is_a(kind: type, hint: Any) -> bool:
     if typing.get_origin(hint) is Callable:
         returned = typing.get_type_hints(kind.__call__).get("return")
         return returned is typing.get_args(hint)[-1]
-    if getattr(hint, "_is_protocol", False):
+    if typing.Protocol in getattr(hint, "__bases__", ()):
         members = (name for name in vars(hint) if not name.startswith("_"))
         return all(hasattr(kind, name) for name in members)
     return isinstance(hint, type) and issubclass(kind, hint)

@@ -20,7 +20,6 @@ from typing import Any
 import hydra
 import yaml
 from hydra import compose, initialize_config_dir
-from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -33,6 +32,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 import seq2seq
 from seq2seq.cli.added_keys import check_added
 from seq2seq.cli.arguments import as_meant
+from seq2seq.cli.hydra_internals import overrides_and_folder
 from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.interruption import Interruption, listen
 from seq2seq.cli.values import check_values
@@ -135,8 +135,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         if composed:
             raise
-        given = get_args_parser().parse_known_args()[0]
-        lines = suggestions(config_name, given.overrides, given.config_dir)
+        lines = suggestions(config_name, *overrides_and_folder())
         print("error:", "\n".join(lines or [_message(error)]), file=sys.stderr)
         raise SystemExit(1) from None
     finally:
@@ -195,8 +194,11 @@ class HarmlessFormatter(logging.Formatter):
 
 
 def mendable(error: Exception) -> bool:
-    """Return True if an error tells the user what to fix; does not import Lightning for its own."""
-    return isinstance(error, MENDABLE) or type(error).__name__ == "MisconfigurationException"
+    """Return True if an error tells the user what to fix."""
+    # An error of Lightning is possible only if Lightning is imported, which takes seconds.
+    lightning = sys.modules.get("lightning.pytorch.utilities.exceptions")
+    kinds = () if lightning is None else (lightning.MisconfigurationException,)
+    return isinstance(error, (*MENDABLE, *kinds))
 
 
 def plain(config: DictConfig, *keys: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import mendable, plain
+from seq2seq.cli.hydra_internals import PRINTING
 from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.interruption import listen, stop_with_launcher
 
@@ -136,14 +137,9 @@ def lead(
         job(config, folder, group)
 
 
-#: Hydra's options that only print something.
-_ONLY_TELLING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i"}
-_ONLY_TELLING |= {"--shell-completion", "-sc"}
-
-
 def follow(job: Job) -> None:
     """Run the job as another process, with configuration and folder from the first one."""
-    if _ONLY_TELLING & {argument.partition("=")[0] for argument in sys.argv[1:]}:
+    if PRINTING & {argument.partition("=")[0] for argument in sys.argv[1:]}:
         return  # only the first process prints, and it does not connect
     listen()
     group = launched()

@@ -61,7 +61,6 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
     # Import late, so that --help and errors in the configuration are fast: Lightning takes seconds.
     with quick_imports(), without_extras():
         import lightning
-        import torch._dynamo  # noqa: F401 (optimizers import it)
         from hydra.utils import get_class, instantiate
         from rich.console import Console
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 
+from seq2seq.data.datasets_internals import fingerprint
 from seq2seq.system.atomic_writing import write_atomically
 from seq2seq.system.untrusted_files import check_readable, shown
 
@@ -92,7 +93,7 @@ def texts_key(split: Dataset, column: str, folder: Path) -> str:
         blocks = split.select_columns([column]).with_format("arrow").iter(batch_size=10_000)
         return _texts_key(chunk for block in blocks for chunk in block[column].chunks)
 
-    return _remembered(folder, content_key("column", split._fingerprint, column), compute)
+    return _remembered(folder, content_key("column", fingerprint(split), column), compute)
 
 
 def file_key(path: Path, folder: Path) -> str:

@@ -69,6 +69,7 @@ class Mapping(nn.Module):
             domain.check(parameter)
             self._hold(domain, parameter, learned=domain.name in learn)
         self._omega = omega
+        self.register_load_state_dict_pre_hook(_before_loading)
         self.dim = dim
         self.per = per
 
@@ -314,15 +315,13 @@ class Mapping(nn.Module):
         """
         copied = self._copy()
         for name, learned in self.learned().items():
-            copied._modules[name] = learned.again(SHAPES[self.per](heads))
+            setattr(copied, name, learned.again(SHAPES[self.per](heads)))
         return copied
 
     def _copy(self) -> Self:
-        """Return a shallow copy with its own dictionaries of parameters, buffers and modules."""
-        copied = copy.copy(self)
-        for part in ("_parameters", "_buffers", "_modules"):
-            copied.__dict__[part] = dict(self.__dict__[part])
-        return copied
+        """Return a copy that shares Ω, parameters, buffers and modules with this mapping."""
+        shared = (self._omega, *self.parameters(), *self.buffers(), *self.children())
+        return copy.deepcopy(self, {id(part): part for part in shared})
 
     def set_gamma(self, gamma: float) -> None:
         """Set γ from outside, step by step; it becomes a buffer, saved and loaded with the weights.
@@ -336,7 +335,7 @@ class Mapping(nn.Module):
         if not isinstance(self.gamma, Tensor):
             del self.gamma
             self.register_buffer(GAMMA.name, torch.tensor(float(gamma)))
-        buffer = self._buffers.get(GAMMA.name)
+        buffer = dict(self.named_buffers(recurse=False)).get(GAMMA.name)
         if buffer is None or buffer.dim():
             raise ValueError(
                 f"gamma of {type(self).__name__} cannot be annealed, because it is learned or was "
@@ -359,19 +358,12 @@ class Mapping(nn.Module):
 
     def learned(self) -> dict[str, Learned]:
         """Return the learned parameters by name, as modules that hold unconstrained values."""
-        return {name: part for name, part in self._modules.items() if isinstance(part, Learned)}
+        return {name: part for name, part in self.named_children() if isinstance(part, Learned)}
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the module; a learned parameter as a tensor in its domain."""
         value = super().__getattr__(name)
         return value() if isinstance(value, Learned) else value
-
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Load weights; if they hold a γ set by ``set_gamma``, make γ a buffer first."""
-        saved = state.get(f"{prefix}{GAMMA.name}")
-        if isinstance(saved, Tensor) and not saved.dim() and not isinstance(self.gamma, Tensor):
-            self.set_gamma(self.gamma)
-        super()._load_from_state_dict(state, prefix, *rest)
 
     def _hold(self, domain: Domain, parameter: float | Tensor, learned: bool) -> None:
         """Store γ or θ; a tensor moves with the module and is saved with it."""
@@ -393,6 +385,13 @@ class Mapping(nn.Module):
             f"distributions (floats of shape {tuple(scores.shape)}), "
             f"not {target.dtype} of shape {tuple(target.shape)}"
         )
+
+
+def _before_loading(mapping: Mapping, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Make γ a buffer if the weights that are loaded hold a γ set by ``set_gamma``."""
+    saved = state.get(f"{prefix}{GAMMA.name}")
+    if isinstance(saved, Tensor) and not saved.dim() and not isinstance(mapping.gamma, Tensor):
+        mapping.set_gamma(mapping.gamma)
 
 
 def shown(parameter: object) -> str:

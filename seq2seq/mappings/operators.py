@@ -16,13 +16,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from seq2seq.mappings import implementations, tracing
 from seq2seq.mappings.domain import GAMMA
 from seq2seq.mappings.implementations import Call
 from seq2seq.mappings.regularizer import Regularizer
 from seq2seq.mappings.rows import broadcast_mask, check_scores, flatten, widened
+from seq2seq.system.torch_internals import (
+    forward_mode_active,
+    is_legacy_batched,
+    transforms_active,
+)
 
 
 def weights(
@@ -115,8 +119,9 @@ def _form(name: str) -> Callable[..., Tensor]:
 
 def plain() -> bool:
     """Return True if only autograd is active: no compiler, no transform, no forward mode."""
-    transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
-    return not (torch.compiler.is_compiling() or transformed)
+    if torch.compiler.is_compiling():
+        return False
+    return not (transforms_active() or forward_mode_active())
 
 
 class _Weights(torch.autograd.Function):
@@ -144,11 +149,11 @@ def _product(gradient: Tensor) -> Callable[..., Tensor]:
     call. ``torch.autograd.grad(…, is_grads_batched=True)`` passes tensors that only registered
     operators can read. ``vmap`` passes tensors that only a function with a batching rule can read.
     """
-    if torch._C._functorch.is_legacy_batchedtensor(gradient):
+    if is_legacy_batched(gradient):
         return FORMS["registered"]["product"]
-    if torch._C._are_functorch_transforms_active():
+    if transforms_active():
         return FORMS["transformed"]["product"]
-    differentiated = torch.is_grad_enabled() or forward_ad._current_level >= 0
+    differentiated = torch.is_grad_enabled() or forward_mode_active()
     return _Product.apply if differentiated else _compute_product
 
 

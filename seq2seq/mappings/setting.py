@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
 
 from seq2seq.mappings.mapping import Mapping
-
-_PARTS = ("_parameters", "_buffers", "_modules")
 
 
 @contextmanager
@@ -34,15 +35,21 @@ def parameters_set(mapping: Mapping, values: dict[str, float]) -> Iterator[None]
         if not math.isfinite(value):
             raise ValueError(f"{name} must be a finite number, not {value}")
         domains[name].check(value)
-    kept = {part: dict(mapping.__dict__[part]) for part in _PARTS}
-    plain = {name: mapping.__dict__[name] for name in values if name in mapping.__dict__}
+    tensors = (*mapping.named_parameters(recurse=False), *mapping.named_buffers(recurse=False))
+    registered = dict((*tensors, *mapping.named_children()))
+    before = {name: registered.get(name, vars(mapping).get(name)) for name in values}
+    _replace(mapping, {name: float(value) for name, value in values.items()})
     try:
-        for name, value in values.items():
-            for part in _PARTS:
-                mapping.__dict__[part].pop(name, None)
-            mapping.__dict__[name] = float(value)
         yield
     finally:
-        for name in values:
-            mapping.__dict__.pop(name, None)
-        mapping.__dict__.update(kept | plain)
+        _replace(mapping, before)
+
+
+def _replace(mapping: Mapping, parts: dict[str, Any]) -> None:
+    """Store numbers, tensors or modules under names that the mapping has."""
+    for name, part in parts.items():
+        delattr(mapping, name)
+        if isinstance(part, Tensor) and not isinstance(part, nn.Parameter):
+            mapping.register_buffer(name, part)
+        else:
+            setattr(mapping, name, part)

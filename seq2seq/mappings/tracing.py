@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
+from seq2seq.system.torch_internals import while_loop
+
 State = tuple[Tensor, ...]
 _active = False
 
@@ -53,8 +55,6 @@ def repeated(
 def _recorded(
     going: Callable[..., Tensor], body: Callable[..., State], state: State, most: int | None
 ) -> State:
-    from torch._higher_order_ops.while_loop import while_loop
-
     count = state[0].new_zeros(()).long()
     limit = 2**62 if most is None else most
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from seq2seq.nn.linear import linear
+from seq2seq.nn.linear import HAS_AVX512, linear
 from seq2seq.nn.repeated import Repeated, spread
 
 States = tuple[Tensor, ...]  # (hidden, memory) of an LSTM, (hidden,) of a GRU: [batch, size] each
@@ -82,9 +82,7 @@ class Cell:
 CELLS = {"lstm": Cell(nn.LSTM, lstm_step, 2), "gru": Cell(nn.GRU, gru_step, 1)}
 
 
-HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and bool(
-    torch.ops.mkldnn._is_mkldnn_bf16_supported()
-)
+HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and HAS_AVX512
 
 
 def run(

@@ -20,7 +20,8 @@ class Embedding(nn.Embedding):
     def reset_parameters(self) -> None:
         """Draw the table again."""
         nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
-        self._fill_padding_idx_with_zero()
+        if self.padding_idx is not None:
+            nn.init.zeros_(self.weight[self.padding_idx])
 
     def forward(self, input: Tensor) -> Tensor:
         """Embed ``[batch, length]`` token ids as ``[batch, length, size]``."""

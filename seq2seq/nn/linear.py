@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+from seq2seq.system.torch_internals import HAS_ONEDNN, onednn_linear, onednn_packed
+
+HAS_AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
 #: Whether to use oneDNN's product. On a CPU without AVX-512, MKL's is up to a quarter faster.
-PREFERS_ONEDNN = HAS_ONEDNN and torch.backends.cpu.get_cpu_capability() == "AVX512"
+PREFERS_ONEDNN = HAS_ONEDNN and HAS_AVX512
 #: Smallest number of elements of a weight that is packed. Converting a smaller one takes no longer
 #: than reading it.
 LARGE = 1 << 20
@@ -23,37 +25,41 @@ class Packed:
     """Large parameters in the memory layout that oneDNN multiplies by.
 
     Without it, each product converts the weight first, which takes as long as multiplying some
-    dozens of rows. Only parameters are packed: a weight that a parametrization computes anew at
-    each use would be converted each time.
+    dozens of rows. Only parameters and their parts are packed: a weight that a parametrization
+    computes anew at each use would be converted each time.
+
+    Args:
+        parameters: kept alive, so that no other tensor takes their memory.
     """
 
-    def __init__(self) -> None:
-        # Keep each weight alive beside its packed copy, so that its address is not reused.
-        self.matrices: dict[tuple[int, torch.Size], tuple[Tensor, Tensor]] = {}
+    def __init__(self, parameters: Iterable[Tensor]) -> None:
+        self.memory = {p.untyped_storage().data_ptr(): p for p in parameters}
+        self.matrices: dict[tuple[int, torch.Size], Tensor] = {}
 
     def get(self, weight: Tensor, rows: int) -> Tensor | None:
         """Return the weight packed for about ``rows`` rows; None if it is small or computed."""
-        whole = weight if weight._base is None else weight._base
-        if weight.numel() < LARGE or type(whole) is not nn.Parameter:
+        if weight.numel() < LARGE or weight.untyped_storage().data_ptr() not in self.memory:
             return None
         key = (weight.data_ptr(), weight.shape)
         if key not in self.matrices:
             rows = max(rows, SEVERAL)
-            packed = torch.ops.mkldnn._reorder_linear_weight.default(weight.detach(), rows)
-            self.matrices[key] = (weight, packed)
-        return self.matrices[key][1]
+            self.matrices[key] = onednn_packed(weight.detach(), rows)
+        return self.matrices[key]
 
 
 _packed: ContextVar[Packed | None] = ContextVar("packed", default=None)
 
 
 @contextmanager
-def fixed_weights() -> Iterator[None]:
-    """Pack large weights in this block, in which nobody changes weights, differentiates or traces.
+def fixed_weights(parameters: Iterable[Tensor]) -> Iterator[None]:
+    """Pack large weights in this block, in which nobody changes, differentiates or traces them.
 
     A search runs in such a block.
+
+    Args:
+        parameters: the weights that may be packed, such as all parameters of a model.
     """
-    token = _packed.set(Packed())
+    token = _packed.set(Packed(parameters))
     try:
         yield
     finally:
@@ -87,7 +93,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if not PREFERS_ONEDNN:
             return F.linear(x, weight, bias)
         matrix = weight
-    return torch.ops.mkldnn._linear_pointwise.default(x, matrix, bias, "none", [], "")
+    return onednn_linear(x, matrix, bias)
 
 
 class Linear(nn.Linear):

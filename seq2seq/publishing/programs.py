@@ -176,7 +176,7 @@ def _exportable(model: AttendingModel) -> Any:
         if isinstance(module, Mapping):
             for name, learned in module.learned().items():  # is read as a tensor, not a module
                 value = learned().detach()
-                del module._modules[name]
+                delattr(module, name)
                 module.register_buffer(name, value)
         for name, child in list(module.named_children()):
             if isinstance(child, RecurrentEncoder):

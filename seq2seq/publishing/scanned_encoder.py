@@ -9,6 +9,7 @@ from seq2seq.nn.cells import CELLS, Cell, States
 from seq2seq.nn.linear import linear
 from seq2seq.nn.recurrent_encoder import RecurrentEncoder
 from seq2seq.nn.repeated import Repeated
+from seq2seq.system.torch_internals import scan
 
 
 class ScannedEncoder(nn.Module):
@@ -74,7 +75,6 @@ def _scanned(
     cell: Cell, gates: Tensor, real: Tensor, states: States, weight: Tensor, bias: Tensor
 ) -> tuple[Tensor, States]:
     """Scan a cell over the first dimension; return outputs, 0 at padding, and last states."""
-    from torch._higher_order_ops.scan import scan  # slow to import
 
     def step(states: States, at: tuple[Tensor, Tensor]) -> tuple[States, Tensor]:
         gates, real = at
@@ -82,5 +82,5 @@ def _scanned(
         kept = tuple(torch.where(real, new, old) for new, old in zip(after, states, strict=True))
         return kept, torch.where(real, after[0], 0.0)
 
-    last, outputs = scan(step, tuple(state.clone() for state in states), (gates, real), dim=0)
+    last, outputs = scan(step, tuple(state.clone() for state in states), (gates, real))
     return outputs, last

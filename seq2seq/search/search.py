@@ -164,7 +164,7 @@ class Search(ABC):
                 )
         if not source.size(0):
             return []
-        with evaluating(model), fixed_weights():
+        with evaluating(model), fixed_weights(model.parameters()):
             bounds = self.limit.bounds(model, source_lengths, prefixes)
             return self.search(model, source, source_lengths, bounds, return_attention)
 

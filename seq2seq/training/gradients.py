@@ -38,6 +38,6 @@ def scale_and_clip(
     norm = norm * factor
     if limit < math.inf:
         factor = factor * (limit / (norm + 1e-6)).clamp(max=1.0)
-    if gradients:
-        torch._foreach_mul_([*whole, *shards], factor)
+    for gradient in (*whole, *shards):
+        gradient.mul_(factor)
     return norm

@@ -22,7 +22,7 @@ from seq2seq.training.gradients import scale_and_clip
 from seq2seq.training.halving import Halving
 from seq2seq.training.interval import logging_interval
 from seq2seq.training.schedules import Plateau
-from seq2seq.training.sharding import Sharded
+from seq2seq.training.sharding import FullySharded, Sharded
 from seq2seq.training.soundness import Soundness
 
 #: Divisor of summed losses, which keeps them in the range of half precision. It is a power of two,
@@ -104,13 +104,14 @@ class Seq2SeqModule(lightning.LightningModule):
         self._totals: list[Tensor] = []
         #: The same three sums of each batch of the current update, in this process.
         self._batches: list[Tensor] = []
-        #: The sharded model; None if the strategy has no device mesh.
+        #: The sharded model; None with another strategy than `FullySharded`.
         self.sharded: Sharded | None = None
 
     def configure_model(self) -> None:
-        """Shard the model if the strategy has a device mesh."""
-        if self._device_mesh is not None and self.sharded is None:
-            self.sharded = Sharded(self.model, self._device_mesh["data_parallel"])
+        """Shard the model if the strategy is :class:`FullySharded`."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, FullySharded) and self.sharded is None:
+            self.sharded = Sharded(self.model, strategy.device_mesh["data_parallel"])
 
     def whole_model(self) -> AttendingModel:
         """Return the model with all its weights on this device.

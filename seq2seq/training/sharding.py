@@ -21,17 +21,20 @@ from seq2seq.models.attending import AttendingModel
 class FullySharded(ModelParallelStrategy):
     """FSDP2 strategy over all processes; the training state is a single file, as on one device.
 
+    The processes must be connected already (``torch.distributed.init_process_group``).
+
     Args:
         options: arguments of the base class: ``timeout``, ``process_group_backend``.
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(tensor_parallel_size=1, save_distributed_checkpoint=False, **options)
-
-    def setup_environment(self) -> None:
-        """Set the number of shards to the number of processes, which is known only here."""
-        self._data_parallel_size = self.num_nodes * self.num_processes
-        super().setup_environment()
+        size = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+        super().__init__(
+            data_parallel_size=size,
+            tensor_parallel_size=1,
+            save_distributed_checkpoint=False,
+            **options,
+        )
 
     # The methods below replace Lightning's, which look parameters up by attribute name. In a
     # mapping the attribute of that name is not the parameter.

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import seq2seq.nn.linear
-from seq2seq.nn.linear import HAS_ONEDNN, Linear, fixed_weights, linear
+from seq2seq.nn.linear import Linear, fixed_weights, linear
+from seq2seq.system.torch_internals import HAS_ONEDNN
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,7 @@ def test_without_gradients_it_is_onednns_where_that_is_preferred() -> None:
 @pytest.mark.parametrize("inference", [True, False])
 def test_fixed_weights_are_packed_once(inference: bool) -> None:
     weight, bias = nn.Parameter(torch.randn(90, 24)), torch.randn(90)
-    with torch.inference_mode(inference), torch.no_grad(), fixed_weights():
+    with torch.inference_mode(inference), torch.no_grad(), fixed_weights([weight]):
         packed = seq2seq.nn.linear._packed.get()
         for rows in (64, 320, 5, 1):
             x = torch.randn(rows, 24)
@@ -73,7 +74,7 @@ def test_fixed_weights_are_packed_once(inference: bool) -> None:
 
 def test_the_same_call_in_a_search_gives_the_same_digits() -> None:
     weight, x = nn.Parameter(torch.randn(90, 24)), torch.randn(64, 24)
-    with torch.no_grad(), fixed_weights():
+    with torch.no_grad(), fixed_weights([weight]):
         first, *others = (linear(x, weight) for _ in range(4))
     assert all(torch.equal(first, other) for other in others)
 
@@ -83,15 +84,15 @@ def test_weights_are_fixed_inside_only() -> None:
     with torch.no_grad():
         for factor in (1.0, 2.0):
             layer.weight.mul_(factor)
-            with fixed_weights():
+            with fixed_weights(layer.parameters()):
                 for _ in range(3):
                     expected = F.linear(x, layer.weight, layer.bias)
                     torch.testing.assert_close(layer(x), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_what_is_computed_at_each_use_is_neither_kept_nor_taken_for_another() -> None:
-    x = torch.randn(5, 7)
-    with torch.no_grad(), fixed_weights():
+    x, parameter = torch.randn(5, 7), nn.Parameter(torch.randn(90, 7))
+    with torch.no_grad(), fixed_weights([parameter]):
         for _ in range(6):
             weight = torch.randn(90, 7)
             torch.testing.assert_close(linear(x, weight), F.linear(x, weight), rtol=1e-5, atol=1e-5)
@@ -102,5 +103,5 @@ def test_what_is_computed_at_each_use_is_neither_kept_nor_taken_for_another() ->
 def test_it_is_compiled_in_one_graph_without_gradients() -> None:
     layer, x = Linear(7, 90), torch.randn(5, 7)
     compiled = torch.compile(layer, backend="eager", fullgraph=True)
-    with torch.no_grad(), fixed_weights():
+    with torch.no_grad(), fixed_weights(layer.parameters()):
         torch.testing.assert_close(compiled(x), layer(x))

@@ -10,8 +10,9 @@ from torch import Tensor
 
 import seq2seq.nn.linear
 from seq2seq.models import EncoderDecoder
-from seq2seq.nn.linear import HAS_ONEDNN, Packed
+from seq2seq.nn.linear import Packed
 from seq2seq.search import Beam, Greedy
+from seq2seq.system.torch_internals import HAS_ONEDNN
 
 SEARCHES: dict[str, Callable[[], Any]] = {
     "greedy": Greedy,

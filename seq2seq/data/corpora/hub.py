@@ -19,6 +19,7 @@ from seq2seq.data.corpora.tables import (
     cached_table,
     normalized,
 )
+from seq2seq.data.datasets_internals import fingerprint
 from seq2seq.system.errors import DataError
 
 # By default, `datasets` reports the use of local datasets to the hub, but a local dataset must not
@@ -106,7 +107,7 @@ class Hub:
             rows = self._rows(split)  # a generator, so it reads nothing yet
         else:
             data = self._dataset(split)
-            identity, rows = [data._fingerprint], self._rows(split, data)
+            identity, rows = [fingerprint(data)], self._rows(split, data)
         where = [self._columns, self._references, self.source_language, self.target_language]
         key = content_key(TABLE_VERSION, identity, where, self._on_empty)
         further = [f"target_{k}" for k in range(2, len(self._references) + 2)]
