@@ -17,7 +17,7 @@ from seq2seq.data.parallel import ParallelData
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.training.fit import TestSettings, ValidationSettings, fit
 from seq2seq.training.module import Seq2SeqModule
-from seq2seq.training.survival import Survival
+from seq2seq.training.state_saving import Survival
 
 
 class Pauses(lightning.Callback):

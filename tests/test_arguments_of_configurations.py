@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from omegaconf import OmegaConf
-from test_confinement import CORPORA, NLI, TEXT, checkpoint_of
+from test_allowed_files import CORPORA, NLI, TEXT, checkpoint_of
 from test_strangers_checkpoint import MODELS, rewrite, save
 
 from seq2seq.checkpoint import CheckpointError, build, checkpoint_task, load_checkpoint

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from seq2seq.checkpoint.allowed_files import ConfinedCorpus, Confinement
 from seq2seq.checkpoint.building import CheckpointError, build, check_targets, target_class
-from seq2seq.checkpoint.confinement import ConfinedCorpus, Confinement
 from seq2seq.checkpoint.directory import Checkpoint
 from seq2seq.data.cache import cache_folder, content_key
 from seq2seq.data.corpora.corpus import Corpus

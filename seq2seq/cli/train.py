@@ -70,7 +70,7 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
         from seq2seq.publishing.provenance import write_provenance
         from seq2seq.system.atomic_writing import replacing
         from seq2seq.training.fit import TestSettings, ValidationSettings, fit
-        from seq2seq.training.survival import InterruptedRunError
+        from seq2seq.training.state_saving import InterruptedRunError
         from seq2seq.training.transfer import freeze
 
     started = time.perf_counter()
@@ -198,7 +198,7 @@ def _module(
 
     from seq2seq.nn.losses import SequenceLoss
     from seq2seq.training.module import Seq2SeqModule
-    from seq2seq.training.soundness import Soundness
+    from seq2seq.training.nonfinite_updates import Soundness
 
     # Runs of earlier versions do not have these keys.
     survival, compile = config.get("survival", {}), config.get("compile")

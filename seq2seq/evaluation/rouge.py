@@ -65,7 +65,7 @@ from rouge_score.tokenize import tokenize as rouge_words
 from rouge_score.tokenizers import Tokenizer
 
 from seq2seq.evaluation.reference_sets import check_references
-from seq2seq.evaluation.writing import unicode_words
+from seq2seq.evaluation.writing_systems import unicode_words
 
 ORDERS = {"rouge_1": ("rouge1", 1), "rouge_2": ("rouge2", 2), "rouge_l": ("rougeL", 1)}
 """For each of our score names: rouge-score's name, and the number of words in a counted unit."""

@@ -9,7 +9,7 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from seq2seq.evaluation.reference_sets import check_references
-from seq2seq.evaluation.writing import DEFAULT
+from seq2seq.evaluation.writing_systems import DEFAULT
 
 
 class Score(TypedDict):

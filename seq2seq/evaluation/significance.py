@@ -13,7 +13,7 @@ from sacrebleu.significance import PairedTest
 
 from seq2seq.evaluation.reference_sets import check_references
 from seq2seq.evaluation.scores import METRICS, load_tokenizer, tokenizer_in
-from seq2seq.evaluation.writing import DEFAULT
+from seq2seq.evaluation.writing_systems import DEFAULT
 
 TESTS: Mapping[str, tuple[str, str]] = {
     "bootstrap": ("bs", "paired bootstrap resampling (Koehn 2004)"),

@@ -11,7 +11,7 @@ import torch
 
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.explore.exploration import Answer
-from seq2seq.mappings.setting import parameters_set
+from seq2seq.mappings.temporary_parameters import parameters_set
 from seq2seq.search import Search
 
 

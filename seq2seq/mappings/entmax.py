@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import Domain, is_number
-from seq2seq.mappings.exponential import quotient, quotient_slope
+from seq2seq.mappings.exponential_quotient import quotient, quotient_slope
 from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights

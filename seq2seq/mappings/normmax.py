@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seq2seq.mappings import simplex
 from seq2seq.mappings.domain import Domain
-from seq2seq.mappings.exponential import quotient
+from seq2seq.mappings.exponential_quotient import quotient
 from seq2seq.mappings.learned import Learning
 from seq2seq.mappings.mapping import Mapping
 from seq2seq.mappings.operators import weights

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from seq2seq.mappings import Mapping, Softmax
 from seq2seq.models.attending import AttendingModel
 from seq2seq.models.state import DecoderState, State
+from seq2seq.nn.chunked_loss import Projected
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.embedding import Embedding, tie
 from seq2seq.nn.linear import Linear
 from seq2seq.nn.log_probabilities import LogProbabilities
 from seq2seq.nn.pointer_generator import CopySource, PointerGenerator
-from seq2seq.nn.projected import Projected
 
 S = TypeVar("S", bound=DecoderState)
 
@@ -84,7 +84,7 @@ class Decodable(AttendingModel, Generic[S]):
             target_input: ``[batch, target_length]`` ids, bos first; with copying like ``source``.
             return_attention: whether to return the cross-attention.
             return_logits: if False, return a ``Projected`` instead of logits. The loss then
-                computes the logits a few rows at a time (``nn.projected``).
+                computes the logits a few rows at a time (``nn.chunked_loss``).
         """
 
     @abstractmethod

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from seq2seq.mappings import Mapping
+from seq2seq.nn.chunked_loss import Projected, in_chunks
 from seq2seq.nn.coverage import coverage_loss
-from seq2seq.nn.projected import Projected, in_chunks
 
 
 class SequenceLossOutput(NamedTuple):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seq2seq.mappings import Mapping
 from seq2seq.mappings.domain import GAMMA
-from seq2seq.nn.blockwise import blockwise_alpha
+from seq2seq.nn.blockwise_attention import blockwise_alpha
 from seq2seq.nn.linear import Linear, linear
 
 
@@ -26,7 +26,7 @@ class MultiHeadAttention(nn.Module):
 
     - softmax uses ``scaled_dot_product_attention``. Its ``scale`` contains γ; if γ is a tensor, the
       queries are divided by it instead.
-    - sparsemax and entmax of long sequences on CUDA work in blocks (``nn.blockwise``).
+    - sparsemax and entmax of long sequences on CUDA work in blocks (``nn.blockwise_attention``).
 
     All other mappings compute the weights from the matrix of scores. Parameters that the mapping
     learns are not shared with other layers.

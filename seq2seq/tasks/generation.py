@@ -14,7 +14,7 @@ from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.report import reference_lines, value_lines
-from seq2seq.evaluation.writing import SAMPLE
+from seq2seq.evaluation.writing_systems import SAMPLE
 from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import Decodable
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput

@@ -9,7 +9,7 @@ from seq2seq.data.corpora.corpus import references
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.evaluation.novelty import output_summary
 from seq2seq.evaluation.rouge import ORDERS, PROTOCOLS, Protocol, rouge_scores, sentence_rouge
-from seq2seq.evaluation.writing import warn_of_few_words
+from seq2seq.evaluation.writing_systems import warn_of_few_words
 from seq2seq.tasks.generation import Generation
 
 if TYPE_CHECKING:

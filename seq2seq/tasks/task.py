@@ -15,7 +15,7 @@ from seq2seq.data.corpora.corpus import SIDES, Corpus, references
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.words import Words
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
-from seq2seq.evaluation.writing import SAMPLE, warn_of_few_words
+from seq2seq.evaluation.writing_systems import SAMPLE, warn_of_few_words
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.system.errors import DataError

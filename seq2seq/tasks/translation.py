@@ -12,7 +12,7 @@ from seq2seq.evaluation.scores import (
     load_tokenizer,
     translation_scores,
 )
-from seq2seq.evaluation.writing import DEFAULT, fitting_tokenizer, warn_of_few_words
+from seq2seq.evaluation.writing_systems import DEFAULT, fitting_tokenizer, warn_of_few_words
 from seq2seq.tasks.generation import Generation
 
 logger = logging.getLogger(__name__)

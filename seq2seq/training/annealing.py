@@ -16,7 +16,7 @@ import lightning
 
 from seq2seq.mappings import Mapping
 from seq2seq.models.attending import AttendingModel
-from seq2seq.training.interval import logging_interval
+from seq2seq.training.logging_interval import logging_interval
 
 
 class Annealing(ABC):

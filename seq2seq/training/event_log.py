@@ -10,7 +10,7 @@ import lightning
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from seq2seq.training.interval import logging_interval
+from seq2seq.training.logging_interval import logging_interval
 
 
 class EventLog(TensorBoardLogger):

@@ -25,15 +25,15 @@ from seq2seq.system.processes import ALONE, Group
 from seq2seq.tasks import Task
 from seq2seq.training import tensorboard
 from seq2seq.training.annealing import Annealer, Annealing
-from seq2seq.training.collapse import CollapseWarning
+from seq2seq.training.attention_collapse import CollapseWarning
 from seq2seq.training.event_log import EventLog
-from seq2seq.training.halving import is_out_of_memory, not_halved
-from seq2seq.training.keeper import CheckpointKeeper, Scored
+from seq2seq.training.kept_checkpoints import CheckpointKeeper, Scored
 from seq2seq.training.module import Seq2SeqModule
+from seq2seq.training.out_of_memory import is_out_of_memory, not_halved
 from seq2seq.training.progress import on_terminal, progress_callbacks
 from seq2seq.training.state_file import StateFile, check_fits, telling_what_is_saved
+from seq2seq.training.state_saving import Survival
 from seq2seq.training.stopwatch import Stopwatch
-from seq2seq.training.survival import Survival
 from seq2seq.training.validation import Validation, describe, monitored
 
 log = logging.getLogger(__name__)

@@ -17,13 +17,13 @@ from seq2seq.mappings import Mapping
 from seq2seq.models.attending import AttendingModel
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks import Task
-from seq2seq.training.fused import build_optimizer
 from seq2seq.training.gradients import scale_and_clip
-from seq2seq.training.halving import Halving
-from seq2seq.training.interval import logging_interval
+from seq2seq.training.logging_interval import logging_interval
+from seq2seq.training.nonfinite_updates import Soundness
+from seq2seq.training.optimizer import build_optimizer
+from seq2seq.training.out_of_memory import Halving
 from seq2seq.training.schedules import Plateau
 from seq2seq.training.sharding import FullySharded, Sharded
-from seq2seq.training.soundness import Soundness
 
 #: Divisor of summed losses, which keeps them in the range of half precision. It is a power of two,
 #: so the division is exact.

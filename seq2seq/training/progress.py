@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor
 
 from seq2seq.data.batch import Batch
-from seq2seq.training.interval import logging_interval
+from seq2seq.training.logging_interval import logging_interval
 
 log = logging.getLogger(__name__)
 

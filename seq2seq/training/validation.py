@@ -12,9 +12,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.models.attending import AttendingModel
-from seq2seq.training.collapse import CollapseWarning
+from seq2seq.training.attention_collapse import CollapseWarning
 from seq2seq.training.divergence import ADVICE, guessing_loss, has_diverged
-from seq2seq.training.keeper import CheckpointKeeper
+from seq2seq.training.kept_checkpoints import CheckpointKeeper
 from seq2seq.training.module import Seq2SeqModule
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from seq2seq.models import Recurrent
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks.translation import Translation
 from seq2seq.training.module import Seq2SeqModule
+from seq2seq.training.nonfinite_updates import Soundness
 from seq2seq.training.schedules import constant
-from seq2seq.training.soundness import Soundness
 
 ADAM = functools.partial(torch.optim.Adam, lr=0.01)
 

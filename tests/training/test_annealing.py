@@ -15,7 +15,7 @@ from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.mappings import Fusedmax, Softmax
 from seq2seq.models import EncoderDecoder, Recurrent, Transformer
 from seq2seq.training.annealing import Annealer, Annealing, Cosine, Exponential, Linear
-from seq2seq.training.keeper import CheckpointKeeper
+from seq2seq.training.kept_checkpoints import CheckpointKeeper
 
 SIZES = {"size": 8, "feedforward_size": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 2}
 

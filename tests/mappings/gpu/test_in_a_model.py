@@ -4,15 +4,15 @@ import pytest
 import torch
 
 from seq2seq.mappings import Entmax, Fusedmax, Sparsemax
-from seq2seq.nn import blockwise
+from seq2seq.nn import blockwise_attention
 from seq2seq.nn.multi_head_attention import KeysValues, MultiHeadAttention
 
 
 @pytest.fixture
 def everywhere(device, monkeypatch):
     """Blocks for short sequences too, on the device of the test."""
-    monkeypatch.setattr(blockwise, "LONG", 1)
-    monkeypatch.setattr(blockwise, "DEVICES", (device,))
+    monkeypatch.setattr(blockwise_attention, "LONG", 1)
+    monkeypatch.setattr(blockwise_attention, "DEVICES", (device,))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_what_needs_the_scores_or_weights_does_without_blocks(device, everywhere
     mask = torch.ones(2, 1, 1, 9, dtype=torch.bool, device=device)
 
     def alpha(mapping, mask=mask):
-        return blockwise.blockwise_alpha(mapping, queries, keys, mask)
+        return blockwise_attention.blockwise_alpha(mapping, queries, keys, mask)
 
     assert alpha(Entmax(alpha=1.7)) == 1.7
     assert alpha(Sparsemax(), mask=None) == 2.0

@@ -13,7 +13,7 @@ from seq2seq.mappings import (
     Softmax,
     Sqpnormmax,
 )
-from seq2seq.mappings.setting import parameters_set
+from seq2seq.mappings.temporary_parameters import parameters_set
 
 SCORES = torch.tensor([[1.0, 0.9, 1.1, -2.0], [0.3, 0.2, 0.0, 0.1]])
 

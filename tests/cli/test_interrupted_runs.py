@@ -37,10 +37,10 @@ RUN = [
     *("test.search.max_length=5", "test.search.beam_size=1", "trainer.accelerator=cpu"),
 ]
 STEP = "seq2seq.training.module:Seq2SeqModule.training_step"
-OFFER = "seq2seq.training.keeper:CheckpointKeeper.offer"
-AVERAGE = "seq2seq.training.keeper:CheckpointKeeper.average"
+OFFER = "seq2seq.training.kept_checkpoints:CheckpointKeeper.offer"
+AVERAGE = "seq2seq.training.kept_checkpoints:CheckpointKeeper.average"
 TEST = "seq2seq.training.fit:_test"
-SAVE = "seq2seq.training.survival:Survival.save"
+SAVE = "seq2seq.training.state_saving:Survival.save"
 WRITE = "seq2seq.training.state_file:_write"
 
 

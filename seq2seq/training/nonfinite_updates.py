@@ -18,7 +18,7 @@ from seq2seq.data.batch import UNK_ID, Batch
 from seq2seq.data.vocabulary import Vocabulary
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.system.atomic_writing import write_atomically
-from seq2seq.training.interval import logging_interval
+from seq2seq.training.logging_interval import logging_interval
 
 log = logging.getLogger(__name__)
 

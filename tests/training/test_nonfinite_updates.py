@@ -16,10 +16,10 @@ from torch import Tensor
 
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.mappings import Mapping
+from seq2seq.nn.chunked_loss import Projected
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
-from seq2seq.nn.projected import Projected
-from seq2seq.training.fused import build_optimizer
-from seq2seq.training.soundness import MOST_FILES, Soundness
+from seq2seq.training.nonfinite_updates import MOST_FILES, Soundness
+from seq2seq.training.optimizer import build_optimizer
 
 Spoil = Callable[[Tensor, Projected], Tensor]
 

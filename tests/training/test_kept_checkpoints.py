@@ -12,7 +12,7 @@ import torch
 from seq2seq.checkpoint import build, load_checkpoint
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.models.encoder_decoder import EncoderDecoder
-from seq2seq.training.keeper import CheckpointKeeper
+from seq2seq.training.kept_checkpoints import CheckpointKeeper
 from seq2seq.training.validation import Validation
 
 

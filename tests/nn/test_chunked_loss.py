@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.mappings import Entmax, Fusedmax, Mapping, Softmax, Sparsemax
-from seq2seq.nn import projected
+from seq2seq.nn import chunked_loss
+from seq2seq.nn.chunked_loss import Projected
 from seq2seq.nn.losses import SequenceLoss
-from seq2seq.nn.projected import Projected
 
 BATCH, LENGTH, SIZE, VOCABULARY = 3, 5, 4, 9
 MAPPINGS = [Softmax(), Softmax(0.7), Sparsemax(), Entmax(1.5), Fusedmax(1.0, 0.1)]
@@ -35,8 +35,8 @@ def target() -> Tensor:
 @pytest.fixture
 def rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of so many rows."""
-    monkeypatch.setattr(projected, "ROWS", request.param)
-    monkeypatch.setattr(projected, "NUMBERS", {"cpu": 1})
+    monkeypatch.setattr(chunked_loss, "ROWS", request.param)
+    monkeypatch.setattr(chunked_loss, "NUMBERS", {"cpu": 1})
 
 
 def gradients(loss: Tensor, given: Projected) -> list[Tensor]:
@@ -101,7 +101,7 @@ def test_where_rows_are_not_picked_those_of_padding_are_left_out(
     score = partial(mapping.row_losses, label_smoothing=0.1)
     states = torch.where(real[:, None], given.states.flatten(0, 1), torch.inf)
     rows = (states, *given[1:], target.flatten(), real, score, True, 4)
-    loss, surprise = projected._InChunks.apply(*rows)
+    loss, surprise = chunked_loss._InChunks.apply(*rows)
     expected = SequenceLoss(0.1)(given.whole(), target, mapping)
     torch.testing.assert_close((loss, surprise), expected[:2], **EXACT)
     slopes = torch.autograd.grad(loss, given.bias)
@@ -175,7 +175,7 @@ def test_evaluation_computes_no_gradient(target: Tensor, mapping: Mapping, mode:
     expected = SequenceLoss(0.1)(given, target, mapping)
     with mode():
         found = SequenceLoss(0.1)(given, target, mapping)
-        projected.in_chunks(score, given, target, target != 0)
+        chunked_loss.in_chunks(score, given, target, target != 0)
     assert not found.loss_sum.requires_grad
     assert asked == [False]
     torch.testing.assert_close(found.loss_sum, expected.loss_sum.detach(), **EXACT)

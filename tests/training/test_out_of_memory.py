@@ -18,10 +18,10 @@ from torch import Tensor
 from seq2seq.data.batch import Batch
 from seq2seq.mappings import Fusedmax, Mapping
 from seq2seq.models import Transformer
+from seq2seq.nn.chunked_loss import Projected
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
-from seq2seq.nn.projected import Projected
 from seq2seq.tasks.translation import Translation
-from seq2seq.training.halving import Halving, is_out_of_memory
+from seq2seq.training.out_of_memory import Halving, is_out_of_memory
 
 ALLOCATOR = (
     "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you "
@@ -182,7 +182,7 @@ LIMITED = """
     import resource, torch
     from seq2seq.data.batch import Batch
     from seq2seq.nn.losses import SequenceLossOutput
-    from seq2seq.training.halving import Halving
+    from seq2seq.training.out_of_memory import Halving
 
     layer = torch.nn.Linear(1, 2**20)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seq2seq.evaluation.scores import load_tokenizer
-from seq2seq.evaluation.writing import fitting_tokenizer, unicode_words, warn_of_few_words
+from seq2seq.evaluation.writing_systems import fitting_tokenizer, unicode_words, warn_of_few_words
 
 JAPANESE = ["私は猫が好きです。", "彼女は毎日学校へ行きます。"]
 CHINESE = ["我喜欢吃苹果。", "他每天去学校上课。"]

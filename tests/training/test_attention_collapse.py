@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seq2seq.training.collapse import CollapseWarning
+from seq2seq.training.attention_collapse import CollapseWarning
 
 
 def metrics(share: float) -> dict[str, Any]:

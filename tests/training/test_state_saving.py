@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from seq2seq.training.survival import _stops, random_states, restore_random_states
+from seq2seq.training.state_saving import _stops, random_states, restore_random_states
 
 
 def draw() -> tuple[float, float, float]:
