@@ -53,10 +53,6 @@ class Rows:
         weights = weights + self.poison[:, None]
         return weights.reshape(self.shape).movedim(-1, self.dim).to(self.dtype)
 
-    def restore_values(self, values: Tensor) -> Tensor:
-        """Return ``[rows]`` values in the shape of the scores without the mapped dimension."""
-        return (values + self.poison).reshape(self.shape[:-1])
-
 
 def as_rows(
     scores: Tensor, mask: Tensor | None = None, dim: int = -1, gamma: float | Tensor = 1.0
