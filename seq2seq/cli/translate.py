@@ -51,7 +51,7 @@ def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
         )
     model, task = cast("Decodable[Any]", checkpoint.model), cast("Generation", task)
     search = instantiate(config.search, _convert_="all")
-    numbered = config.search.get("n_best", 1) > 1
+    n_best = config.search.get("n_best", 1)
     subwords = checkpoint.subwords
     longest = config.max_source_length
     if model.max_length is not None:
@@ -77,10 +77,21 @@ def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
                 group=group,
             ):
                 number += 1
-                for text, score in hypotheses:
-                    text = " ".join(text.splitlines())  # one line in, one line out
-                    out.write(f"{number} ||| {text} ||| {score:.6f}\n" if numbered else f"{text}\n")
+                out.writelines(f"{line}\n" for line in _written(number, hypotheses, n_best))
             out.flush()
+
+
+def _written(number: int, hypotheses: list[tuple[str, float]], n_best: int) -> list[str]:
+    """Return the output lines of input line ``number``: always ``n_best`` of them.
+
+    The last hypothesis fills the places of those that the search did not find. There is only one
+    for an empty line, and with a sparse output mapping there may be fewer than ``n_best``.
+    """
+    lines = []
+    for text, score in hypotheses:
+        text = " ".join(text.splitlines())
+        lines.append(f"{number} ||| {text} ||| {score:.6f}" if n_best > 1 else text)
+    return lines + lines[-1:] * (n_best - len(lines))
 
 
 def _warn_if_cut(number: int, length: int, longest: int) -> None:

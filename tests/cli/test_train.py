@@ -263,11 +263,12 @@ def test_a_part_of_a_split_does_not_pass_for_the_whole(work: Path) -> None:
 
 def test_n_best_lists_are_numbered(work: Path) -> None:
     result = forked(
-        "translate", "checkpoint=run", "search.n_best=2", cwd=work, stdin="one line\nanother\n"
+        "translate", "checkpoint=run", "search.n_best=2", cwd=work, stdin="one line\n\nanother\n"
     )
     assert result.returncode == 0, result.stderr
     rows = [line.split(" ||| ") for line in result.stdout.splitlines()]
-    assert [row[0] for row in rows] == ["1", "1", "2", "2"]
+    assert [row[0] for row in rows] == ["1", "1", "2", "2", "3", "3"]
+    assert rows[2] == rows[3] == ["2", "", "0.000000"]
     assert float(rows[0][2]) >= float(rows[1][2])
 
 
@@ -279,10 +280,10 @@ def test_samples_continue_prefixes(work: Path) -> None:
     result = forked("translate", "checkpoint=run", *files, *options, cwd=work)
     assert result.returncode == 0, result.stderr
     rows = [line.split(" ||| ") for line in result.stdout.splitlines()]
-    assert [row[0] for row in rows] == ["1", "1", "1", "2", "2", "2", "3"]
+    assert [row[0] for row in rows] == ["1", "1", "1", "2", "2", "2", "3", "3", "3"]
     assert all(row[1].startswith("kor ka") for row in rows[:3])
     assert len({row[1] for row in rows[3:6]}) > 1
-    assert rows[6][1] == "only this"
+    assert [row[1] for row in rows[6:]] == ["only this"] * 3
 
 
 def test_prefixes_are_as_many_as_lines(work: Path) -> None:
