@@ -32,6 +32,20 @@ USES = {
     "export": ["output=exported"],
     "push": ["to=published"],
 }
+CLASSIFIER = [
+    "task=entailment",
+    "data.corpus.train_size=30",
+    "data.corpus.validation_size=6",
+    "model.embedding_size=4",
+    "model.hidden_size=4",
+    "data.training.max_steps=1",
+    "data.training.validate_every_n_steps=1",
+    "validation.heat_maps=0",
+    "trainer.accelerator=cpu",
+    "test.split=null",
+    "hydra.run.dir=CLASSIFIER",
+    "attention._target_=my_package.Mine",
+]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +73,7 @@ def test_every_command_loads_what_the_user_trusts(work: Path, command: str) -> N
     assert "If my_package is a package of yours, allow it to run: trust=[my_package]" in (
         refused.stderr
     )
-    if command == "export":  # slow, and tested elsewhere
+    if command == "export":  # slow for this model: see the classifier below
         return
     result = forked(
         command,
@@ -70,3 +84,18 @@ def test_every_command_loads_what_the_user_trusts(work: Path, command: str) -> N
         before=importable(work),
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_a_classifier_of_a_trusted_package_predicts_and_is_exported(work: Path) -> None:
+    trained = forked("train", *CLASSIFIER, cwd=work, before=importable(work))
+    assert trained.returncode == 0, trained.stderr
+    assert "seq2seq-predict checkpoint=CLASSIFIER trust=[my_package]" in trained.stdout
+    for command, own in (("predict", []), ("export", ["output=classifier"])):
+        arguments = [command, "checkpoint=CLASSIFIER", *own]
+        options = {"cwd": work, "stdin": "A dog runs.\tA dog moves.\n", "before": importable(work)}
+        refused = forked(*arguments, **options)
+        assert refused.returncode == 1
+        assert "allow it to run: trust=[my_package]" in refused.stderr
+        result = forked(*arguments, "trust=[my_package]", **options)
+        assert result.returncode == 0, result.stderr
+    assert (work / "classifier" / "classifier.pt2").is_file()
