@@ -34,6 +34,7 @@ from seq2seq.checkpoint.directory import (
     load_config,
     save_checkpoint,
 )
+from seq2seq.checkpoint.inspection import check_files
 
 __all__ = [
     "ALLOWED_PACKAGES",
@@ -43,6 +44,7 @@ __all__ = [
     "CheckpointError",
     "build",
     "check",
+    "check_files",
     "check_targets",
     "checkpoint_folder",
     "checkpoint_task",

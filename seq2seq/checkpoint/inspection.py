@@ -31,14 +31,18 @@ def check_files(path: Path, folder: Path) -> None:
 
     Args:
         path: the path that the user named; it may be a link.
-        folder: the checkpoint directory, at the path or below.
+        folder: the checkpoint directory, or a folder that is written to, at the path or below. What
+            does not exist yet is not refused.
 
     Raises:
         CheckpointError: naming the link or device.
     """
     below = folder.relative_to(path).parts
     for number in range(1, len(below) + 1):
-        _refuse_link(path.joinpath(*below[:number]))
+        part = path.joinpath(*below[:number])
+        if not os.path.lexists(part):
+            return
+        _refuse_link(part)
     for entry in sorted(folder.iterdir()):
         _refuse_link(entry)
 

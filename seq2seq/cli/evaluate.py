@@ -43,11 +43,16 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
         from hydra.utils import instantiate
         from rich.console import Console
 
-        from seq2seq.checkpoint import checkpoint_task, load_checkpoints
+        from seq2seq.checkpoint import check_files, checkpoint_task, load_checkpoints
         from seq2seq.checkpoint.hub import is_hub
         from seq2seq.cli.device import choose_device
         from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
-        from seq2seq.evaluation.scored_texts import ScoredTexts, check_output, own_folders
+        from seq2seq.evaluation.scored_texts import (
+            ScoredTexts,
+            check_output,
+            own_folders,
+            run_of,
+        )
         from seq2seq.tasks.task import silent
 
     if config.references is not None:
@@ -82,6 +87,8 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     output = checkpoint.folder if own else scored.folder(checkpoint.folder)
     if config.output:
         output = Path(config.output)
+    else:  # an untrusted run folder must not lead elsewhere
+        check_files(run_of(checkpoint.folder), output)
     check_output(output, name, scored.content, own_folders(checkpoint.folder) if own else ())
     with group.first_on_each_machine():
         data.encoded(split)

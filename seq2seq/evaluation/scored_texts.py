@@ -65,9 +65,14 @@ class ScoredTexts:
         checkpoint without a run folder.
         """
         name = f"{self.corpus.lower()}-{self.split}-{self.content[:8]}"
-        if checkpoint.parent.name == "checkpoints":
-            return checkpoint.parent.parent / EVALUATIONS / checkpoint.name / name
-        return checkpoint / EVALUATIONS / name
+        run = run_of(checkpoint)
+        inner = "" if run == checkpoint else checkpoint.name
+        return run / EVALUATIONS / inner / name
+
+
+def run_of(checkpoint: Path) -> Path:
+    """Return the run folder of a checkpoint directory; the directory itself if it has none."""
+    return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint
 
 
 def recorded_content(folder: Path, split: str) -> str | None:

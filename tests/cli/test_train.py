@@ -490,3 +490,15 @@ def test_collapsing_attention_is_reported_and_relative_strength_avoids_it(work: 
 
     result = trained(work, "relative", "attention=sparsemax")
     assert "looks at a single word" not in result.stderr + result.stdout
+
+
+def test_scores_are_not_written_through_a_link_in_the_run_folder(work: Path) -> None:
+    shutil.copytree(work / "run", work / "linked")
+    (work / "elsewhere").mkdir()
+    (work / "linked" / "evaluations").symlink_to(work / "elsewhere")
+    other = ["data=toy", "data.corpus.seed=5", "data.corpus.train_size=9"]
+    few = ["data.corpus.validation_size=2", "data.corpus.test_size=2"]
+    result = forked("evaluate", "checkpoint=linked", *other, *few, cwd=work)
+    assert result.returncode == 1
+    assert "linked/evaluations is a symbolic link" in result.stderr
+    assert not [*(work / "elsewhere").iterdir()]
