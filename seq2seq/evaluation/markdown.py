@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from seq2seq.data.foreign import visible
+
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&!$])")
 LONGEST = 500  # maximum number of characters of an untrusted text
 
 
 def escaped(text: object, longest: int | None = LONGEST) -> str:
-    """Return the text on one line, without Markdown, cut after ``longest`` characters."""
-    line = " ".join(str(text).split())
+    r"""Return the text on one line, without Markdown, cut after ``longest`` characters.
+
+    Control characters are shown as ``\x1b``.
+    """
+    line = visible(" ".join(str(text).split()))
     if longest is not None and len(line) > longest:
         line = f"{line[:longest]}…"
     return SPECIAL.sub(r"\\\1", line)
@@ -27,4 +32,4 @@ def code(text: str, language: str = "") -> list[str]:
     """Return the lines of a code block, with a fence longer than any in the text."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return [f"{fence}{language}", *text.splitlines(), fence]
+    return [f"{fence}{language}", *(visible(line) for line in text.splitlines()), fence]

@@ -173,10 +173,7 @@ def _data(config: Mapping[str, Any], known: Mapping[str, Any], license: str | No
     data = data if isinstance(data, Mapping) else {}
     corpus = data.get("corpus")
     settings = _scalars(corpus) if isinstance(corpus, Mapping) else {}
-    filters, limits = (
-        {key: value for key, value in (data.get(part) or {}).items() if value}
-        for part in ("filters", "limits")
-    )
+    filters, limits = (_set(data.get(part)) for part in ("filters", "limits"))
     if set(filters) <= {"unit"}:
         filters = {}
     rows = [
@@ -190,6 +187,11 @@ def _data(config: Mapping[str, Any], known: Mapping[str, Any], license: str | No
         ("license of the data", "unknown to this card: see the corpus"),
     ]
     return table(("", ""), rows)
+
+
+def _set(settings: Any) -> dict[str, Any]:
+    """Return the settings that are in force: not null, 0 or false."""
+    return {k: v for k, v in settings.items() if v} if isinstance(settings, Mapping) else {}
 
 
 def _training(known: Mapping[str, Any]) -> list[str]:

@@ -56,6 +56,9 @@ def write_provenance(folder: Path, corpus: Corpus, data: ParallelData) -> None:
 def read_provenance(checkpoint: Path) -> dict[str, Any]:
     """Read the provenance of a checkpoint from its run folder; {} if there is none.
 
+    The run folder may come from anybody. An entry of another type counts as missing, and so does a
+    file that is a link.
+
     Returns:
         the entries of ``provenance.json``, ``parameters`` … of ``training.json``, and the
         ``command``, if they exist.
@@ -63,14 +66,33 @@ def read_provenance(checkpoint: Path) -> dict[str, Any]:
     if checkpoint.parent.name != "checkpoints":
         return {}
     run = checkpoint.parent.parent
-    found: dict[str, Any] = {}
-    for name in ("training.json", PROVENANCE):
-        found.update(_object(run / name))
-    overrides = run / ".hydra" / "overrides.yaml"
-    if overrides.is_file():
-        arguments = read_yaml(overrides) or []
-        found["command"] = command([str(item) for item in arguments])
-    return found
+    entries = {**_object(run / "training.json"), **_object(run / PROVENANCE)}
+    known = {name: value for name, value in entries.items() if _fits(name, value)}
+    known.pop("command", None)
+    hydra = run / ".hydra"
+    overrides = hydra / "overrides.yaml"
+    if not hydra.is_symlink() and _is_plain(overrides):
+        texts = read_yaml(overrides)
+        if _is_list(texts, str):
+            known["command"] = command(texts)
+    return known
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Return whether an entry has the type that its readers expect."""
+    if name == "languages":
+        return _is_list(value, str)
+    if name == "examples":
+        return isinstance(value, dict) and _is_list([*value.values()], int)
+    return isinstance(value, str | int | float)
+
+
+def _is_list(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(type(item) is kind for item in value)
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def command(overrides: Sequence[str]) -> str:
@@ -80,7 +102,9 @@ def command(overrides: Sequence[str]) -> str:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """Return the entries of a JSON file; {} if it does not exist."""
+    """Return the entries of a JSON file; {} if it is missing, damaged or a link."""
+    if not _is_plain(path):
+        return {}
     try:
         content = parse_json(read_bounded(path, LARGEST_JSON, "file of a run"))
     except (OSError, DataError):

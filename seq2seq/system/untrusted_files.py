@@ -28,11 +28,15 @@ _MOST_DIGITS = 300  # of an integer; a float holds 308
 
 def shown(value: object, most: int = 60) -> str:
     """Return an untrusted value for a message: one line, no control characters, shortened."""
-    text = "".join(
-        character if character.isprintable() else f"\\x{ord(character):02x}"
-        for character in str(value)[: most + 1]
-    )
+    text = visible(str(value)[: most + 1])
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def visible(text: str) -> str:
+    r"""Return a text with its control characters as ``\x1b``, which a terminal does not obey."""
+    return "".join(
+        character if character.isprintable() else f"\\x{ord(character):02x}" for character in text
+    )
 
 
 Refusal = Callable[[str | Path], str | None]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
+import pytest
 import yaml
 from huggingface_hub import ModelCard
 
@@ -85,3 +87,36 @@ def test_code_of_others_stays_in_its_block(run_folder: Path) -> None:
     overrides = run_folder / ".hydra" / "overrides.yaml"
     overrides.write_text(yaml.safe_dump(["data.root=```\n---\nlicense: mit"]))
     assert ModelCard(card(run_folder)).data.license is None
+
+
+HOSTILE = {
+    "provenance.json": [
+        {"languages": 7, "examples": 3, "torch": [1], "seq2seq": None, "command": 5},
+        {"languages": [{"a": 1}, "de"], "examples": {"train": {"b": 2}}, "updates": {"c": 3}},
+        {"languages": "\x1b[2J", "examples": ["train"], "device": "\x1b]0;title\x07"},
+        [],
+    ],
+    ".hydra/overrides.yaml": [7, {"a": 1}, ["a", {"b": [None]}], ["\x1b[2Jx=1"], True],
+    "training.json": ["text", {"updates": "\x9b2J", "epochs": [1]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [(name, content) for name in HOSTILE for content in HOSTILE[name]]
+)
+def test_a_run_folder_of_anybody_makes_a_card(run_folder: Path, name: str, content: object) -> None:
+    (run_folder / name).write_text(json.dumps(content))
+    text = card(run_folder)
+    yaml.safe_load(text.split("---\n")[1])
+    assert "## Training" in text
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
+
+
+@pytest.mark.parametrize("part", ["filters", "limits"])
+def test_settings_of_another_type_are_left_out(run_folder: Path, part: str) -> None:
+    path = run_folder / "checkpoints" / "best" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["data"][part] = "null"
+    path.write_text(yaml.safe_dump(config))
+    of = {"filters": "cleaning", "limits": "limits"}[part]
+    assert f"| {of} of training pairs | none |" in card(run_folder)

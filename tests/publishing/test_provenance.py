@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from seq2seq.publishing.provenance import write_provenance
+from seq2seq.publishing.provenance import read_provenance, write_provenance
 
 
 def test_another_number_of_threads_is_logged(
@@ -31,3 +32,17 @@ def test_another_number_of_threads_is_logged(
     finally:
         torch.set_num_threads(threads)
     assert f"set OMP_NUM_THREADS={threads}" in caplog.text
+
+
+@pytest.mark.parametrize("link", ["provenance.json", ".hydra/overrides.yaml", ".hydra"])
+def test_links_in_a_run_folder_are_not_followed(
+    run_folder: Path, tmp_path: Path, link: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / ".hydra").mkdir(parents=True)
+    (elsewhere / "provenance.json").write_text('{"torch": "a secret"}')
+    (elsewhere / ".hydra" / "overrides.yaml").write_text("- a secret")
+    shutil.rmtree(run_folder / ".hydra")
+    (run_folder / link).parent.mkdir(exist_ok=True)
+    (run_folder / link).symlink_to(elsewhere / link)
+    assert read_provenance(run_folder / "checkpoints" / "best") == {}
