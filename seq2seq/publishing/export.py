@@ -52,7 +52,7 @@ def export(checkpoint: Checkpoint, folder: str | Path, form: str = "torch") -> P
     folder = Path(folder).expanduser()
     if form not in FORMS:
         raise PublishingError(f"format={form} is unknown; choose {' or '.join(FORMS)}")
-    if folder.exists() and any(folder.iterdir()) and not (folder / INTERFACE).is_file():
+    if folder.exists() and any(folder.iterdir()) and not _is_export(folder):
         raise PublishingError(
             f"output={folder} has other files, which would be deleted; give a new folder"
         )
@@ -69,6 +69,13 @@ def export(checkpoint: Checkpoint, folder: str | Path, form: str = "torch") -> P
         (new / INTERFACE).write_text(json.dumps(described, indent=2), encoding="utf-8")
         (new / "README.md").write_text(_readme(described, parts), encoding="utf-8")
     return folder
+
+
+def _is_export(folder: Path) -> bool:
+    """Return whether a folder has an export, and nothing else that would be lost."""
+    patterns = (INTERFACE, "README.md", "*.pt2", "*.onnx", "subwords*.model", "words*.json")
+    ours = {path.name for pattern in patterns for path in folder.glob(pattern)}
+    return INTERFACE in ours and ours == {path.name for path in folder.iterdir()}
 
 
 def recorded(part: Program, model: AttendingModel) -> ExportedProgram:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq import mappings
+from seq2seq.checkpoint import load_checkpoint
 from seq2seq.mappings import (
     ConstrainedSoftmax,
     ConstrainedSparsemax,
@@ -27,7 +28,7 @@ from seq2seq.models.ensemble import Ensemble
 from seq2seq.models.pair_classifier import PairClassifier
 from seq2seq.models.recurrent_classifier import RecurrentClassifier
 from seq2seq.publishing.errors import PublishingError
-from seq2seq.publishing.export import FORMS, recorded
+from seq2seq.publishing.export import FORMS, export, recorded
 from seq2seq.publishing.programs import Port, Program, programs
 from seq2seq.search.distribution import log_probabilities
 
@@ -220,3 +221,13 @@ def test_exporting_leaves_the_model_as_it_is() -> None:
     assert all(parameter.requires_grad for parameter in model.parameters())
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_other_files_are_not_replaced_by_an_export(run_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "interface.json").write_text("{}")
+    (folder / "thesis.tex").write_text("years of work")
+    with pytest.raises(PublishingError, match="holds other files"):
+        export(load_checkpoint(run_folder), folder)
+    assert (folder / "thesis.tex").read_text() == "years of work"
