@@ -94,10 +94,11 @@ def _show_page(config: DictConfig, exploration: Exploration, live: Live) -> None
     """Write the page, and serve it with ``live`` if ``serve=true``."""
     from seq2seq.explore.building import build_page
     from seq2seq.explore.server import MAX_CHARACTERS, serve
+    from seq2seq.system.atomic_writing import replacing_output
 
     path = Path(config.output or "explore.html")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(build_page(exploration), encoding="utf-8")
+    with replacing_output(path) as draft:
+        draft.write_text(build_page(exploration), encoding="utf-8")
     print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
     if config.serve:
         page = build_page(exploration, live={"max_characters": MAX_CHARACTERS})

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from seq2seq.evaluation.comparison_table import Comparison, Row, heading, text
 from seq2seq.evaluation.markdown import escaped
+from seq2seq.system.atomic_writing import replacing_output
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -148,5 +149,5 @@ def check_outputs(paths: Sequence[Path]) -> None:
 
 def write_comparison(path: Path, tables: Sequence[Comparison]) -> None:
     """Write all tables to one file, in the format of its suffix."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(FORMATS[path.suffix](tables), encoding="utf-8")
+    with replacing_output(path) as draft:
+        draft.write_text(FORMATS[path.suffix](tables), encoding="utf-8")

@@ -21,6 +21,7 @@ from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.evaluation.figures import attention_heat_map
 from seq2seq.explore.exploration import Exploration
 from seq2seq.search import Search
+from seq2seq.system.atomic_writing import replacing_output
 
 FORMATS = ("pdf", "svg", "png")
 #: Embed fonts as TrueType in PDF, and as outlines in SVG.
@@ -167,7 +168,6 @@ def _shown(pieces: Sequence[str], words: Sequence[int]) -> list[str]:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context(SAVING):
-        figure.savefig(path, dpi=200, bbox_inches="tight")
+    with rc_context(SAVING), replacing_output(path) as draft:
+        figure.savefig(draft, format=path.suffix[1:], dpi=200, bbox_inches="tight")
     return path

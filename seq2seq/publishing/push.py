@@ -10,7 +10,7 @@ from seq2seq.checkpoint import CONFIG, WEIGHTS, Checkpoint
 from seq2seq.checkpoint.hub import FILES, Repository, is_hub
 from seq2seq.publishing.card import model_card
 from seq2seq.publishing.errors import PublishingError
-from seq2seq.system.atomic_writing import replacing_folder
+from seq2seq.system.atomic_writing import replacing, replacing_folder
 
 CARD = "README.md"
 
@@ -47,7 +47,8 @@ def push(
     # Only the name of the folder: its path on this machine does not help others.
     text = model_card(checkpoint, folder.resolve().name, name=name, license=license)
     if folder.resolve() == checkpoint.folder.resolve():
-        (folder / CARD).write_text(text, encoding="utf-8")
+        with replacing(folder / CARD, lasting=True) as draft:
+            draft.write_text(text, encoding="utf-8")
         return to
     if folder.exists() and not folder.is_dir():
         raise PublishingError(f"to={to} is a file; give a folder")

@@ -41,6 +41,17 @@ def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def replacing_output(path: Path) -> Iterator[Path]:
+    """Replace a file that the user names: follow links, write to pipes and devices directly."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():  # a pipe or a device, which must not be replaced
+        yield path
+        return
+    with replacing(path, lasting=True) as draft:
+        yield draft
+
+
 def follow_umask(path: Path) -> None:
     """Give a file the mode of a new file: safetensors makes it readable by its owner only."""
     model = path.with_name(f".{uuid.uuid4().hex}")
