@@ -15,6 +15,9 @@ Line = TypeVar("Line")
 
 log = logging.getLogger(__name__)
 
+#: Control characters by number, as a terminal shows them. Joiners and the like are letters' own.
+_VISIBLE = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160)) if chr(n) not in "\n\t"}
+
 
 def check_files(output: str, buffer: int, **read: str | None) -> None:
     """Check that no lines can get lost.
@@ -83,7 +86,7 @@ def _opened(path: Path) -> Iterator[Iterable[bytes]]:
         yield bytes_of(file, path)
 
 
-def writer(name: str) -> contextlib.AbstractContextManager[TextIO]:
+def writer(name: str) -> contextlib.AbstractContextManager[TextIO | Terminal]:
     """Open a file, or standard output for `-`, for writing in UTF-8.
 
     Lines are written to `NAME.part`, which replaces the file at the end. If the command fails, an
@@ -93,11 +96,33 @@ def writer(name: str) -> contextlib.AbstractContextManager[TextIO]:
         if sys.stdout is None:
             raise ValueError("output=- writes to standard output, which is closed; give a file")
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-        return contextlib.nullcontext(sys.stdout)
+        return contextlib.nullcontext(Terminal(sys.stdout) if sys.stdout.isatty() else sys.stdout)
     path = path_of(name).resolve()
     if path.exists() and not path.is_file():  # a pipe or a device
         return path.open("w", encoding="utf-8")
     return _written(path)
+
+
+class Terminal:
+    """Standard output on a terminal, which shows control characters and does not obey them.
+
+    A vocabulary from anybody, and the input, may hold escape sequences. Files and pipes get the
+    lines as they are.
+
+    Args:
+        stream: what is written to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write a text."""
+        self._stream.write(text.translate(_VISIBLE))
+
+    def flush(self) -> None:
+        """Send what was written."""
+        self._stream.flush()
 
 
 @contextlib.contextmanager

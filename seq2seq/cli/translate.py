@@ -77,7 +77,8 @@ def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
                 group=group,
             ):
                 number += 1
-                out.writelines(f"{line}\n" for line in _written(number, hypotheses, n_best))
+                for line in _written(number, hypotheses, n_best):
+                    out.write(f"{line}\n")
             out.flush()
 
 

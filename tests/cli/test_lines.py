@@ -3,11 +3,12 @@
 import gzip
 import logging
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from seq2seq.cli.lines import decoded, reader, writer
+from seq2seq.cli.lines import Terminal, decoded, reader, writer
 from seq2seq.system.untrusted_files import LONGEST_LINE
 
 
@@ -108,3 +109,25 @@ def test_devices_are_written_to_as_they_are() -> None:
     with writer(os.devnull) as file:
         file.write("all\n")
     assert not Path(os.devnull).is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_terminal_gets_no_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pty  # which Windows lacks
+
+    controller, terminal = pty.openpty()
+    with os.fdopen(controller, "rb", buffering=0) as shown, os.fdopen(terminal, "w") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        with writer("-") as out:
+            assert isinstance(out, Terminal)
+            out.write("a\x1b[2J\x9b\x07b\tmī\u200cravad\n")
+            out.flush()
+        assert shown.read(100).decode() == "a\\x1b[2J\\x9b\\x07b\tmī\u200cravad\r\n"
+
+
+def test_a_pipe_gets_the_lines_as_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w", encoding="utf-8") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        with writer("-") as out:
+            out.write("\x1b[2J\n")
+    assert (tmp_path / "out").read_text() == "\x1b[2J\n"
