@@ -105,9 +105,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
                 check_values(config)
             job(config)
         except BrokenPipeError:
-            # The reader of our output has closed the pipe: exit silently, as text tools do.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(1) from None
+            raise _unread() from None
         except KeyboardInterrupt:
             raise SystemExit(130) from None
         except Exception as error:
@@ -125,6 +123,10 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     )(guarded)
     try:
         application()
+        if sys.stdout is not None:  # which Hydra's help leaves in the buffer
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise _unread() from None
     except Interruption as stop:
         print(f"stopped by {stop.name}", file=sys.stderr)
         raise
@@ -148,6 +150,12 @@ def restore(name: str, value: str | None) -> None:
         os.environ.pop(name, None)
     else:
         os.environ[name] = value
+
+
+def _unread() -> SystemExit:
+    """End silently, as text tools do, when the reader of standard output has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return SystemExit(1)
 
 
 def _message(error: Exception) -> str:

@@ -199,3 +199,17 @@ def test_an_ascii_terminal_replaces_other_characters(monkeypatch: pytest.MonkeyP
     print("Übersetzung ✓")
     terminal.flush()
     assert terminal.buffer.getvalue() == b"?bersetzung ?\n"  # type: ignore[attr-defined]
+
+
+@pytest.mark.e2e
+def test_help_that_nobody_reads_on_ends_silently() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "seq2seq.cli.export", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
