@@ -51,6 +51,13 @@ def is_hub(path: object) -> bool:
     return str(path).startswith(PREFIX)
 
 
+def odd_answer(error: Exception) -> str:
+    """What to say of an answer that ``huggingface_hub`` cannot read, as a proxy's page is."""
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT} does not answer as a hub does ({type(error).__name__}: {error})"
+
+
 def fetched(text: str) -> Path:
     """Return the folder of a repository in Hugging Face's cache; fetch it if it is missing.
 
@@ -91,4 +98,8 @@ def fetched(text: str) -> Path:
         ) from error
     except (HfHubHTTPError, OSError) as error:
         raise CheckpointError(f"checkpoint={text} cannot be fetched: {error}") from error
+    except Exception as error:  # of any kind, since the answer may be of any form
+        raise CheckpointError(
+            f"checkpoint={text} cannot be fetched: {odd_answer(error)}"
+        ) from error
     return Path(folder)

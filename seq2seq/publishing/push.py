@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from seq2seq.checkpoint import CONFIG, WEIGHTS, Checkpoint
-from seq2seq.checkpoint.hub import FILES, Repository, is_hub
+from seq2seq.checkpoint.hub import FILES, Repository, is_hub, odd_answer
 from seq2seq.publishing.card import model_card
 from seq2seq.publishing.errors import PublishingError
 from seq2seq.system.atomic_writing import replacing, replacing_folder
@@ -43,7 +44,7 @@ def push(
     """
     if is_hub(to):
         return _to_hub(checkpoint, to, private, name, license)
-    folder = Path(to).expanduser()
+    folder = Path(os.path.expanduser(to))
     # Only the name of the folder: its path on this machine does not help others.
     text = model_card(checkpoint, folder.resolve().name, name=name, license=license)
     if folder.resolve() == checkpoint.folder.resolve():
@@ -105,4 +106,6 @@ def _to_hub(
             ) from error
         except (OSError, ValueError) as error:
             raise PublishingError(f"to={to} cannot be reached: {error}") from error
+        except Exception as error:  # of any kind, since the answer may be of any form
+            raise PublishingError(f"to={to}: {odd_answer(error)}") from error
     return to

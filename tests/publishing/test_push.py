@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
 from hub_server import serving
+from huggingface_hub import constants
 
 from seq2seq.checkpoint import CheckpointError, load_checkpoint
 from seq2seq.publishing.errors import PublishingError
@@ -117,3 +120,36 @@ def test_a_checkpoint_is_pushed_to_a_hub_and_fetched_from_it(
     assert "HF_HUB_OFFLINE is set" in lines[0]
     assert "cannot be reached" in lines[1]
     assert lines[2] == "done", "what was fetched before is found without a network"
+
+
+ANSWERS = ["", "[]", "null", "7", '"text"', '{"siblings": 1}', "<html>a proxy</html>", "[[1]]"]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_that_is_no_hubs_is_told(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = answer.encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with pytest.raises(CheckpointError, match="127.0.0.1:.* does not answer as a hub does"):
+            load_checkpoint("hub:me/model")
+        with pytest.raises(PublishingError, match="does not answer as a hub|cannot be reached"):
+            push(load_checkpoint(run_folder), "hub:me/model")
+        server.shutdown()
