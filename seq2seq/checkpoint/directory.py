@@ -121,7 +121,7 @@ def checkpoint_folder(path: str | Path) -> Path:
     """
     if is_hub(path):
         return _found(fetched(str(path)))  # the hub's cache has symbolic links, which are safe
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     folder = _found(path)
     check_files(path if folder.is_relative_to(path) else folder, folder)
     return folder

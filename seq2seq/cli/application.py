@@ -11,6 +11,7 @@ import difflib
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -73,6 +74,20 @@ def configured_classes(group: str) -> dict[str, str]:
     return classes
 
 
+LONGEST_MESSAGE = 3000  # characters, of a message that may quote an untrusted file
+
+
+def check_arguments(arguments: list[str]) -> None:
+    """End the process if an argument has control characters, which Hydra's messages would repeat.
+
+    A folder from anybody may have escape sequences in its name.
+    """
+    for argument in arguments:
+        if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", argument):
+            shown = "".join(map(_harmless, argument[:200]))
+            raise SystemExit(f"error: the argument {shown} has control characters: rename the file")
+
+
 def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     """Run ``job`` as the Hydra application ``config_name`` with the overrides of the command line.
 
@@ -82,6 +97,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     """
     listen()
     show_any_character()
+    check_arguments(sys.argv[1:])
     sys.argv[1:] = as_meant(sys.argv[1:])
     if not sys.stderr.isatty():  # no progress bars without a terminal
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
@@ -111,8 +127,10 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
         except Exception as error:
             if config.debug or not mendable(error):
                 raise
-            message = f"error: {_message(error)}"
-            print("".join(map(_harmless, message)), file=sys.stderr)
+            message = _message(error)
+            if len(message) > LONGEST_MESSAGE:
+                message = f"{message[:LONGEST_MESSAGE]}…"
+            print("".join(map(_harmless, f"error: {message}")), file=sys.stderr)
             print("(debug=true shows where it was raised)", file=sys.stderr)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra does the other runs of the sweep first, then fails

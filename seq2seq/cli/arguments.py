@@ -5,8 +5,8 @@ Names, paths and labels are text, even if they look like numbers, and `~` is the
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -47,7 +47,7 @@ def _as_text(argument: str) -> str:
     if home := re.fullmatch(
         r"""(['"]?)(~(?:/[^'"]*)?)\1""", written
     ):  # not a value in Hydra's grammar
-        expanded = str(Path(home[2]).expanduser()).replace("\\", "\\\\").replace("'", "\\'")
+        expanded = os.path.expanduser(home[2]).replace("\\", "\\\\").replace("'", "\\'")
         return f"{key}='{expanded}'"
     try:
         override = OverridesParser.create().parse_override(argument)

@@ -39,7 +39,7 @@ def check_files(output: str, buffer: int, **read: str | None) -> None:
 
 def path_of(name: str) -> Path:
     """Return the path that a user wrote, with `~` expanded."""
-    return Path(name).expanduser()
+    return Path(os.path.expanduser(name))
 
 
 def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:

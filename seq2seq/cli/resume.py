@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,7 +21,7 @@ def split_resume(arguments: list[str]) -> tuple[Path | None, list[str]]:
     for argument in arguments:
         key, _, value = argument.partition("=")
         if key == "resume" and value not in ("", "null"):
-            folder = Path(value.strip("'\"")).expanduser()
+            folder = Path(os.path.expanduser(value.strip("'\"")))
         else:
             others.append(argument)
     return folder, others

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.cli.application import configured_classes, plain, run
+from seq2seq.cli.application import check_arguments, configured_classes, plain, run
 from seq2seq.cli.beginning import NOTHING_TAKEN, begun, spelled_out
 from seq2seq.cli.importing import quick_imports, without_extras
 from seq2seq.cli.interruption import Interruption
@@ -373,6 +373,7 @@ def main() -> None:
     if not leads():
         follow(train)
         return
+    check_arguments(sys.argv[1:])
     folder, others = split_resume(sys.argv[1:])
     if folder is None:
         sys.argv[1:] = spelled_out(sys.argv[1:])

@@ -39,9 +39,9 @@ _SYSTEM_FOLDERS = {
 def cache_folder(folder: str | Path | None = None) -> Path:
     """Return the cache folder: `folder`, else $SEQ2SEQ_CACHE, else the system's default."""
     if folder is not None:
-        return Path(folder).expanduser()
+        return Path(os.path.expanduser(folder))
     if os.environ.get("SEQ2SEQ_CACHE"):
-        return Path(os.environ["SEQ2SEQ_CACHE"]).expanduser()
+        return Path(os.path.expanduser(os.environ["SEQ2SEQ_CACHE"]))
     if sys.platform in _SYSTEM_FOLDERS:
         return _SYSTEM_FOLDERS[sys.platform]() / "seq2seq"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seq2seq"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ def build_subwords(
 
 
 def _own(path: str | Path, read: Callable[[bytes], Vocabulary]) -> Vocabulary:
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     if not path.is_file():
         raise DataError(f"there is no subword model at {path.absolute()}")
     try:

@@ -8,6 +8,7 @@ import itertools
 import logging
 import lzma
 import math
+import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -72,7 +73,7 @@ def word_vectors(
     Raises:
         DataError: if the file is missing, has no word vectors, or has none of the words.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     if not path.is_file():
         raise DataError(f"the file of word vectors {path.absolute()} does not exist")
     state = path.stat()

@@ -179,7 +179,7 @@ def read_texts(path: str | Path) -> list[str]:
         FileNotFoundError: if the file does not exist.
         DataError: if it is not UTF-8 or damaged.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     return [line.rstrip() for _, line in read_lines(path)]

@@ -194,7 +194,7 @@ def _run_folders(names: Iterable[str | Path]) -> list[Path]:
     """Return each run folder once."""
     folders: dict[Path, Path] = {}
     for name in names:
-        path = Path(name).expanduser()
+        path = Path(os.path.expanduser(name))
         tops = [path] if path.exists() else [Path(p) for p in glob.glob(str(path), recursive=True)]
         below = [folder for top in tops for folder in _below(top)]
         if not below:

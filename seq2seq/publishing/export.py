@@ -14,6 +14,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -49,7 +50,7 @@ def export(checkpoint: Checkpoint, folder: str | Path, form: str = "torch") -> P
         PublishingError: if the model cannot be exported, the form is unknown, or the folder has
             other files.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(os.path.expanduser(folder))
     if form not in FORMS:
         raise PublishingError(f"format={form} is unknown; choose {' or '.join(FORMS)}")
     if folder.exists() and any(folder.iterdir()) and not _is_export(folder):

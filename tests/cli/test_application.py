@@ -202,6 +202,31 @@ def test_an_ascii_terminal_replaces_other_characters(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.e2e
+@pytest.mark.parametrize("argument", ["resume=\x1b]0;x\x07", "init=a\x9b2J", "nothing\x1b[2J"])
+def test_escape_sequences_of_arguments_are_shown(argument: str, tmp_path: Path) -> None:
+    result = forked("train", argument, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "has control characters: rename the file" in result.stderr
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", result.stdout + result.stderr)
+
+
+@pytest.mark.e2e
+def test_a_folder_that_begins_with_a_tilde_is_no_home(tmp_path: Path) -> None:
+    (tmp_path / "~nobody-of-this-name").write_text("a\n")
+    result = forked("translate", "checkpoint='~nobody-of-this-name'", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: checkpoint=~nobody-of-this-name: neither a checkpoint")
+
+
+@pytest.mark.e2e
+def test_long_messages_are_cut(tmp_path: Path) -> None:
+    long = "x" * 4000
+    result = forked("export", f"checkpoint={long}", "output=out", cwd=tmp_path)
+    assert result.returncode == 1
+    assert len(result.stderr) < 3200
+
+
+@pytest.mark.e2e
 def test_help_that_nobody_reads_on_ends_silently() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "seq2seq.cli.export", "--help"],
