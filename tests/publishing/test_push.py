@@ -148,8 +148,8 @@ def test_an_answer_that_is_no_hubs_is_told(
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        with pytest.raises(CheckpointError, match="127.0.0.1:.* does not answer as a hub does"):
+        with pytest.raises(CheckpointError, match="does not answer as a hub does"):
             load_checkpoint("hub:me/model")
-        with pytest.raises(PublishingError, match="does not answer as a hub|cannot be reached"):
+        with pytest.raises(PublishingError, match=r"does not answer as a hub|cannot be reached"):
             push(load_checkpoint(run_folder), "hub:me/model")
         server.shutdown()
