@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from seq2seq.explore.live import Live, Question
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 HOSTS = ("127.0.0.1", "localhost")
 HEADERS = {
     "Cache-Control": "no-store",
+    "Connection": "close",  # one request a connection, so that its time is limited as a whole
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -52,6 +54,7 @@ class Desk:
     async def answer(self, request: Request) -> Response:
         """Handle ``POST /answer``: return the answer to a question, both as JSON."""
         from starlette.concurrency import run_in_threadpool
+        from starlette.requests import ClientDisconnect
         from starlette.responses import JSONResponse
 
         def refuse(status: int, why: str, **headers: str) -> Response:
@@ -66,6 +69,8 @@ class Desk:
                 body = await _read(request, MAX_BYTES)
         except TimeoutError:
             return refuse(408, f"a request must arrive within {self.patience:g} seconds")
+        except ClientDisconnect:  # nobody reads this
+            return refuse(400, "the request ended too early")
         if body is None:
             return refuse(413, f"the request is too large; send at most {MAX_BYTES:,} bytes")
         if self._present >= self.max_waiting:
@@ -121,11 +126,7 @@ def serve(page: str, live: Live, port: int) -> None:
     """
     import socket
 
-    app = application(page, live)
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise ValueError("serve=true needs uvicorn: pip install 'seq2seq[explore]'") from error
+    server = patient_server(application(page, live))
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -136,15 +137,42 @@ def serve(page: str, live: Live, port: int) -> None:
                 f"port={port}: {error.strerror}; choose another port, or 0 for a free one"
             ) from error
         print(f"http://{HOSTS[0]}:{listening.getsockname()[1]}/  (Ctrl-C ends)", flush=True)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            limit_concurrency=32,
-            server_header=False,
-            lifespan="off",
-            proxy_headers=False,
-        )
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
+
+
+def patient_server(app: Starlette, patience: float = PATIENCE) -> uvicorn.Server:
+    """Return the server, which closes connections that send no whole head of a request in time.
+
+    uvicorn has no such limit, so that some silent connections would keep everybody out.
+
+    Raises:
+        ValueError: if uvicorn is not installed.
+    """
+    try:
+        import uvicorn
+        from uvicorn.protocols.http.h11_impl import H11Protocol
+    except ImportError as error:
+        raise ValueError("serve=true needs uvicorn: pip install 'seq2seq[explore]'") from error
+
+    class Patient(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self.loop.call_later(patience, self.close_if_silent)
+
+        def close_if_silent(self) -> None:
+            if self.cycle is None:  # which the head of a request begins
+                self.transport.close()
+
+    config = uvicorn.Config(
+        app,
+        http=Patient,
+        log_level="warning",
+        limit_concurrency=32,
+        server_header=False,
+        lifespan="off",
+        proxy_headers=False,
+    )
+    return uvicorn.Server(config)
 
 
 def _from_own_page(request: Request) -> bool:

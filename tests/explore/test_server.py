@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from seq2seq.explore.server import (
     MAX_WAITING,
     Desk,
     application,
+    patient_server,
 )
 from seq2seq.mappings import Fusedmax
 from seq2seq.search import Beam
@@ -234,3 +236,38 @@ def test_requests_that_never_end_block_no_others(live: Live) -> None:
         return [await asked(question, ends=True), *await asyncio.gather(*hanging)]
 
     assert asyncio.run(all_of_them()) == [200, *[408] * 2 * MAX_WAITING]
+
+
+def test_a_request_that_ends_early_is_no_defect(live: Live) -> None:
+    desk = Desk(live)
+
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "headers": headers}
+    assert asyncio.run(desk.answer(Request(scope, gone))).status_code == 400
+
+
+def test_connections_without_a_whole_head_are_closed(live: Live) -> None:
+    pytest.importorskip("uvicorn")
+    server = patient_server(application("<p>the page</p>", live), patience=0.5)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        place = listening.getsockname()
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            silent = [socket.create_connection(place, timeout=20) for _ in range(40)]
+            for connection in silent:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+            for connection in silent:
+                with connection:
+                    connection.recv(1000)  # nothing, or 503 where they were too many
+            with socket.create_connection(place, timeout=20) as asking:
+                asking.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                assert asking.recv(1000).startswith(b"HTTP/1.1 200")
+        finally:
+            server.should_exit = True
+            thread.join(20)
