@@ -114,13 +114,18 @@ def check_fits(path: Path, module: nn.Module) -> None:
     saved = torch.load(path, map_location="cpu", mmap=True, weights_only=True)["state_dict"]
     own = module.state_dict()
     for name in {**saved, **own}:
-        shapes = [tuple(s[name].shape) if name in s else "missing" for s in (saved, own)]
+        shapes = [_shape(state, name) for state in (saved, own)]
         if shapes[0] != shapes[1]:
             raise ValueError(
                 f"resume={path.parent}: the state in {path.name} does not fit the model that "
                 f".hydra/config.yaml describes: {name} is {shapes[0]} in the state and {shapes[1]} "
                 "in the model. Change .hydra/config.yaml back to the values the run started with"
             )
+
+
+def _shape(state: dict[str, Any], name: str) -> tuple[int, ...] | str:
+    value = state.get(name)
+    return tuple(value.shape) if isinstance(value, torch.Tensor) else "missing"
 
 
 def _write(checkpoint: dict[str, Any], path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from seq2seq.training.state_file import PREVIOUS, RESUME, StateFile
+from seq2seq.training.state_file import PREVIOUS, RESUME, StateFile, check_fits
 
 
 def state(step: int) -> dict[str, Any]:
@@ -141,3 +141,11 @@ def test_a_file_system_without_links_keeps_two_generations_too(
     states.save_checkpoint(state(4), states.path)
     assert states.newest() == (states.path, 4)
     assert torch.load(states.previous, weights_only=True)["global_step"] == 3
+
+
+@pytest.mark.parametrize("weight", [None, "text", [1.0]])
+def test_a_state_whose_weights_are_no_tensors_is_refused(tmp_path: Path, weight: object) -> None:
+    path = tmp_path / RESUME
+    torch.save({"state_dict": {"weight": weight}}, path)
+    with pytest.raises(ValueError, match="weight is missing in the state"):
+        check_fits(path, torch.nn.Linear(2, 2, bias=False))
