@@ -12,11 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seq2seq.checkpoint import Checkpoint
+from seq2seq.checkpoint.allowed_files import ConfinedCorpus, Confinement
 from seq2seq.checkpoint.corpus import own_corpus, remember_corpus
+from seq2seq.cli.corpus import corpus_name
 from seq2seq.data.cache import cache_folder, file_key
 from seq2seq.data.corpora.corpus import likely_folders
 from seq2seq.data.corpora.readers import read_lines
 from seq2seq.data.corpora.text import find_files
+from seq2seq.data.corpora.toy import Toy
 from seq2seq.system.errors import DataError
 from seq2seq.system.untrusted_files import confined
 
@@ -228,3 +231,7 @@ def test_each_file_that_a_pattern_finds_is_judged(place: Path) -> None:
     refusal = {str(place / "secret.tsv"): "no"}
     with confined(lambda path: refusal.get(str(path))), pytest.raises(DataError, match="no"):
         find_files("*.tsv", place)
+
+
+def test_scores_name_the_corpus_that_is_confined() -> None:
+    assert corpus_name(ConfinedCorpus(Toy(), Confinement({}, {}))) == corpus_name(Toy()) == "Toy"

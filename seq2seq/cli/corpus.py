@@ -32,6 +32,11 @@ def chosen_corpus(data: DictConfig, checkpoint: Checkpoint) -> Corpus:
     return own_corpus(checkpoint, changes)
 
 
+def corpus_name(corpus: Corpus) -> str:
+    """Return the name of the class of a corpus, also of one that reads only what it may."""
+    return type(getattr(corpus, "corpus", corpus)).__name__
+
+
 def is_own_corpus(data: DictConfig, checkpoint: Checkpoint) -> bool:
     """Return True if ``data`` configures the corpus as the checkpoint's training did."""
     from seq2seq.checkpoint.corpus import same_corpus

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from omegaconf import DictConfig
 
 from seq2seq.cli.application import plain, run
-from seq2seq.cli.corpus import chosen_corpus, is_own_corpus, warn_of_languages
+from seq2seq.cli.corpus import chosen_corpus, corpus_name, is_own_corpus, warn_of_languages
 from seq2seq.cli.importing import quick_imports
 from seq2seq.cli.launch import follow, lead, leads
 from seq2seq.cli.trusting import trust_packages
@@ -79,7 +79,7 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
     split = config.data.split
     # The name must show that only a part of the split was scored.
     name = split if config.sentences is None else f"{split}-first-{config.sentences}"
-    kind = type(corpus).__name__
+    kind = corpus_name(corpus)
     whole = ScoredTexts.of(kind, split, data.split(split))
     scored = ScoredTexts.of(kind, name, data.split(split, config.sentences))
     single = isinstance(config.checkpoint, str) or len(config.checkpoint) == 1

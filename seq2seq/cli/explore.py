@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig, ListConfig
 
 from seq2seq.cli.application import run
-from seq2seq.cli.corpus import chosen_corpus
+from seq2seq.cli.corpus import chosen_corpus, corpus_name
 from seq2seq.cli.trusting import trust_packages
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def explore(config: DictConfig) -> None:
             checkpoints,
             texts,
             search,
-            corpus=type(getattr(corpus, "corpus", corpus)).__name__,
+            corpus=corpus_name(corpus),
             split=split,
             languages=(corpus.source_language, corpus.target_language),
             batch_tokens=config.batch_tokens,

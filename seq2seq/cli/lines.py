@@ -28,18 +28,25 @@ def check_files(output: str, buffer: int, **read: str | None) -> None:
         read: the files to read, by key.
 
     Raises:
-        ValueError: if a file to read is the output, or buffer is below 1.
+        ValueError: if a file to read is the output, the output has no name, or buffer is below 1.
     """
     if buffer < 1:
         raise ValueError(f"buffer must be at least 1 line, got {buffer}")
+    if not isinstance(output, str):  # null, true
+        raise ValueError(f"output={output}: give the name of a file, or - for standard output")
     for key, name in read.items():
-        if output != "-" and name and path_of(name).resolve() == path_of(output).resolve():
+        if output != "-" and name and _real(name) == _real(output):
             raise ValueError(f"{key} and output are the same file, {name}; choose another output")
 
 
 def path_of(name: str) -> Path:
     """Return the path that a user wrote, with `~` expanded."""
     return Path(os.path.expanduser(name))
+
+
+def _real(name: str) -> Path:
+    """Return the path that a name leads to; `Path.resolve` would fail at a loop of links."""
+    return Path(os.path.realpath(path_of(name)))
 
 
 def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
@@ -97,7 +104,7 @@ def writer(name: str) -> contextlib.AbstractContextManager[TextIO | Terminal]:
             raise ValueError("output=- writes to standard output, which is closed; give a file")
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         return contextlib.nullcontext(Terminal(sys.stdout) if sys.stdout.isatty() else sys.stdout)
-    path = path_of(name).resolve()
+    path = _real(name)
     if path.exists() and not path.is_file():  # a pipe or a device
         return path.open("w", encoding="utf-8")
     return _written(path)

@@ -199,7 +199,7 @@ def _run_folders(names: Iterable[str | Path]) -> list[Path]:
         below = [folder for top in tops for folder in _below(top)]
         if not below:
             raise ValueError(f"{name}: there is no run folder" + (" in it" if tops else ""))
-        folders.update({folder.resolve(): folder for folder in below})
+        folders.update({Path(os.path.realpath(folder)): folder for folder in below})
     return sorted(folders.values(), key=_natural)
 
 

@@ -6,6 +6,7 @@ to a separate folder, so that they never replace those that a model card reports
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,9 +85,9 @@ def recorded_content(folder: Path, split: str) -> str | None:
 
 def own_folders(checkpoint: Path) -> set[Path]:
     """Return the folders whose scores are those of this checkpoint: itself, the run of ``best``."""
-    folders = {checkpoint.resolve()}
+    folders = {Path(os.path.realpath(checkpoint))}
     if checkpoint.name == "best" and checkpoint.parent.name == "checkpoints":
-        folders.add(checkpoint.resolve().parent.parent)
+        folders.add(Path(os.path.realpath(checkpoint)).parent.parent)
     return folders
 
 
@@ -103,7 +104,7 @@ def check_output(folder: Path, name: str, content: str, own: Collection[Path] = 
         ValueError: if the folder belongs to another run or checkpoint, or has scores of other
             texts under this name.
     """
-    if (folder / CONFIG).is_file() and folder.resolve() not in own:
+    if (folder / CONFIG).is_file() and Path(os.path.realpath(folder)) not in own:
         raise ValueError(
             f"output={folder} is a run or a checkpoint, and its {METRICS} has the scores of its "
             "own model on its own corpus; choose another folder"

@@ -64,7 +64,13 @@ def export(checkpoint: Checkpoint, folder: str | Path, form: str = "torch") -> P
     folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing_folder(folder) as new:
         for part, save in zip(parts, savers, strict=True):
-            save(new / f"{part.name}{suffix}")
+            try:
+                save(new / f"{part.name}{suffix}")
+            except RuntimeError as error:  # by which PyTorch hides what the disk says
+                raise PublishingError(
+                    f"output={folder}: {part.name}{suffix} could not be written ({error}); is the "
+                    "disk full?"
+                ) from error
         checkpoint.subwords.save(new)
         described = interface(checkpoint, parts, suffix)
         (new / INTERFACE).write_text(json.dumps(described, indent=2), encoding="utf-8")

@@ -46,8 +46,8 @@ def push(
         return _to_hub(checkpoint, to, private, name, license)
     folder = Path(os.path.expanduser(to))
     # Only the name of the folder: its path on this machine does not help others.
-    text = model_card(checkpoint, folder.resolve().name, name=name, license=license)
-    if folder.resolve() == checkpoint.folder.resolve():
+    text = model_card(checkpoint, Path(os.path.realpath(folder)).name, name=name, license=license)
+    if Path(os.path.realpath(folder)) == Path(os.path.realpath(checkpoint.folder)):
         with replacing(folder / CARD, lasting=True) as draft:
             draft.write_text(text, encoding="utf-8")
         return to

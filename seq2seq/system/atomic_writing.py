@@ -44,7 +44,7 @@ def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
 @contextlib.contextmanager
 def replacing_output(path: Path) -> Iterator[Path]:
     """Replace a file that the user names: follow links, write to pipes and devices directly."""
-    path = path.resolve()
+    path = Path(os.path.realpath(path))  # `resolve` fails at a loop of links
     if path.exists() and not path.is_file():  # a pipe or a device, which must not be replaced
         yield path
         return

@@ -1,14 +1,17 @@
 """Input that is not text: an error names the line, and memory stays bounded."""
 
+import bz2
 import gzip
 import logging
+import lzma
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from seq2seq.cli.lines import Terminal, decoded, reader, writer
+from seq2seq.cli.lines import Terminal, check_files, decoded, reader, writer
 from seq2seq.system.untrusted_files import LONGEST_LINE
 
 
@@ -131,3 +134,36 @@ def test_a_pipe_gets_the_lines_as_they_are(monkeypatch: pytest.MonkeyPatch, tmp_
         with writer("-") as out:
             out.write("\x1b[2J\n")
     assert (tmp_path / "out").read_text() == "\x1b[2J\n"
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_packed_input_that_is_damaged_is_named(tmp_path: Path, suffix: str, damage: str) -> None:
+    path = tmp_path / f"a.txt{suffix}"
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[suffix]
+    content = bytearray(pack(b"".join(b"line %d\n" % n for n in range(9000))))
+    middle = len(content) // 2
+    if damage == "cut":
+        del content[middle:]
+    else:
+        content[middle : middle + 9] = b"\xff" * 9
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.txt.* cannot be read after line"):
+        read(path)
+
+
+def test_links_that_lead_to_each_other_are_told(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    check_files(str(loop), 1, input=str(tmp_path / "other"))
+    with pytest.raises(OSError, match="loop"):
+        read(loop)
+    with writer(str(loop)) as out:
+        out.write("a line\n")
+    assert loop.read_text() == "a line\n"
+
+
+@pytest.mark.parametrize("output", [None, True])
+def test_an_output_without_a_name_is_refused(output: Any) -> None:
+    with pytest.raises(ValueError, match=f"output={output}: give the name of a file"):
+        check_files(output, 1, input="a.txt")

@@ -231,3 +231,15 @@ def test_other_files_are_not_replaced_by_an_export(run_folder: Path, tmp_path: P
     with pytest.raises(PublishingError, match="holds other files"):
         export(load_checkpoint(run_folder), folder)
     assert (folder / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_full_disk_ends_an_export_and_leaves_nothing(run_folder: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")  # which Windows lacks
+    checkpoint, limits = load_checkpoint(run_folder), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(PublishingError, match=r"encoder\.pt2 could not be written"):
+            export(checkpoint, tmp_path / "exported")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == [run_folder.name]

@@ -17,6 +17,8 @@ from seq2seq.system.errors import DataError
 from seq2seq.system.untrusted_files import bounded_lines, check_readable
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+#: What a file that cannot be read or unpacked raises.
+DAMAGES = (EOFError, lzma.LZMAError, zlib.error, OSError)
 MARK = "\ufeff"  # the byte-order mark, which is not part of the text
 UTF_16 = "is UTF-16; convert the file: iconv -f utf-16 -t utf-8 {name}"
 BEGINNINGS = {
@@ -41,13 +43,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         DataError: if the file cannot be read, is not UTF-8, or exceeds a limit.
     """
-    number = 0
     try:
-        with open_file(path) as file:
-            for number, line in enumerate(decoded(bytes_of(file, path), path), start=1):
-                yield number, line
-    except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-        raise DataError(f"{path} cannot be read after line {number:,}: {error}") from error
+        file = open_file(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    with file:
+        yield from enumerate(decoded(bytes_of(file, path), path), start=1)
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -58,9 +59,32 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def bytes_of(file: BinaryIO, path: Path) -> Iterator[bytes]:
-    """Yield the lines of an open file as bytes; raise `DataError` for a line that is too long."""
+    """Yield the lines of an open file as bytes.
+
+    Raises:
+        DataError: if a line is too long, or the file cannot be read or unpacked to its end.
+    """
     packed = path.suffix.lower() in OPENERS
-    return bounded_lines(file, path, path.stat().st_size if packed else None)
+    number = 0
+    try:
+        for line in bounded_lines(file, path, path.stat().st_size if packed else None):
+            yield line
+            number += 1
+    except DAMAGES as error:
+        raise DataError(f"{path} cannot be read after line {number:,}: {error}") from error
+
+
+def read_beginning(path: Path, most_bytes: int) -> bytes:
+    """Return the first bytes of a file, unpacked.
+
+    Raises:
+        DataError: if it cannot be read or unpacked.
+    """
+    try:
+        with open_file(path) as file:
+            return file.read(most_bytes)
+    except DAMAGES as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
 
 
 def decoded(lines: Iterable[bytes], name: object) -> Iterator[str]:

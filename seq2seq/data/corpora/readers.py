@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq.data.corpora.lines import OPENERS, open_file, read_lines
+from seq2seq.data.corpora.lines import OPENERS, read_beginning, read_lines
 from seq2seq.data.corpora.segments import TestSet
 from seq2seq.data.corpora.separated import (
     read_csv,
@@ -77,13 +77,11 @@ def _one_a_line(path: Path) -> Iterator[tuple[int, Any, str]]:
 
 def _begins_a_list(path: Path) -> bool:
     """Return True if the first non-blank character of the file opens a list."""
-    with open_file(path) as file:
-        return file.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+    return read_beginning(path, 1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
 
 def _listed(path: Path) -> Iterator[tuple[int, Any, str]]:
-    with open_file(path) as file:
-        content = file.read(MOST_UNPACKED + 1)
+    content = read_beginning(path, MOST_UNPACKED + 1)
     if len(content) > MOST_UNPACKED:
         raise DataError(
             f"{path} is a JSON list of more than {MOST_UNPACKED:,} bytes, which is too large to "

@@ -1,13 +1,16 @@
 import bz2
 import gzip
 import json
+import lzma
 import os
 import re
 import socket
+from pathlib import Path
 
 import pytest
 
 from seq2seq.data import DataError
+from seq2seq.data.corpora.readers import read_json
 from seq2seq.data.corpora.text import Text
 
 SOURCE = ["one dog", "two dogs", "three dogs"]
@@ -378,3 +381,11 @@ def test_pipes_are_refused_for_what_they_are(tmp_path, files):
     for name in (tmp_path / "pipe", "-"):
         with pytest.raises(DataError, match="is a pipe, which can be read only once"):
             Text({**files, "source": name}).load()
+
+
+@pytest.mark.parametrize("content", [b"not packed", lzma.compress(b"[" * 9000)[:60]])
+def test_damaged_json_that_is_packed_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json.xz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.json\.xz cannot be read"):
+        list(read_json(path, ("source", "target")))
