@@ -52,7 +52,7 @@ def is_hub(path: object) -> bool:
 
 
 def odd_answer(error: Exception) -> str:
-    """What to say of an answer that ``huggingface_hub`` cannot read, as a proxy's page is."""
+    """Return the message for an answer that ``huggingface_hub`` cannot read, such as a proxy's."""
     from huggingface_hub import constants
 
     return f"{constants.ENDPOINT} does not answer as a hub does ({type(error).__name__}: {error})"

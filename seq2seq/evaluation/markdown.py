@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from seq2seq.data.foreign import visible
+from seq2seq.system.untrusted_files import visible
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&!$])")
 LONGEST = 500  # maximum number of characters of an untrusted text
