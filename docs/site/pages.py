@@ -21,7 +21,7 @@ ELSEWHERE = {
 }
 # The order of the side bar. What is in `docs` and not named here comes under "How to".
 CONTENTS = {
-    "Start": ["tutorial"],
+    "Start": ["tutorial", "python"],
     "Understand": ["mappings", "comparison", "tasks", "data", "corpora", "glossary"],
     "How to": ["howto"],
     "Reference": ["configuration/index", "api/index"],

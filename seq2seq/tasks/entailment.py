@@ -26,9 +26,10 @@ from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.system.errors import DataError
 from seq2seq.system.processes import ALONE, Group
-from seq2seq.tasks.looking import Outcome, batches
+from seq2seq.tasks.looking import Outcome
 from seq2seq.tasks.pair_reading import class_probabilities, look_at_pairs, pair_maps, read
 from seq2seq.tasks.task import Progress, Task, silent
+from seq2seq.tasks.text_batches import text_batches
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -275,7 +276,7 @@ class Entailment(Task):
         if pairs:
             premises, hypotheses = zip(*pairs, strict=True)
             with torch.inference_mode():
-                for batch in batches(model, subwords, premises, hypotheses, batch_tokens):
+                for batch in text_batches(model, subwords, premises, hypotheses, batch_tokens):
                     result = read(model, batch.to(device))
                     probabilities[batch.indices] = class_probabilities(model, result).cpu()
         return probabilities

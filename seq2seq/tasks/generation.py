@@ -21,7 +21,7 @@ from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.system.errors import DataError
 from seq2seq.system.processes import ALONE, Group
-from seq2seq.tasks.looking import Outcome, batches, look
+from seq2seq.tasks.looking import Outcome, look
 from seq2seq.tasks.reading import ReferenceReader, check_alignments, check_links, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.writer import Writer
@@ -173,8 +173,8 @@ class Generation(Task):
             for batch in progress(loader):
                 batch = batch.to(device)
                 reader.read(batch)
-                for index, [(text, _), *_] in writer.write(batch, sources):
-                    written[index] = text
+                for index, [best, *_] in writer.write(batch, sources):
+                    written[index] = best.text
         reader.share(group)
         written = group.united(written)
         hypotheses = [written[index] for index in range(len(texts))]
@@ -264,17 +264,12 @@ class Generation(Task):
             device: device of ``model``.
             group: processes that share the batches; each one returns all hypotheses.
         """
-        writer = Writer(model, subwords, search)
-        starts = [""] * len(sentences) if prefixes is None else prefixes
-        ids = subwords.source.encode_batch(list(sentences))
-        places = [i for i, row in enumerate(ids) if len(row)]  # an empty sentence has no ids
-        texts, beginnings = ([side[i] for i in places] for side in (sentences, starts))
-        results: dict[int, list[tuple[str, float]]] = {}
-        with torch.inference_mode():
-            for batch in batches(
-                model, subwords, texts, None, batch_tokens, max_source_length, group
-            ):
-                for index, found in writer.write(batch.to(device), texts, beginnings):
-                    results[places[index]] = [(text, best.score) for text, best in found]
-        results = group.united(results)
-        return [results.get(i, [(prefix, 0.0)]) for i, prefix in enumerate(starts)]
+        results = Writer(model, subwords, search).write_texts(
+            sentences,
+            prefixes,
+            batch_tokens=batch_tokens,
+            max_source_length=max_source_length,
+            device=device,
+            group=group,
+        )
+        return [[(w.text, w.hypothesis.score) for w in written] for written in results]

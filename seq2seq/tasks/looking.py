@@ -9,16 +9,13 @@ from typing import Any
 import torch
 
 from seq2seq.data.batch import EOS_ID
-from seq2seq.data.extended_ids import ExtendedIds
-from seq2seq.data.loaders import Encoded, EvaluationLoader
-from seq2seq.data.sequences import Sequences
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.evaluation.evaluation import AttentionMap
-from seq2seq.models.attending import AttendingModel, evaluating
+from seq2seq.models.attending import evaluating
 from seq2seq.models.encoder_decoder import Decodable
 from seq2seq.search import Search
-from seq2seq.system.processes import ALONE, Group
 from seq2seq.tasks.attention_map import attention_map
+from seq2seq.tasks.text_batches import text_batches
 from seq2seq.tasks.writer import Writer
 
 
@@ -66,7 +63,7 @@ def look(
     writer = Writer(model, subwords, search, return_attention=True)
     outcomes: dict[int, Outcome] = {}
     with evaluating(model):
-        for batch in batches(model, subwords, sources, references, batch_tokens, max_length):
+        for batch in text_batches(model, subwords, sources, references, batch_tokens, max_length):
             batch = batch.to(device)
             read = None
             if references is not None:
@@ -77,52 +74,15 @@ def look(
                     return_attention=True,
                     return_logits=False,
                 ).attention
-            for row, (index, [(written, best), *_]) in enumerate(writer.write(batch, sources)):
+            for row, (index, [written, *_]) in enumerate(writer.write(batch, sources)):
+                best, text = written.hypothesis, sources[index]
                 assert best.attention is not None
                 source, target = batch.ids(row)
-                text, tokens = sources[index], [*best.tokens, EOS_ID]
+                tokens = [*best.tokens, EOS_ID]
                 looks = {"writing": attention_map(subwords, text, source, tokens, best.attention)}
                 if read is not None and references is not None:
                     looks["reading"] = attention_map(
                         subwords, text, source, target, read[row], references[index]
                     )
-                outcomes[index] = Outcome(written, best.log_probability, looks)
+                outcomes[index] = Outcome(written.text, best.log_probability, looks)
     return [outcomes[index] for index in range(len(sources))]
-
-
-def batches(
-    model: AttendingModel,
-    subwords: VocabularyPair,
-    sources: Sequence[str],
-    targets: Sequence[str] | None,
-    batch_tokens: int,
-    max_length: int | None = None,
-    group: Group = ALONE,
-) -> EvaluationLoader:
-    """Return a loader of batches of texts, cut to the model's maximum length.
-
-    Args:
-        model: the model that will read them.
-        subwords: the vocabularies of both sides.
-        sources: the source texts.
-        targets: a target for each source; None: empty targets.
-        batch_tokens: maximum number of subwords in a batch, including padding.
-        max_length: maximum number of subwords; longer texts are cut. None: only the model's limit.
-        group: processes that share the batches.
-    """
-    if model.max_length is not None:
-        max_length = min(max_length or model.max_length, model.max_length - 1)
-    texts = {"source": list(sources), "target": list(targets or [""] * len(sources))}
-    source, target = (
-        Sequences.from_arrays(
-            row[:max_length] for row in getattr(subwords, side).encode_batch(texts[side])
-        )
-        for side in texts
-    )
-    extended = None
-    if getattr(model, "copying", False):
-        from datasets import Dataset  # takes a second to import; only copying models need it
-
-        extended = ExtendedIds(Dataset.from_dict(texts), subwords.source)
-    encoded = Encoded(source, target, extended_ids=extended)
-    return EvaluationLoader(encoded, batch_tokens, group=group)

@@ -15,7 +15,8 @@ from seq2seq.evaluation.evaluation import AttentionMap
 from seq2seq.models.attending import evaluating
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.tasks.attention_map import attention_map
-from seq2seq.tasks.looking import Outcome, batches
+from seq2seq.tasks.looking import Outcome
+from seq2seq.tasks.text_batches import text_batches
 
 if TYPE_CHECKING:
     from seq2seq.data.parallel import ParallelData
@@ -83,7 +84,7 @@ def look_at_pairs(
     """
     outcomes: dict[int, Outcome] = {}
     with evaluating(model):
-        for batch in batches(model, subwords, premises, hypotheses, batch_tokens, max_length):
+        for batch in text_batches(model, subwords, premises, hypotheses, batch_tokens, max_length):
             result = read(model, batch.to(device), return_attention=True)
             assert result.attention is not None
             probabilities = class_probabilities(model, result)

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
 
 from seq2seq.data.batch import UNK_ID, Batch
 from seq2seq.data.vocabulary import CONTROLS
 from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.models.encoder_decoder import Decodable
 from seq2seq.search import Hypothesis, Search
+from seq2seq.system.processes import ALONE, Group
+from seq2seq.tasks.text_batches import text_batches
+
+
+class Written(NamedTuple):
+    """A text that a model wrote.
+
+    - ``text``: the text.
+    - ``hypothesis``: what the search found.
+    - ``source``: the source ids that the model read, including the end of the sentence.
+    """
+
+    text: str
+    hypothesis: Hypothesis
+    source: list[int]
 
 
 class Writer:
@@ -36,8 +53,8 @@ class Writer:
 
     def write(
         self, batch: Batch, sources: Sequence[str], prefixes: Sequence[str] | None = None
-    ) -> Iterator[tuple[int, list[tuple[str, Hypothesis]]]]:
-        """Yield the index of each example, and its texts with their hypotheses, best first.
+    ) -> Iterator[tuple[int, list[Written]]]:
+        """Yield the index of each example, and what the model wrote, best first.
 
         Args:
             batch: the ids of the examples, on the device of the model.
@@ -57,7 +74,55 @@ class Writer:
         )
         for row, (index, hypotheses) in enumerate(zip(indices, results, strict=True)):
             source, _ = batch.ids(row)
-            yield index, [(self._text(best, sources[index], source), best) for best in hypotheses]
+            yield (
+                index,
+                [
+                    Written(self._text(best, sources[index], source), best, source)
+                    for best in hypotheses
+                ],
+            )
+
+    def write_texts(
+        self,
+        sources: Sequence[str],
+        prefixes: Sequence[str] | None = None,
+        *,
+        batch_tokens: int = 4096,
+        max_source_length: int | None = None,
+        device: torch.device | str = "cpu",
+        group: Group = ALONE,
+        progress: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
+    ) -> list[list[Written]]:
+        """Return what the model writes for each source text, best first, in their order.
+
+        An empty source has one output of score 0: its prefix, or an empty text.
+
+        Args:
+            sources: the source texts.
+            prefixes: for each source, a text that its outputs begin with, or an empty text.
+            batch_tokens: maximum number of subwords in a batch, including padding.
+            max_source_length: maximum number of source subwords, without the end of the sentence;
+                longer texts are cut. None: only the limit of the model.
+            device: device of the model.
+            group: processes that share the batches; each one returns all outputs.
+            progress: wraps the iterable of batches to show progress.
+        """
+        starts = [""] * len(sources) if prefixes is None else prefixes
+        ids = self.subwords.source.encode_batch(list(sources))
+        places = [i for i, row in enumerate(ids) if len(row)]  # an empty text has no ids
+        texts, beginnings = ([side[i] for i in places] for side in (sources, starts))
+        results: dict[int, list[Written]] = {}
+        with torch.inference_mode():
+            for batch in progress(
+                text_batches(
+                    self.model, self.subwords, texts, None, batch_tokens, max_source_length, group
+                )
+            ):
+                for index, written in self.write(batch.to(device), texts, beginnings):
+                    results[places[index]] = written
+        results = group.united(results)
+        nothing = Hypothesis([], 0.0, 0.0)
+        return [results.get(i, [Written(start, nothing, [])]) for i, start in enumerate(starts)]
 
     def _prefix_ids(self, prefix: str, source: str) -> Sequence[int]:
         """Return the ids of a prefix; if the model copies, unknown source words have their own."""

@@ -39,6 +39,9 @@ RUN_ELSEWHERE = {
     "attention=mine": "tests/test_contributing.py",
     "data=reversal": "tests/test_contributing.py",
     "model=convolutional": "tests/test_contributing.py",
+    "task=rewriting": "tests/test_contributing.py",
+    "search.constraints=[{_target_:seq2seq.search.frequency.MaxFrequency,times:3}]": "tests/"
+    "test_contributing.py",
     "data=proverbs": "tests/test_data_guide.py",
     "data=barred": "tests/test_data_guide.py",
 }

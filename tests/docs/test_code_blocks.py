@@ -16,7 +16,7 @@ from page_shell import Shell
 
 # Pages that tell one story from the top to the bottom, in one folder, Python too; of others, every
 # section is one of its own, and Python blocks need no files.
-STORIES = ("docs/tutorial.md", "docs/publishing.md")
+STORIES = ("docs/tutorial.md", "docs/publishing.md", "docs/python.md")
 LANGUAGES = {"bash", "python", "yaml", "text"}
 # Files of these places are of recipes that change the package: RUN_ELSEWHERE has their tests.
 OF_THE_PACKAGE = ("seq2seq/", "configs/")
