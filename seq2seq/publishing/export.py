@@ -64,13 +64,7 @@ def export(checkpoint: Checkpoint, folder: str | Path, form: str = "torch") -> P
     folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing_folder(folder) as new:
         for part, save in zip(parts, savers, strict=True):
-            try:
-                save(new / f"{part.name}{suffix}")
-            except RuntimeError as error:  # by which PyTorch hides what the disk says
-                raise PublishingError(
-                    f"output={folder}: {part.name}{suffix} could not be written ({error}); is the "
-                    "disk full?"
-                ) from error
+            save(new / f"{part.name}{suffix}")
         checkpoint.subwords.save(new)
         described = interface(checkpoint, parts, suffix)
         (new / INTERFACE).write_text(json.dumps(described, indent=2), encoding="utf-8")
@@ -120,7 +114,13 @@ def recorded(part: Program, model: AttendingModel) -> ExportedProgram:
 
 
 def _torch(part: Program, program: ExportedProgram) -> Saver:
-    return lambda path: torch.export.save(program, path)
+    def save(path: Path) -> None:
+        # On a full disk, PyTorch's own writer raises an error without the reason, or aborts.
+        content = io.BytesIO()
+        torch.export.save(program, content)
+        path.write_bytes(content.getbuffer())
+
+    return save
 
 
 def _onnx(part: Program, program: ExportedProgram) -> Saver:

@@ -233,13 +233,13 @@ def test_other_files_are_not_replaced_by_an_export(run_folder: Path, tmp_path: P
     assert (folder / "thesis.tex").read_text() == "years of work"
 
 
-def test_a_full_disk_ends_an_export_and_leaves_nothing(run_folder: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_told_and_aborts_nothing(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")  # which Windows lacks
-    checkpoint, limits = load_checkpoint(run_folder), resource.getrlimit(resource.RLIMIT_FSIZE)
+    program = torch.export.export(nn.Linear(100, 100), (torch.zeros(1, 100),))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(PublishingError, match=r"encoder\.pt2 could not be written"):
-            export(checkpoint, tmp_path / "exported")
+        with pytest.raises(OSError, match="File too large"):
+            FORMS["torch"][1](Program("a", nn.Identity(), (), (), ()), program)(tmp_path / "a.pt2")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert [path.name for path in tmp_path.iterdir()] == [run_folder.name]
