@@ -12,6 +12,8 @@ from seq2seq.data.subwords import Subwords
 from seq2seq.system.errors import DataError
 
 sentencepiece_model_pb2: Any = _generated  # creates its classes at run time
+KINDS = sentencepiece_model_pb2.ModelProto.SentencePiece
+SYMBOLS = (KINDS.CONTROL, KINDS.USER_DEFINED)
 SPECIALS = {"pad": PAD_ID, "unk": UNK_ID, "bos": BOS_ID, "eos": EOS_ID}
 
 
@@ -19,7 +21,8 @@ def adopt_subwords(model: bytes) -> Subwords:
     """Turn any SentencePiece model into `Subwords`.
 
     Moves pad, unk, bos, eos to the ids 0, 1, 2, 3, and adds those that are missing. Texts are
-    segmented as before; only the ids change.
+    segmented as before; only the ids change. A user-defined symbol named as a special piece, such
+    as `<pad>`, becomes that special piece.
 
     Raises:
         DataError: if the bytes are not a SentencePiece model, or are damaged.
@@ -39,11 +42,11 @@ def adopt_subwords(model: bytes) -> Subwords:
 
 def _adopted(model: bytes, proto: Any) -> Subwords:
     spec = proto.trainer_spec
-    ids = {name: getattr(spec, f"{name}_id") for name in SPECIALS}
-    if ids == SPECIALS and len(proto.pieces) > len(SPECIALS):
-        return Subwords(model)
     pieces = list(proto.pieces)
+    ids = {name: _position(name, pieces, spec) for name in SPECIALS}
     first = [_special(name, ids[name], pieces, spec) for name in SPECIALS]
+    if ids == SPECIALS and first == pieces[: len(SPECIALS)] and len(pieces) > len(SPECIALS):
+        return Subwords(model)
     rest = [piece for i, piece in enumerate(pieces) if i not in ids.values()]
     adopted = sentencepiece_model_pb2.ModelProto()
     adopted.CopyFrom(proto)
@@ -55,16 +58,36 @@ def _adopted(model: bytes, proto: Any) -> Subwords:
     return Subwords(adopted.SerializeToString())
 
 
-def _special(name: str, position: int, pieces: list[Any], spec: Any) -> Any:
-    """Return a special piece of the model; a new one if the model was trained without it."""
-    kinds = sentencepiece_model_pb2.ModelProto.SentencePiece
+def _position(name: str, pieces: list[Any], spec: Any) -> int:
+    """Return where the special piece is; -1 if the model has none.
+
+    A model trained with, for example, `pad_id=-1` may have the piece `<pad>` as a control or
+    user-defined symbol.
+    """
+    position = int(getattr(spec, f"{name}_id"))
     if 0 <= position < len(pieces):
-        return pieces[position]
-    kind = kinds.UNKNOWN if name == "unk" else kinds.CONTROL
+        return position
     text = getattr(spec, f"{name}_piece")
-    if any(piece.piece == text for piece in pieces):
+    position = next((i for i, piece in enumerate(pieces) if piece.piece == text), -1)
+    if position >= 0 and pieces[position].type not in SYMBOLS:
         raise DataError(
-            f"this SentencePiece model has no special piece for {name}, and {text} is an ordinary "
-            f"piece of it; train it with another {name}_piece"
+            f"this SentencePiece model has no {name}, and {text}, which would be its name, is an "
+            f"ordinary piece; train the model with {name}_id set, or with {name}_piece=TEXT"
         )
-    return kinds(piece=text, score=0.0, type=kind)
+    return position
+
+
+def _special(name: str, position: int, pieces: list[Any], spec: Any) -> Any:
+    """Return the special piece of the model, or a new one if the model was trained without it.
+
+    SentencePiece takes pad, bos and eos only from control symbols, so a user-defined one becomes
+    a control symbol. A text can then no longer contain it.
+    """
+    kind = KINDS.UNKNOWN if name == "unk" else KINDS.CONTROL
+    if position < 0:
+        return KINDS(piece=getattr(spec, f"{name}_piece"), score=0.0, type=kind)
+    piece = KINDS()
+    piece.CopyFrom(pieces[position])
+    if piece.type == KINDS.USER_DEFINED:
+        piece.type = kind
+    return piece

@@ -3,6 +3,7 @@ import io
 import pytest
 import sentencepiece
 from datasets import Dataset
+from sentencepiece import sentencepiece_model_pb2
 
 from seq2seq.data import DataError, Subwords, Words, build_subwords, count_words, train_subwords
 
@@ -30,6 +31,10 @@ def own_model(texts, path, **settings):
         {"pad_id": 3},
         {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3},
         {"bos_id": -1, "eos_id": -1},
+        {"control_symbols": "<pad>"},
+        {"user_defined_symbols": "<pad>,<tag>"},
+        {"bos_id": -1, "eos_id": -1, "control_symbols": "<s>,</s>"},
+        {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3, "user_defined_symbols": "<s>,<pad>"},
     ],
 )
 def test_own_model_segments_as_before_under_our_special_ids(texts, tmp_path, settings):
@@ -42,7 +47,9 @@ def test_own_model_segments_as_before_under_our_special_ids(texts, tmp_path, set
         assert pair.source.pieces(ids) == theirs.encode(text, out_type=str)
         assert pair.source.decode(ids) == text
     assert pair.source.pieces([1]) == ["<unk>"]
+    assert pair.source.pieces([0, 2, 3]) == ["<pad>", "<s>", "</s>"]
     assert pair.source.decode([0, 2, 3]) == ""
+    assert 0 not in pair.source.encode("<pad>")
 
 
 def test_own_model_of_one_side_and_a_trained_one_of_the_other(texts, tmp_path):
@@ -60,6 +67,15 @@ def test_a_users_model_with_other_ids_is_not_mistaken_for_ours(texts, tmp_path):
     path = own_model(texts, tmp_path / "own.model")
     with pytest.raises(DataError, match="adopt_subwords"):
         Subwords.load(path)
+
+
+def test_own_model_with_an_ordinary_piece_of_a_special_name_is_refused(texts, tmp_path):
+    path = own_model(texts, tmp_path / "own.model", pad_piece="<nothing>")
+    proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    proto.trainer_spec.pad_piece = proto.pieces[-1].piece
+    path.write_bytes(proto.SerializeToString())
+    with pytest.raises(DataError, match=r"no pad, and .* is an ordinary piece; train the model"):
+        build_own(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model" * 9, b"\x08\x01"])
