@@ -18,6 +18,7 @@ from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.data.word_counts import count_words
 from seq2seq.data.words import Words
 from seq2seq.system.errors import DataError
+from seq2seq.system.untrusted_files import why_no_file
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def build_subwords(
 def _own(path: str | Path, read: Callable[[bytes], Vocabulary]) -> Vocabulary:
     path = Path(os.path.expanduser(path))
     if not path.is_file():
-        raise DataError(f"there is no subword model at {path.absolute()}")
+        raise DataError(why_no_file(path, "subword model"))
     try:
         return read(path.read_bytes())
     except DataError as error:

@@ -27,7 +27,7 @@ from seq2seq.data.cache import cache_folder as default_cache_folder
 from seq2seq.data.cache import content_key, tell_damaged
 from seq2seq.system.atomic_writing import follow_umask, replacing
 from seq2seq.system.errors import DataError
-from seq2seq.system.untrusted_files import bounded_lines
+from seq2seq.system.untrusted_files import bounded_lines, why_no_file
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def word_vectors(
     """
     path = Path(os.path.expanduser(path))
     if not path.is_file():
-        raise DataError(f"the file of word vectors {path.absolute()} does not exist")
+        raise DataError(why_no_file(path, "file of word vectors"))
     state = path.stat()
     key = content_key(VERSION, str(path.resolve()), state.st_size, state.st_mtime_ns, list(words))
     cached = default_cache_folder(cache_folder) / "vectors" / f"{key}.safetensors"

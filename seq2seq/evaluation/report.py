@@ -175,12 +175,14 @@ def statistics_lines(records: Iterable[Mapping[str, Any]]) -> list[str]:
 def read_texts(path: str | Path) -> list[str]:
     """Read the lines of a file without trailing blanks; decompress ``.gz``, ``.bz2`` and ``.xz``.
 
+    The file may also be a pipe.
+
     Raises:
         FileNotFoundError: if the file does not exist.
         DataError: if it is not UTF-8 or damaged.
     """
     path = Path(os.path.expanduser(path))
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     return [line.rstrip() for _, line in read_lines(path)]
 

@@ -99,6 +99,22 @@ def count_work(units: int = 1) -> None:
         )
 
 
+def why_no_file(path: Path, kind: str) -> str:
+    """Return why a path cannot be read as a file: it is missing, a folder, a pipe or a device.
+
+    Args:
+        path: it is not a regular file.
+        kind: what the file should be, for the message.
+    """
+    if path.is_dir():
+        return f"{path.absolute()} is a folder, not a {kind}"
+    if path.exists():
+        return (
+            f"{path} is a pipe or a device, which can be read only once; write the {kind} to a file"
+        )
+    return f"there is no {kind} at {path.absolute()}"
+
+
 def read_bounded(path: Path, most_bytes: int, kind: str) -> bytes:
     """Return the content of a regular file of limited size.
 

@@ -84,6 +84,10 @@ def test_other_files_are_refused(tmp_path, content, message):
         word_vectors(path, WORDS)
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere\.txt"):
+def test_what_is_no_file_is_named_with_the_reason(tmp_path):
+    with pytest.raises(DataError, match=r"there is no file of word vectors .*nowhere\.txt"):
         word_vectors(tmp_path / "nowhere.txt", WORDS)
+    with pytest.raises(DataError, match="is a folder, not a file of word vectors"):
+        word_vectors(tmp_path, WORDS)
+    with pytest.raises(DataError, match="/dev/null is a pipe or a device, which can be read only"):
+        word_vectors("/dev/null", WORDS)

@@ -10,7 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
-from seq2seq.evaluation.report import metrics_table, read_metrics, write_metrics, write_outputs
+from seq2seq.evaluation.report import (
+    metrics_table,
+    read_metrics,
+    read_texts,
+    write_metrics,
+    write_outputs,
+)
 from seq2seq.evaluation.scores import translation_scores
 
 
@@ -117,6 +123,16 @@ def test_signatures_are_never_cut_short():
     text = printed(metrics_table({"bleu": {"score": 30.0, "signature": signature}}), width=50)
     cells = [line.split("│") for line in text.splitlines() if "│" in line]
     assert "".join(cell[-2].strip() for cell in cells) == signature
+
+
+def test_texts_are_read_from_a_pipe_too() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"one \ntwo\n")
+    os.close(writing)
+    try:
+        assert read_texts(f"/dev/fd/{reading}") == ["one", "two"]
+    finally:
+        os.close(reading)
 
 
 def test_outputs_are_a_line_an_example_named_by_the_split(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ def find_files(files: Files, root: Path = Path(), prepare: str | None = None) ->
         prepare: command that creates the files, for the message if one is missing.
 
     Raises:
-        DataError: if a file is missing or is a pipe.
+        DataError: if a file is missing or is a pipe or a device.
     """
     found: list[Path] = []
     for name in [files] if isinstance(files, str | Path) else files:
@@ -257,9 +257,10 @@ def find_files(files: Files, root: Path = Path(), prepare: str | None = None) ->
         if is_file:
             found.append(path)
             continue
-        if name == "-" or path.is_fifo():
+        if name == "-" or (path.exists() and not path.is_dir()):
+            kind = "a pipe" if name == "-" or path.is_fifo() else "a device"
             raise DataError(
-                f"{name} is a pipe, which can be read only once, but a run reads its corpus again "
+                f"{name} is {kind}, which can be read only once, but a run reads its corpus again "
                 "when it is resumed or evaluated; write the texts to a file"
             )
         # Only the pattern may have wildcards; [ and * in the root are ordinary characters.

@@ -381,6 +381,8 @@ def test_pipes_are_refused_for_what_they_are(tmp_path, files):
     for name in (tmp_path / "pipe", "-"):
         with pytest.raises(DataError, match="is a pipe, which can be read only once"):
             Text({**files, "source": name}).load()
+    with pytest.raises(DataError, match="/dev/null is a device, which can be read only once"):
+        Text({**files, "source": "/dev/null"}).load()
 
 
 @pytest.mark.parametrize("content", [b"not packed", lzma.compress(b"[" * 9000)[:60]])
