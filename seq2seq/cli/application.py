@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -259,7 +259,7 @@ def suggestions(config_name: str, arguments: list[str], config_dir: str | None =
                 if not override.is_sweep_override():
                     compose(config_name, [*accepted, argument])
                     accepted.append(argument)
-            except (HydraException, OmegaConfBaseException) as error:
+            except (HydraException, OmegaConfBaseException, ValueError) as error:
                 lines.append(_suggestion(config_name, accepted, override, error))
     return lines
 
@@ -271,35 +271,100 @@ def _suggestion(config_name: str, accepted: list[str], override: Override, error
     key = override.key_or_group if not override.package else override.get_key_element()
     key = key.lstrip("+~")
     value = str(override.value())
-    loader = GlobalHydra.instance().config_loader()
-    options = loader.get_group_options(override.key_or_group)
+    options = _options(override.key_or_group)
     if options and key not in places:
         same = [p for p in places if p.partition("@")[0] == override.key_or_group]
         if not same:
             return (
                 f"'{key}={value}' is not for this command and task, which use no {key}; remove it"
             )
-        return _nearest(f"{key}={value}", [f"{place}={value}" for place in same], most=9)
+        return _unknown(f"{key}={value}", [f"{place}={value}" for place in same])
     if value in options:
         return f"'{key}={value}' does not fit the overrides before it: {error}"
     if options:
-        return _nearest(f"{key}={value}", [f"{key}={option}" for option in options])
+        near = [f"{key}={option}" for option in difflib.get_close_matches(value, options, 3, 0.6)]
+        return _unknown(f"{key}={value}", near, options)
+    if owners := _owners(config_name, accepted, config, key):
+        return owners
     names = {name for name in _keys(config) if not name.startswith("hydra")}
-    return _nearest(key, sorted({*names, *(p for p in places if not p.startswith("hydra"))}))
+    names |= {place for place in places if not place.startswith("hydra")}
+    return _unknown(key, _near(key, sorted(names)), _siblings(key, names))
 
 
-def _nearest(word: str, names: list[str], most: int = 5) -> str:
-    """Return a line with the names most similar to ``word``, as a whole or by the last part."""
-    last = word.rpartition(".")[2]
-    same_ending = [n for n in names if n.rpartition(".")[2] == last and n != word]
-    close = difflib.get_close_matches(word, names, most, 0.6)
-    by_ending = {n.rpartition(".")[2]: n for n in names}
-    close_ending = [by_ending[e] for e in difflib.get_close_matches(last, by_ending, most, 0.75)]
-    found = list(dict.fromkeys([*same_ending[:2], *close, *close_ending]))[:most]
-    first, dot, _ = word.partition(".")
-    below = [name for name in names if dot and name.startswith(f"{first}.")]
-    shown = ", ".join((found or below or names)[:12])
-    return f"'{word}' is not known here; the nearest valid names: {shown}"
+def _options(group: str) -> list[str]:
+    options = GlobalHydra.instance().config_loader().get_group_options(group)
+    return [option for option in options if option != "base"]  # what the others have in common
+
+
+def _unknown(word: str, near: Sequence[str], valid: Sequence[str] = ()) -> str:
+    """Return a line that says what can replace ``word``, or how to list all names."""
+    if near:
+        advice = f"the nearest valid names: {', '.join(near)}"
+    elif valid:
+        advice = f"no name is similar; choose from: {', '.join(valid)}"
+    else:
+        advice = "no name is similar; --cfg job lists all keys"
+    return f"'{word}' is not known here; {advice}"
+
+
+def _owners(config_name: str, accepted: list[str], config: DictConfig, key: str) -> str | None:
+    """Return a line that says which other choices of its group have the key; None if none has.
+
+    For example, ``attention.lam`` is a parameter of ``attention=fusedmax``, not of ``softmax``.
+    """
+    for place, choice in config.hydra.runtime.choices.items():
+        group, _, package = str(place).partition("@")
+        if group.startswith("hydra") or not key.startswith(f"{package or group}."):
+            continue
+        others = [line for line in accepted if line.partition("=")[0] != place]
+        owners = []
+        for option in _options(group):
+            try:
+                other = compose(config_name, [*others, f"{place}={option}"])
+            except (HydraException, OmegaConfBaseException):
+                continue
+            if key in _keys(other):
+                owners.append(str(option))
+        if owners:
+            return (
+                f"'{key}' is a parameter of {place}={', '.join(owners)}, and not of the chosen "
+                f"{place}={choice or 'null'}"
+            )
+    return None
+
+
+def _near(word: str, names: list[str], most: int = 5) -> list[str]:
+    """Return the names that are similar to ``word`` in each part, or in the last part."""
+    parts = word.split(".")
+
+    def similarity(name: str) -> float:
+        others = name.split(".")
+        if len(others) != len(parts):
+            return 0.0
+        return min(map(_ratio, parts, others))
+
+    def similarity_of_ends(name: str) -> float:
+        end = name.rpartition(".")[2]
+        return 0.9 if parts[-1] in end.split("_") else _ratio(parts[-1], end)
+
+    whole = [name for name in sorted(names, key=similarity, reverse=True) if similarity(name) > 0.6]
+    by_end = sorted(names, key=similarity_of_ends, reverse=True)
+    ends = [name for name in by_end if similarity_of_ends(name) >= 0.75]
+    return list(dict.fromkeys([*whole, *ends]))[:most]
+
+
+def _ratio(first: str, second: str) -> float:
+    return difflib.SequenceMatcher(None, first, second).ratio()
+
+
+def _siblings(key: str, names: set[str]) -> list[str]:
+    """Return the children of the nearest node above ``key`` that has any."""
+    node = key
+    while "." in node:
+        node = node.rpartition(".")[0]
+        if children := sorted(name for name in names if name.rpartition(".")[0] == node):
+            return children
+    return []
 
 
 def _keys(node: Any, prefix: str = "") -> Iterator[str]:
@@ -307,6 +372,8 @@ def _keys(node: Any, prefix: str = "") -> Iterator[str]:
     if not isinstance(node, DictConfig):
         return
     for key in map(str, node):
+        if key.startswith("_"):  # such as _target_, which is not for users
+            continue
         yield f"{prefix}{key}"
         if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
             yield from _keys(node[key], f"{prefix}{key}.")

@@ -66,6 +66,38 @@ def test_a_choice_of_another_task_is_not_reported_as_a_misspelling(
 
 
 @pytest.mark.parametrize(
+    ("override", "owners"),
+    [
+        ("attention.lam=0.1", "attention=fusedmax, oscarmax, and not of the chosen attention=soft"),
+        ("optimizer.momentum=0.9", "optimizer=sgd, and not of the chosen optimizer=adam"),
+        ("model.bidirectional=true", "model=recurrent, recurrent_classifier, and not of"),
+    ],
+)
+def test_a_parameter_of_another_choice_is_answered_with_the_choices_that_have_it(
+    override: str, owners: str
+) -> None:
+    context = ["optimizer=adam", "model=transformer", "attention=softmax"]
+    (line,) = suggestions("train", [*context, override])
+    assert f"is a parameter of {owners}" in line
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("zzz=1", "no name is similar; --cfg job lists all keys"),
+        ("batch_size=32", "no name is similar; --cfg job lists all keys"),
+        ("attention=xyzzy", "no name is similar; choose from: constrained_softmax, "),
+        ("optimizer.learning_rate=1", "choose from: optimizer.betas, optimizer.eps, optimizer.lr"),
+        ("trainer.max_epoch=3", "the nearest valid names: trainer.max_epochs, trainer.max_steps"),
+    ],
+)
+def test_only_similar_names_are_called_near(override: str, expected: str) -> None:
+    (line,) = suggestions("train", ["optimizer=adam", override])
+    assert line.endswith(expected) or expected.endswith(", ")
+    assert expected in line
+
+
+@pytest.mark.parametrize(
     ("choice", "needed"),
     [
         ("data=hub", "data.path=…"),
