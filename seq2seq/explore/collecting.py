@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from datasets import Dataset
@@ -82,7 +84,35 @@ def collect(
             strict=True,
         )
     ]
+    models = with_names(models)
     return Exploration(corpus, split, languages, task.sides, task.example_score, models, examples)
+
+
+def with_names(models: Sequence[Model]) -> list[Model]:
+    """Name each model after its mapping; add the run folder if several have the same mapping.
+
+    Of the run folders, only the parts that differ are in the names.
+    """
+    named = []
+    for model in models:
+        same = [other.folder for other in models if other.mapping == model.mapping]
+        run = _differing_part(model.folder, same)
+        name = f"{model.mapping} ({run})" if run else model.mapping
+        named.append(dataclasses.replace(model, name=name))
+    return named
+
+
+def _differing_part(folder: str, folders: Sequence[str]) -> str:
+    """Return the path without the parts at its start and end that all folders have."""
+    parts = [list(Path(name).parts) for name in folders]
+    if all(other == parts[0] for other in parts):
+        return ""
+    own = list(Path(folder).parts)
+    for end in (-1, 0):
+        while all(len(other) > 1 and other[end] == own[end] for other in parts):
+            for part in (own, *parts):
+                part.pop(end)
+    return "/".join(own)
 
 
 def describe(checkpoint: Checkpoint, outcomes: Sequence[Outcome] = ()) -> Model:
@@ -94,8 +124,10 @@ def describe(checkpoint: Checkpoint, outcomes: Sequence[Outcome] = ()) -> Model:
         for doing, look in outcome.looks.items():
             heads = look.weights.size(1)
             runs.setdefault(doing, Counter()).update(run_lengths(look.weights))
+    mapping = mappings[0].omega.name
     return Model(
-        mapping=mappings[0].omega.name,
+        name=mapping,
+        mapping=mapping,
         parameters=parameters(mappings),
         family=type(checkpoint.model).__name__,
         folder=str(checkpoint.folder),

@@ -95,7 +95,7 @@ def write_corpus_plots(exploration: Exploration, folder: Path, kind: str) -> Ite
         panel = figure.subplots()
         panel.spines[["top", "right"]].set_visible(False)
         for number, model in enumerate(exploration.models):
-            label = f"{letter(number)}  {model.mapping}"
+            label = f"{letter(number)}  {model.name}"
             draw(panel, exploration, number, doing, {"color": COLORS[number % 6], "label": label})
         if len(exploration.models) > 1:
             panel.legend(frameon=False, fontsize=8)

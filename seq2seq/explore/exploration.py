@@ -36,6 +36,7 @@ class Model:
     """A checkpoint.
 
     Attributes:
+        name: what to call it: its mapping, and its run if models of several runs share a mapping.
         mapping: name of the mapping of cross-attention.
         parameters: parameters of that mapping.
         family: class of the model.
@@ -45,6 +46,7 @@ class Model:
         runs: for each activity, the number of fused runs of each length, over all examples.
     """
 
+    name: str
     mapping: str
     parameters: list[Parameter]
     family: str

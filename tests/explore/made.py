@@ -69,8 +69,9 @@ def exploration(repeat: int = 1) -> Exploration:
     ]
     gamma = Parameter("gamma", 1.0, 0.0, None, False)
     models = [
-        Model("softmax", [gamma], "Recurrent", "runs/a", 1, 1, {"writing": {1: 30}}),
+        Model("softmax", "softmax", [gamma], "Recurrent", "runs/a", 1, 1, {"writing": {1: 30}}),
         Model(
+            "fusedmax",
             "fusedmax",
             [Parameter("lam", 0.2, 0.0, None, False), gamma],
             *("Transformer", "runs/b", 2, 1),

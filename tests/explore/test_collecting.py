@@ -15,7 +15,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
-from seq2seq.explore.collecting import collect
+from seq2seq.explore.collecting import collect, with_names
 from seq2seq.explore.exploration import Exploration
 from seq2seq.explore.packing import JOINED
 from seq2seq.search import Beam
@@ -123,6 +123,30 @@ def test_models_are_described_by_their_mappings(found: Exploration) -> None:
         *("entmax", "Transformer"),
         *(2, 2),
     )
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (
+            ("runs/a/checkpoints/best", "runs/b/checkpoints/best", "runs/c/checkpoints/best"),
+            ["fusedmax (a)", "fusedmax (b)", "entmax"],
+        ),
+        (
+            ("runs/seed1", "runs/old/seed1", "c"),
+            ["fusedmax (runs)", "fusedmax (runs/old)", "entmax"],
+        ),
+        (("runs/a", "runs/a", "runs/a"), ["fusedmax", "fusedmax", "entmax"]),
+        (("runs/a", "runs/a/b", "c"), ["fusedmax (a)", "fusedmax (a/b)", "entmax"]),
+    ],
+)
+def test_runs_of_one_mapping_have_different_names(
+    found: Exploration, folders: tuple[str, ...], names: list[str]
+) -> None:
+    fused, sparse = found.models
+    models = zip((fused, fused, sparse), folders, strict=True)
+    named = with_names([dataclasses.replace(model, folder=folder) for model, folder in models])
+    assert [model.name for model in named] == names
 
 
 def test_gold_links_and_every_reference_come_along(

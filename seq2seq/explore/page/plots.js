@@ -104,7 +104,7 @@ function drawPlot(drawer, plot, drawing) {
   const ink = getComputedStyle(document.body);
   const line = getComputedStyle(find("models")).borderBottomColor;
   const traces = state.shown.flatMap((model) => {
-    const name = `${letter(model)} ${data.models[model].mapping}`;
+    const name = `${letter(model)} ${data.models[model].name}`;
     return plot.traces(model, { name, color: COLORS[dark ? "dark" : "light"][model % 6], mark: MARKS[model % 6] });
   });
   const axis = (title) => ({ title: { text: title, standoff: 10, font: { size: 13 } }, gridcolor: line, zeroline: false, rangemode: "tozero", automargin: true });
@@ -137,6 +137,6 @@ function told(plot) {
     const [trace] = plot.traces(model, {});
     const average = trace.type === "bar" ? trace.x.reduce((sum, x, i) => sum + (x * trace.y[i]) / 100, 0) : mean(trace.y);
     const what = trace.type === "bar" ? "mean length" : `mean ${plot.y === "score" ? scoreName() : plot.y}`;
-    return `model ${letter(model)} (${data.models[model].mapping}) has a ${what} of ${number(average)}`;
+    return `model ${letter(model)} (${data.models[model].name}) has a ${what} of ${number(average)}`;
   }).join("; ");
 }

@@ -46,7 +46,7 @@ function mappingName(model, changes = {}) {
     const told = name in changes ? `${number(changes[name])} (trained: ${trained})` : trained;
     return `${SYMBOLS[name] ?? name} ${told}`;
   });
-  return { name: model.mapping, parameters: parameters.join("  ") };
+  return { name: model.name, parameters: parameters.join("  ") };
 }
 
 /** Format a number with three significant digits; a positive number is never shown as 0. */
