@@ -346,8 +346,12 @@ def _stopped(name: str, number: int, folder: Path, again: str) -> int:
 
 def _quiet() -> None:
     """Suppress messages of other libraries about themselves."""
+    from lightning.pytorch.utilities.warnings import PossibleUserWarning
+
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Hints about the arguments of Lightning's classes, which are chosen here.
+    warnings.filterwarnings("ignore", category=PossibleUserWarning)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     # A warning about sharded models: nothing here changes their outputs in place.
     warnings.filterwarnings("ignore", message=".*returned a view tensor.*")

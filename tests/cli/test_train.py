@@ -63,6 +63,13 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         os.environ["SEQ2SEQ_CACHE"] = before
 
 
+def test_hints_of_lightning_are_not_shown(work: Path) -> None:
+    result = trained(work, "hints", "trainer.max_steps=2", "trainer.log_every_n_steps=50")
+    assert "step 2: " in result.stderr
+    assert "logging interval" not in result.stderr
+    assert "site-packages" not in result.stderr
+
+
 def weights(run: Path, checkpoint: str) -> dict[str, torch.Tensor]:
     return load_file(str(run / "checkpoints" / checkpoint / "model.safetensors"))
 
@@ -94,8 +101,13 @@ def test_metrics_have_scores_with_signatures_statistics_and_alignment(work: Path
 
 
 def test_evaluate_finds_the_scores_with_which_training_ended(work: Path) -> None:
-    result = cold("evaluate", "checkpoint=run", "output=evaluated", "heat_maps=1", cwd=work)
+    result = cold(
+        *("evaluate", "checkpoint=run", "output=evaluated", "heat_maps=1"),
+        cwd=work,
+        environment={"MPLCONFIGDIR": "/proc/nowhere"},
+    )
     assert result.returncode == 0, result.stderr
+    assert "atplotlib" not in result.stderr
     ours = json.loads((work / "evaluated" / "metrics.json").read_text())["test"]
     theirs = json.loads((work / "run" / "metrics.json").read_text())["test"]
     assert ours == theirs
