@@ -19,10 +19,8 @@ from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.checkpoint.arguments import arguments
-
 MISSING = "???"
-HUGE = 2.0**62  # larger numbers overflow somewhere
+HUGE = 2**62  # larger whole numbers overflow somewhere
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,9 @@ class Range:
             value < self.least or (self.excluded and value == self.least)
         ):
             return False
-        most = HUGE if self.most is None else self.most
-        return math.isfinite(value) and value <= most
+        if self.kind is int and abs(value) > HUGE:
+            return False
+        return math.isfinite(value) and (self.most is None or value <= self.most)
 
     def __str__(self) -> str:
         """Return what is allowed, in words."""
@@ -187,7 +186,7 @@ KEYS: dict[str, Range | Text] = {
     "model.size": POSITIVE,
     "name": OPTIONAL,
     "optimizer.eps": NOT_NEGATIVE,
-    "optimizer.lr": ABOVE_ZERO,
+    "optimizer.lr": NOT_NEGATIVE,
     "optimizer.weight_decay": NOT_NEGATIVE,
     "output": OPTIONAL_TEXTS,
     "port": Range(int, 0, 65_535),
@@ -220,7 +219,7 @@ KEYS: dict[str, Range | Text] = {
     "serve": FLAG,
     "split": OPTIONAL_TEXTS,
     "statistics": FLAG,
-    "survival.max_bad_updates": COUNT,
+    "survival.max_bad_updates": Range(int, 0, null=True),
     "test.split": OPTIONAL_TEXTS,
     "to": TEXT,
     "trainer.accumulate_grad_batches": POSITIVE,
@@ -285,6 +284,9 @@ def _hints(target: Any) -> dict[str, Any]:
     """Return the annotations of the arguments of a class or function, as far as there are any."""
     if not isinstance(target, str) or target.partition(".")[0] not in sys.modules:
         return {}  # to import Lightning takes seconds; seq2seq-train does so, and checks again
+    # This imports PyTorch, which --help does not need.
+    from seq2seq.checkpoint.arguments import arguments
+
     try:
         kind = get_object(target)
         return arguments(kind) if isinstance(kind, type) else typing.get_type_hints(kind)
@@ -295,7 +297,7 @@ def _hints(target: Any) -> dict[str, Any]:
 def _fits(value: Any, hint: Any) -> bool:
     """Return whether a value is what an annotation says; True if that cannot be told."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if isinstance(value, float | int) and not abs(value) <= HUGE:  # NaN too
+    if isinstance(value, float) and math.isnan(value):
         return False
     if isinstance(value, dict) and "_target_" in value:
         return True  # building it checks that
@@ -305,7 +307,9 @@ def _fits(value: Any, hint: Any) -> bool:
         return _fits(value, inner[0])
     if origin is typing.Literal:
         return value in inner
-    if hint in (int, bool, str):
+    if hint is int:
+        return type(value) is int and abs(value) <= HUGE
+    if hint in (bool, str):
         return type(value) is hint
     if hint is float:
         return type(value) in (float, int)

@@ -228,7 +228,7 @@ def test_other_files_are_not_replaced_by_an_export(run_folder: Path, tmp_path: P
     folder.mkdir()
     (folder / "interface.json").write_text("{}")
     (folder / "thesis.tex").write_text("years of work")
-    with pytest.raises(PublishingError, match="holds other files"):
+    with pytest.raises(PublishingError, match="has other files, which would be deleted"):
         export(load_checkpoint(run_folder), folder)
     assert (folder / "thesis.tex").read_text() == "years of work"
 

@@ -188,7 +188,7 @@ def test_another_task_refuses_labeled_pairs(tmp_path, data):
 def test_what_corpora_share_is_no_corpus(choice):
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = compose("train", [f"data={choice}", "task=entailment"])
-    with pytest.raises(ValueError, match="data=base and data=pairs are what corpora have"):
+    with pytest.raises(ValueError, match="data=base and data=pairs are only bases"):
         check(config)
 
 

@@ -12,7 +12,7 @@ from seq2seq.tasks.translation import Translation
 
 
 def test_a_model_of_another_task_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"Linear cannot do the task Translation.*EncoderDecoder"):
+    with pytest.raises(ValueError, match=r"Linear cannot do the task Translation.*Decodable"):
         Translation().check_model(nn.Linear)
 
 
