@@ -33,6 +33,7 @@ class Range:
         most: the largest value; None: any.
         null: whether the key may be ``null``.
         excluded: whether ``least`` itself is excluded.
+        word: a text that is allowed too; None: none.
     """
 
     kind: type
@@ -40,11 +41,14 @@ class Range:
     most: float | None = None
     null: bool = False
     excluded: bool = False
+    word: str | None = None
 
     def holds(self, value: Any) -> bool:
         """Return whether a value is allowed."""
         if value is None:
             return self.null
+        if self.word is not None and value == self.word:
+            return True
         if type(value) not in ((float, int) if self.kind is float else (self.kind,)):
             return False
         if self.least is not None and (
@@ -62,6 +66,7 @@ class Range:
             text += f" above {self.least:g}" if self.excluded else f" of at least {self.least:g}"
         if self.most is not None:
             text += f"{' and' if self.least is not None else ' of'} at most {self.most:g}"
+        text += f" or {self.word}" if self.word is not None else ""
         return text + (" or null" if self.null else "")
 
 
@@ -228,6 +233,7 @@ KEYS: dict[str, Range | Text] = {
     "trainer.max_epochs": Range(int, -1, null=True),
     "trainer.max_steps": Range(int, -1),
     "trust": TEXTS,
+    "trainer.num_nodes": Range(int, 1, word="auto"),
     "validation.average": FLAG,
     "validation.every_n_steps": POSITIVE,
     "validation.heat_maps": COUNT,

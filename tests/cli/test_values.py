@@ -75,6 +75,21 @@ def test_every_experiment_passes(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "group", ["trainer", "model", "optimizer", "schedule", "annealing", "compile", "attention"]
+)
+def test_every_choice_of_a_group_passes(group: str) -> None:
+    for path in sorted((config_folder() / group).glob("*.yaml")):
+        check_values(composed("train", f"{group}={path.stem}"))
+
+
+@pytest.mark.parametrize("path", sorted((config_folder() / "data").glob("*.yaml")))
+def test_every_corpus_passes(path: Path) -> None:
+    given = ["data.path=a", "data.source_language=de", "data.target_language=en"]
+    names = [one for one in given if f"{one.split('=')[0].split('.')[1]}: ???" in path.read_text()]
+    check_values(composed("train", f"data={path.stem}", *names))
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("data.batch.tokens=0", "data.batch.tokens=0 has to be a whole number of at least 1"),
@@ -108,7 +123,12 @@ def test_all_wrong_values_are_told_at_once() -> None:
 def test_every_range_is_that_of_a_key() -> None:
     """A range whose key was renamed would check nothing."""
     keys = {key for overrides in CONFIGURATIONS.values() for key in leaves(composed(*overrides))}
-    extra = {"optimizer.weight_decay", "data.corpus.denied_share", "init.checkpoint"}
+    extra = {
+        "trainer.num_nodes",
+        "optimizer.weight_decay",
+        "data.corpus.denied_share",
+        "init.checkpoint",
+    }
     unused = [
         name for name in KEYS if not any(f".{key}".endswith(f".{name}") for key in keys | extra)
     ]
