@@ -40,9 +40,6 @@ _FONTS = (
 )
 _SYMBOLS = ("Last Resort", "LastResort", ".LastResort")  # fonts that draw every character as a box
 _MISSING = "□"
-# Characters without a shape of their own, which join, part or order the letters beside them: the
-# zero-width non-joiner and joiner, and the left-to-right, right-to-left and Arabic letter marks.
-_JOINERS = "\u200c\u200d\u200e\u200f\u061c"
 _CELL = 0.30  # in inches
 _LABEL_SIZE = 9.0  # in points, for cells of full size
 _MAXIMUM_SIDE = 30.0  # in inches; the cells of longer sentences are smaller
@@ -271,9 +268,5 @@ def _warn_of_script(script: str) -> None:
 
 
 def _drawable(text: str) -> str:
-    """Replace characters that no font has, or that would break the line, by a hollow box.
-
-    The text stays in logical order: matplotlib shapes it and orders it from right to left.
-    """
-    kept = _JOINERS if text.strip(_JOINERS) else ""  # a label of joiners alone would be empty
-    return "".join(c if c in kept or (c.isprintable() and _is_drawn(c)) else _MISSING for c in text)
+    """Replace characters that no font has, or that would break the line, by a hollow box."""
+    return "".join(c if c.isprintable() and _is_drawn(c) else _MISSING for c in text)

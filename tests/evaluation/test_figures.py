@@ -86,23 +86,6 @@ def test_dollar_and_underscore_are_shown_as_they_are():
     assert not label.get_parse_math()
 
 
-def test_right_to_left_labels_are_drawn_from_right_to_left():
-    figure = attention_heat_map(torch.ones(1, 1), ["x"], ["שלום"])
-    pixels(figure)
-    figure.set_layout_engine("none")
-    drawn = pixels(figure).copy()
-    figure.axes[0].set_yticklabels(["\u202dםולש\u202c"])  # forced: from left to right as written
-    assert (pixels(figure) == drawn).all()
-    figure.axes[0].set_yticklabels(["\u202dשלום\u202c"])
-    assert (pixels(figure) != drawn).any()
-
-
-def test_joiners_inside_a_word_shape_it_and_are_no_boxes():
-    word = "می\u200cشود"
-    panel = attention_heat_map(torch.ones(1, 2) / 2, [word, "\u200c"], ["x"]).axes[0]
-    assert [label.get_text() for label in panel.get_xticklabels()] == [word, "□"]
-
-
 def test_figures_grow_with_the_sentence_up_to_a_limit():
     def size(length: int) -> float:
         tokens = ["w"] * length
