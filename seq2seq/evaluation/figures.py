@@ -1,6 +1,7 @@
 """Figures: attention heat maps (target down, source across, exact zeros white), confusion."""
 
 import logging
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -40,8 +41,10 @@ _FONTS = (
 )
 _SYMBOLS = ("Last Resort", "LastResort", ".LastResort")  # fonts that draw every character as a box
 _MISSING = "□"
+_JOINERS = "\u200c\u200d"  # invisible: they say which forms the letters beside them have
 _CELL = 0.30  # in inches
 _LABEL_SIZE = 9.0  # in points, for cells of full size
+_TURN = math.radians(60)  # of the labels above
 _MAXIMUM_SIDE = 30.0  # in inches; the cells of longer sentences are smaller
 _GOLD_COLOR = "#d1495b"
 _RUN_COLOR = "#b3560a"
@@ -191,7 +194,7 @@ def _draw_scale(figure: Figure, panels: np.ndarray, maximum: float) -> None:
         shrink=length / height,
         pad=0.15 / width,
     )
-    bar.set_label("weight (white: exactly 0)", fontsize=_LABEL_SIZE)
+    bar.set_label("weight\n(white: exactly 0)", fontsize=_LABEL_SIZE)
     bar.ax.tick_params(labelsize=_LABEL_SIZE - 1, length=2)
     bar.outline.set_visible(False)
     if bar.solids is not None:
@@ -205,7 +208,9 @@ def _label(panel: Axes, source: Sequence[str], target: Sequence[str], cell: floa
     panel.set_xticks(range(len(source)))
     panel.set_yticks(range(len(target)))
     style: dict[str, Any] = {"fontsize": size, "fontfamily": _families(), "parse_math": False}
-    panel.set_xticklabels(source, rotation=60, ha="left", rotation_mode="anchor", **style)
+    panel.set_xticklabels(
+        source, rotation=math.degrees(_TURN), ha="left", rotation_mode="anchor", **style
+    )
     panel.set_yticklabels(target, **style)
 
 
@@ -214,10 +219,19 @@ def _size(
 ) -> tuple[float, float]:
     """Return the size in inches of the cells, the longest labels, the color bar and the title."""
     letter = 0.085 * cell / _CELL
-    left, top = letter * max(map(len, target)), letter * max(map(len, source))
-    width = heads * (cell * len(source) + 0.2) + left + 1.3
-    height = layers * (cell * len(target) + 0.35) + top + 0.6
+    above, beside = [letter * _letters(s) for s in source], [letter * _letters(t) for t in target]
+    cells = cell * len(source)
+    # Labels lean to the right, so that those of the last columns extend beyond the cells.
+    lean = math.cos(_TURN)
+    over = max(cell * (column + 0.5) + lean * label for column, label in enumerate(above)) - cells
+    width = heads * (cells + 0.2) + max(beside) + max(over, 0.0) + 1.3
+    height = layers * (cell * len(target) + 0.35) + max(above) + 0.6
     return max(width, 3.2), max(height, 3.0)
+
+
+def _letters(text: str) -> float:
+    """Return the width of a text in letters; Chinese, Japanese and Korean ones are wider."""
+    return sum(1.5 if unicodedata.east_asian_width(c) in "WF" else 1.0 for c in text)
 
 
 @cache
@@ -269,4 +283,6 @@ def _warn_of_script(script: str) -> None:
 
 def _drawable(text: str) -> str:
     """Replace characters that no font has, or that would break the line, by a hollow box."""
-    return "".join(c if c.isprintable() and _is_drawn(c) else _MISSING for c in text)
+    return "".join(
+        c if (c.isprintable() or c in _JOINERS) and _is_drawn(c) else _MISSING for c in text
+    )

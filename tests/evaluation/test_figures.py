@@ -1,6 +1,7 @@
 import sys
 import warnings
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -92,6 +93,40 @@ def test_figures_grow_with_the_sentence_up_to_a_limit():
         return attention_heat_map(torch.eye(length), tokens, tokens).get_size_inches().max()
 
     assert size(10) < size(40) < size(200) < 35
+
+
+@pytest.mark.parametrize("columns", [2, 8, 25])
+@pytest.mark.parametrize("last", ["verylongword" * 2, "verylonglastsourceword" * 3])
+def test_a_long_last_label_is_whole_and_leaves_the_cells_their_size(columns, last):
+    source = ["short"] * (columns - 1) + [last]
+    figure = attention_heat_map(torch.full((3, columns), 1 / columns), source, ["x", "y", "z"])
+    figure.canvas.draw()
+    panel = figure.axes[0]
+    label = panel.get_xticklabels()[-1].get_window_extent()
+    assert label.x0 > 0 < label.y0
+    assert label.x1 < figure.bbox.width
+    assert label.y1 < figure.bbox.height
+    (first, _), (second, _) = panel.transData.transform([(0, 0), (1, 0)])
+    assert (second - first) / figure.dpi > 0.25
+
+
+@pytest.mark.skipif(
+    matplotlib.__version_info__ < (3, 11), reason="matplotlib draws from left to right before 3.11"
+)
+def test_right_to_left_labels_are_drawn_so():
+    # Only the first of the letters is higher than the others, so it shows where the word begins.
+    figure = attention_heat_map(torch.ones(1, 1), ["x"], ["ל" + "ש" * 8])
+    image = pixels(figure).min(axis=2)
+    box = figure.axes[0].get_yticklabels()[0].get_window_extent()
+    top, left, right = image.shape[0] - int(box.y1) - 1, int(box.x0), int(box.x1)
+    highest = image[top : top + 3, left - 2 : right + 2].min(axis=0)
+    assert np.flatnonzero(highest < 200).mean() > 0.6 * len(highest)
+
+
+def test_joiners_of_persian_are_not_replaced():
+    panel = attention_heat_map(torch.ones(1, 1), ["می\u200cروم"], ["a\u202eb"]).axes[0]
+    assert panel.get_xticklabels()[0].get_text() == "می\u200cروم"
+    assert panel.get_yticklabels()[0].get_text() == "a□b"
 
 
 def test_pyplot_is_left_alone():

@@ -69,6 +69,24 @@ def background(place: Any) -> str:
     return str(place.evaluate("element => getComputedStyle(element).backgroundColor"))
 
 
+def test_the_last_label_of_a_map_is_not_cut(opened: Open, address: str) -> None:
+    made = exploration()
+    look = made.examples[0].answers[0].looks["writing"]
+    look["source"] = ["▁a", "▁b", "▁c", "▁d", "▁overwhelminglylongword"]
+    path = Path(address.removeprefix("file://")).with_name("last") / "page.html"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(build_page(made), encoding="utf-8")
+    area = opened(path.as_uri()).locator("#detail .scroll").first
+    room = area.evaluate(
+        """area => {
+            const box = area.getBoundingClientRect();
+            const label = [...area.querySelectorAll("thead span")].at(-1).getBoundingClientRect();
+            return [box.right - label.right, label.top - box.top];
+        }"""
+    )
+    assert min(room) > 0
+
+
 def head(page: Any, name: str) -> None:
     page.locator("#detail").get_by_role("button", name=name, exact=True).click()
 

@@ -116,7 +116,7 @@ function drawPlot(drawer, plot, drawing) {
     height: 320,
     xaxis: { ...axis(plot.x), ...plot.ticks },
     yaxis: axis(plot.y === "score" ? `${scoreName()} of the sentence` : plot.y),
-    legend: { orientation: "h", y: 1.12, x: 0 },
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
     showlegend: state.shown.length > 1,
     hoverlabel: { font: { family: ink.fontFamily } },
   };
