@@ -34,6 +34,8 @@ class EventLog(TensorBoardLogger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Write the metrics of an update that are not yet written; ``step`` counts from 0."""
         updates = (step or 0) + 1
+        # Lightning's own name would be a group before those of the loss and the scores.
+        metrics = {"train/epoch" if n == "epoch" else n: value for n, value in metrics.items()}
         fresh = {n: value for n, value in metrics.items() if self._written.get(n) != updates}
         self._written.update(dict.fromkeys(fresh, updates))
         super().log_metrics(fresh, updates)

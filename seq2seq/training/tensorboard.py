@@ -13,21 +13,24 @@ from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.training.validation import monitored
 
 _FINAL = ".final"
+#: What is the same at every validation: sizes of the split, and the mean sum of weights on a source
+#: token, which is the ratio of target to source tokens.
+_CONSTANT = ("tokens", "sentences", "coverage_mean")
 
 
 def report(
     writer: SummaryWriter, evaluation: Evaluation, maps: Iterable[AttentionMap], step: int
 ) -> None:
-    """Write an evaluation under ``validation/…``, and its summaries under ``attention/…`` etc.
+    """Write an evaluation under ``validation/…``, its summaries under ``validation attention/…``.
+
+    TensorBoard sorts groups by name, so loss and scores come before the summaries.
 
     Heat maps and texts show the first examples.
     """
     # Importing matplotlib is slow, so it happens only when a figure is drawn.
     from seq2seq.evaluation.figures import attention_heat_map
 
-    # The number of reference tokens is the same at every validation.
-    changing = {k: v for k, v in evaluation.metrics.items() if k != "tokens"}
-    for name, value in _scalars(changing):
+    for name, value in _scalars(evaluation.metrics):
         writer.add_scalar(name, value, step)
     for name, draw in evaluation.figures.items():
         writer.add_figure(name, draw(), step, close=False)
@@ -63,24 +66,26 @@ def report_hyperparameters(
 
 
 def _scalars(metrics: dict[str, Any]) -> Iterable[tuple[str, float]]:
+    for name, value in _numbers(metrics):
+        yield f"validation/{name}", value
     for name, entry in metrics.items():
-        if isinstance(entry, int | float):
-            yield f"validation/{name}", float(entry)
-        elif isinstance(entry, dict) and "score" in entry:
+        if isinstance(entry, dict) and "score" in entry:
             yield f"validation/{name}", float(entry["score"])
     summaries = {n: e for n, e in metrics.items() if isinstance(e, dict) and "overall" in e}
     for part, summary in summaries.items():
         for name, value in _numbers(summary["overall"]):
-            yield f"{part}/{name}", value
+            yield f"validation {part}/{name}", value
         for entry in summary.get("by_layer_head", []):
             place = " ".join(f"{k} {entry[k] + 1}" for k in ("layer", "head") if k in entry)
             for name, value in _numbers(entry):
                 if name not in ("layer", "head"):
-                    yield f"{part} by layer and head/{name}/{place}", value
+                    yield f"validation {part} by layer and head/{name}/{place}", value
 
 
 def _numbers(entries: dict[str, Any]) -> Iterable[tuple[str, float]]:
-    return ((k, float(v)) for k, v in entries.items() if isinstance(v, int | float))
+    for name, value in entries.items():
+        if isinstance(value, int | float) and name not in _CONSTANT:
+            yield name, float(value)
 
 
 def _flat(node: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -56,7 +56,7 @@ def test_tensorboard_has_accuracy_attention_and_confusion(folder):
     events = EventAccumulator(str(folder / "run" / "tensorboard"))
     events.Reload()
     tags = events.Tags()
-    assert {"validation/accuracy", "attention/support_size"} <= set(tags["scalars"])
+    assert {"validation/accuracy", "validation attention/support_size"} <= set(tags["scalars"])
     assert {"confusion", "attention/example 1"} <= set(tags["images"])
 
 

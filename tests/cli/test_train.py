@@ -132,10 +132,14 @@ def test_tensorboard_shows_scalars_heat_maps_translations_and_hyperparameters(wo
         "validation/bleu",
         "validation/chrf",
         "validation/loss",
-        "attention/support_size",
-        "alignment/aer",
+        "validation attention/support_size",
+        "validation alignment/aer",
     } <= scalars
     assert any("layer 1 head 1" in tag for tag in scalars)
+    groups = sorted({tag.partition("/")[0] for tag in scalars})  # as TensorBoard sorts them
+    assert groups[:3] == ["final", "train", "validation"]
+    names = {tag.split("/")[1] for tag in scalars}
+    assert not names & {"tokens", "sentences", "coverage_mean"}, "they never change"
     assert [e.step for e in events.Scalars("validation/bleu")] == [4, 8, 12]
     assert {"attention/example 1", "attention/example 2"} <= set(tags["images"])
     image = events.Images("attention/example 1")[-1]
@@ -438,7 +442,7 @@ def test_parameters_of_attention_are_learned(
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
     for name in learned:
-        assert [e.step for e in events.Scalars(f"mapping/{name}")] == [4, 8, 12]
+        assert [e.step for e in events.Scalars(f"validation mapping/{name}")] == [4, 8, 12]
         tags = [t for t in events.Tags()["scalars"] if f"by layer and head/{name}/layer 1" in t]
         assert len(tags) == (1 if "attention=fusedmax" in overrides else 2)
 
@@ -495,9 +499,9 @@ def test_collapsing_attention_is_reported_and_relative_strength_avoids_it(work: 
     assert "looks at a single word" in result.stderr + result.stdout
     assert "Set model.strength=relative (now absolute)" in result.stderr + result.stdout
     events = EventAccumulator(str(work / "collapsed" / "tensorboard")).Reload()
-    shares = events.Scalars("attention/one_word_share")
+    shares = events.Scalars("validation attention/one_word_share")
     assert shares[0].value > 0.5
-    layers = "attention by layer and head/no_gradient_share/layer 1 head 1"
+    layers = "validation attention by layer and head/no_gradient_share/layer 1 head 1"
     assert events.Scalars(layers)[0].value > 0.9
 
     result = trained(work, "relative", "attention=sparsemax")
