@@ -96,6 +96,14 @@ def test_lines_that_are_no_pair_and_the_wrong_command_are_refused(folder):
     assert "seq2seq-predict checkpoint=run" in found.stderr
 
 
+def test_an_empty_line_has_an_empty_prediction_and_ends_nothing(folder):
+    found = forked("predict", "checkpoint=run", cwd=folder, stdin="a\tb\n\na\tb\n")
+    assert found.returncode == 0, found.stderr
+    first, empty, last, end = found.stdout.split("\n")
+    assert empty == end == ""
+    assert first == last != ""
+
+
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(folder):
     stopped = [*SMALL, "hydra.run.dir=stopped", "trainer.max_steps=3", "test.split=null"]
     assert forked("train", *stopped, cwd=folder).returncode == 0
