@@ -1,6 +1,7 @@
 import io
 import math
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -116,6 +117,15 @@ def test_the_table_shows_scores_with_signatures_and_all_averages():
     assert "–" in rows["segment mass"]
     for name in counter.summary()["overall"]:
         assert name.replace("_", " ") in rows
+
+
+def test_the_page_on_scores_explains_every_row_of_attention():
+    page = (Path(__file__).parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
+    explained = re.findall(r"^\| ([a-z ,]+) \|", page, re.MULTILINE)
+    names = {name for row in explained for name in row.split(", ")}
+    counter = AttentionStatistics(1, 1)
+    counter.update(torch.ones(1, 1, 1, 1, 1), torch.ones(1, 1).bool(), torch.ones(1, 1).bool())
+    assert {name.replace("_", " ") for name in counter.summary()["overall"]} <= names
 
 
 def test_signatures_are_never_cut_short():
