@@ -18,6 +18,7 @@ from typing import Any
 from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError
 
 MISSING = "???"
 HUGE = 2**62  # larger whole numbers overflow somewhere
@@ -253,7 +254,10 @@ def check_values(config: DictConfig) -> None:
     Raises:
         ValueError: one message that names all keys, their values, and what they take.
     """
-    content: Any = OmegaConf.to_container(config, resolve=True)
+    try:
+        content: Any = OmegaConf.to_container(config, resolve=True)
+    except InterpolationToMissingValueError:
+        return  # the command names the keys that it needs
     content.pop("hydra", None)
     if wrong := [
         f"{key}={_shown(value)} has to be {what}" for key, value, what in _problems(content)

@@ -84,9 +84,10 @@ def test_every_choice_of_a_group_passes(group: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((config_folder() / "data").glob("*.yaml")))
 def test_every_corpus_passes(path: Path) -> None:
-    given = ["data.path=a", "data.source_language=de", "data.target_language=en"]
-    names = [one for one in given if f"{one.split('=')[0].split('.')[1]}: ???" in path.read_text()]
-    check_values(composed("train", f"data={path.stem}", *names))
+    needed = {"path": "a", "name": "b", "source_language": "de", "target_language": "en"}
+    text = path.read_text()
+    given = [f"data.{key}={value}" for key, value in needed.items() if f"\n{key}: ???" in text]
+    check_values(composed("train", f"data={path.stem}", *given))
 
 
 @pytest.mark.parametrize(
