@@ -14,6 +14,7 @@ LEFT_OUT = ("seq2seq.cli",)  # the commands: the reference of the configuration 
 
 def packages() -> Iterator[ModuleType]:
     """Every public package, from the top."""
+    yield seq2seq
     for found in pkgutil.walk_packages(seq2seq.__path__, "seq2seq."):
         if found.ispkg and _public(found.name):
             yield importlib.import_module(found.name)

@@ -134,7 +134,7 @@ class Subwords(Vocabulary):
     def decode(
         self, ids: Sequence[int], source: str = "", unknown: Sequence[str] | None = None
     ) -> str:
-        """See the base class; an unknown id becomes ` ⁇ `."""
+        """See the base class; an unknown id becomes ⁇ between blanks."""
         ids = self._checked(ids)
         if unknown is None:
             return str(self._processor.Decode(ids))
