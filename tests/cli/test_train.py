@@ -475,7 +475,7 @@ def test_gamma_is_annealed_saved_and_resumed(work: Path) -> None:
         assert saved["decoder.attention.mapping.gamma"].item() == pytest.approx(gamma)
     events = EventAccumulator(str(work / "annealed" / "tensorboard"))
     events.Reload()
-    logged = {event.step: event.value for event in events.Scalars("mapping/cross/gamma")}
+    logged = {event.step: event.value for event in events.Scalars("validation mapping/cross/gamma")}
     assert logged == pytest.approx(expected)
     assert len(events.Scalars("train/gamma")) == 4
     evaluated = forked("evaluate", "checkpoint=annealed", "output=annealed-again", cwd=work)
