@@ -1,8 +1,6 @@
 """Encoder–decoders whose attention mapping is a plug.
 
-Floors, from the ground up: ``mappings`` (the mathematics), ``data`` (corpora to batches), ``nn``
-(layers and losses), ``models``, ``search``, ``checkpoint``, ``evaluation``, ``training``, ``cli``.
-A module imports only from floors below its own.
+A module imports only from the layers below its own; CONTRIBUTING.md draws them.
 """
 
 from __future__ import annotations

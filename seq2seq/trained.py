@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.checkpoint import Checkpoint, load_checkpoints, trust
+from seq2seq.checkpoint.device import choose_device
 from seq2seq.data.batch import BOS_ID, EOS_ID, PAD_ID, Batch
 from seq2seq.evaluation.alignment import format_pharaoh, hard_alignment, links, word_attention
 from seq2seq.evaluation.evaluation import AttentionMap
@@ -162,15 +163,15 @@ def load(
 
     Raises:
         CheckpointError: a ``ValueError`` that names the file and what is wrong with it.
+        ValueError: if the device does not exist.
     """
     trust(list(trusted))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    place = choose_device(str(device))
     several = not isinstance(checkpoint, str | Path)
-    loaded = load_checkpoints(list(checkpoint) if several else checkpoint, device)  # type: ignore[arg-type]
+    loaded = load_checkpoints(list(checkpoint) if several else checkpoint, place)  # type: ignore[arg-type]
     if dtype is not None:
         loaded.model.to(dtype)
-    return TrainedModel(loaded, torch.device(device))
+    return TrainedModel(loaded, place)
 
 
 class TrainedModel:
@@ -243,7 +244,7 @@ class TrainedModel:
         outputs = []
         for text, written in zip(texts, results, strict=True):
             best, *others = [self._output(text, one) for one in written]
-            outputs.append(Output(**{**vars(best), "alternatives": tuple(others)}))
+            outputs.append(replace(best, alternatives=tuple(others)))
         return outputs
 
     def score(
@@ -341,7 +342,7 @@ class TrainedModel:
                 text, weights = targets[index], output.attention[row]
                 seen = attention_map(subwords, sources[index], source, target, weights, text)
                 attention, by_word = _attentions(seen, sources[index], text)
-                score = Score(**{**vars(score), "attention": attention, "word_attention": by_word})
+                score = replace(score, attention=attention, word_attention=by_word)
             yield index, score
 
     def _check_lengths(self, **sides: Sequence[str]) -> None:

@@ -44,8 +44,8 @@ def evaluate_checkpoint(config: DictConfig, group: Group) -> None:
         from rich.console import Console
 
         from seq2seq.checkpoint import check_files, checkpoint_task, load_checkpoints
+        from seq2seq.checkpoint.device import choose_device
         from seq2seq.checkpoint.hub import is_hub
-        from seq2seq.cli.device import choose_device
         from seq2seq.evaluation.report import metrics_table, write_metrics, write_outputs
         from seq2seq.evaluation.scored_texts import (
             ScoredTexts,

@@ -24,7 +24,7 @@ def explore(config: DictConfig) -> None:
     from hydra.utils import instantiate
     from rich.console import Console
 
-    from seq2seq.cli.device import choose_device
+    from seq2seq.checkpoint.device import choose_device
     from seq2seq.explore.collecting import collect
     from seq2seq.explore.drawing import write_corpus_plots, write_heat_maps
     from seq2seq.explore.live import Live

@@ -21,7 +21,7 @@ def predict_lines(config: DictConfig) -> None:
     """Classify all lines, ``buffer`` lines at a time, and write the results in order."""
     with quick_imports():
         from seq2seq.checkpoint import load_checkpoint
-        from seq2seq.cli.device import choose_device
+        from seq2seq.checkpoint.device import choose_device
 
     check_files(config.output, config.buffer, input=config.input)
     device = choose_device(config.device)

@@ -37,7 +37,7 @@ def translate_lines(config: DictConfig, folder: Path, group: Group) -> None:
         from hydra.utils import instantiate
 
         from seq2seq.checkpoint import load_checkpoints
-        from seq2seq.cli.device import choose_device
+        from seq2seq.checkpoint.device import choose_device
 
     check_files(config.output, config.buffer, input=config.input, prefix=config.prefix)
     device = choose_device(config.device, group)

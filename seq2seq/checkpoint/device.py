@@ -1,4 +1,4 @@
-"""The option ``device=`` of the commands."""
+"""Choose the device of a model by the name that a user gives."""
 
 from __future__ import annotations
 
