@@ -171,7 +171,7 @@ def restore(name: str, value: str | None) -> None:
 
 
 def _unread() -> SystemExit:
-    """End silently, as text tools do, when the reader of standard output has gone."""
+    """Discard all further output, whose reader has gone; return the exit, which prints nothing."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return SystemExit(1)
 

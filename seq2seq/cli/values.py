@@ -1,7 +1,7 @@
 """Check type and range of every value of a configuration, before anything is loaded.
 
-A value of a class (``_target_``) has to fit the annotation of its argument. For the others,
-:data:`KEYS` says what they take; it also has the ranges that annotations do not tell.
+The arguments of a class (``_target_``) have to fit its annotations. :data:`KEYS` has the types of
+all other keys, and the ranges of both.
 """
 
 from __future__ import annotations
@@ -233,8 +233,8 @@ KEYS: dict[str, Range | Text] = {
     "trainer.log_every_n_steps": POSITIVE,
     "trainer.max_epochs": Range(int, -1, null=True),
     "trainer.max_steps": Range(int, -1),
-    "trust": TEXTS,
     "trainer.num_nodes": Range(int, 1, word="auto"),
+    "trust": TEXTS,
     "validation.average": FLAG,
     "validation.every_n_steps": POSITIVE,
     "validation.heat_maps": COUNT,
@@ -282,6 +282,7 @@ def _problems(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _range(key: str) -> Range | Text | None:
+    """Return what ``KEYS`` says of a key; None: nothing."""
     parts = key.split(".")
     for first in range(len(parts)):
         name = ".".join(parts[first:])
@@ -291,7 +292,7 @@ def _range(key: str) -> Range | Text | None:
 
 
 def _hints(target: Any) -> dict[str, Any]:
-    """Return the annotations of the arguments of a class or function, as far as there are any."""
+    """Return the annotation of each argument of a class or function that has one."""
     if not isinstance(target, str) or target.partition(".")[0] not in sys.modules:
         return {}  # to import Lightning takes seconds; seq2seq-train does so, and checks again
     # This imports PyTorch, which --help does not need.
@@ -305,7 +306,7 @@ def _hints(target: Any) -> dict[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Return whether a value is what an annotation says; True if that cannot be told."""
+    """Return True if a value fits an annotation, or if the annotation says nothing about it."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(value, float) and math.isnan(value):
         return False

@@ -81,7 +81,7 @@ def log_probabilities(logits: Tensor, mapping: Mapping, forbidden: Tensor) -> Te
 
 
 class Constraint(Protocol):
-    """A function that writes −inf into ``step`` for tokens that may not come next."""
+    """A function that sets the log-probability of impossible next tokens to −inf."""
 
     def __call__(self, step: Tensor, tokens: Tensor, bounds: Bounds) -> None:
         """Change the log-probabilities ``step`` in place.

@@ -30,7 +30,9 @@ class Written(NamedTuple):
 
 
 class Writer:
-    """The way from a batch to texts, for everything that writes with a model.
+    """A search and the vocabularies that turn its hypotheses into texts.
+
+    Evaluation, translation, the explore page and ``seq2seq.load`` all write texts with it.
 
     Args:
         model: the model that writes.
