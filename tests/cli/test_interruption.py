@@ -52,8 +52,8 @@ import sys, time
 from seq2seq.cli.interruption import listen, stop_with_launcher
 listen()
 stop_with_launcher()
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(60)
 except SystemExit as stop:
     open(sys.argv[1], "w").write(str(stop.code))
