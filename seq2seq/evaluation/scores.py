@@ -94,7 +94,7 @@ def load_tokenizer(name: str) -> Callable[[str], str]:
         return BLEU(tokenize=name, force=True).tokenizer
     except (ImportError, RuntimeError) as error:
         extra = EXTRAS.get(name)
-        packages = f'pip install "seq2seq[{extra}]"' if extra else str(error).strip()
+        packages = f'pip install "sacrebleu[{extra}]"' if extra else str(error).strip()
         raise ValueError(
             f"task.tokenizer={name}, BLEU's tokenizer, is not installed: {packages}; "
             "or score characters with task.tokenizer=char"

@@ -79,7 +79,7 @@ def plotly_script() -> str:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise ValueError(
-            "the page needs Plotly, which is not installed: pip install 'seq2seq[explore]'"
+            "the page needs Plotly, which is not installed: pip install plotly"
         ) from error
     return str(get_plotlyjs())
 

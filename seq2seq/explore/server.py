@@ -107,7 +107,7 @@ def application(page: str, live: Live) -> Starlette:
         from starlette.routing import Route
     except ImportError as error:
         raise ValueError(
-            "serve=true needs Starlette and uvicorn: pip install 'seq2seq[explore]'"
+            "serve=true needs Starlette and uvicorn: pip install starlette uvicorn"
         ) from error
 
     async def show(request: Request) -> Response:
@@ -152,7 +152,7 @@ def patient_server(app: Starlette, patience: float = PATIENCE) -> uvicorn.Server
         import uvicorn
         from uvicorn.protocols.http.h11_impl import H11Protocol
     except ImportError as error:
-        raise ValueError("serve=true needs uvicorn: pip install 'seq2seq[explore]'") from error
+        raise ValueError("serve=true needs uvicorn: pip install uvicorn") from error
 
     class Patient(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -47,6 +47,25 @@ def commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return scripts
 
 
+def test_the_package_index_accepts_the_distribution(wheel: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--sdist",
+        "--no-isolation",
+        "--outdir",
+        tmp_path,
+        ".",
+    ]
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, timeout=300)
+    files = [wheel, *tmp_path.iterdir()]
+    check = [sys.executable, "-m", "twine", "check", "--strict", *files]
+    result = subprocess.run(check, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout
+    assert [file.name.startswith("seq2seq_attention-") for file in files] == [True, True]
+
+
 def test_wheel_holds_every_configuration_file(wheel: Path) -> None:
     inside = {
         name.removeprefix("seq2seq/configs/")

@@ -109,13 +109,13 @@ def test_the_tokenizer_is_that_of_bleu_and_in_its_signature():
 def test_a_tokenizer_without_its_package_names_the_package():
     if importlib.util.find_spec("mecab_ko") is not None:
         pytest.skip("the Korean tokenizer is installed")
-    with pytest.raises(ValueError, match=r'pip install "seq2seq\[ko\]"; or .* task.tokenizer=char'):
+    with pytest.raises(ValueError, match=r'install "sacrebleu\[ko\]"; or .* task.tokenizer=char'):
         load_tokenizer("ko-mecab")
 
 
 def test_japanese_is_tokenized_by_mecab_and_tested_by_it():
-    pytest.importorskip("MeCab", reason='pip install "seq2seq[ja]"')
-    pytest.importorskip("ipadic", reason='pip install "seq2seq[ja]"')
+    pytest.importorskip("MeCab", reason='pip install "sacrebleu[ja]"')
+    pytest.importorskip("ipadic", reason='pip install "sacrebleu[ja]"')
     lines = ["私は猫が好きです。", "彼女は毎日学校へ行きます。"]
     worse = ["私は犬が好きです。", "彼女は毎日行きます。"]
     score = translation_scores(lines, [lines], ["bleu"], tokenizer="ja-mecab")["bleu"]
