@@ -46,6 +46,11 @@ MENDABLE = (
     HydraException,
     OmegaConfBaseException,
 )
+#: Plugins of Hydra, by what a command or a configuration here chooses, and what installs them.
+PLUGINS = {
+    "hydra/sweeper/optuna": 'hydra-optuna-sweeper "sqlalchemy<2"',
+    "hydra/launcher/joblib": "hydra-joblib-launcher",
+}
 #: Hydra's variable: it raises errors, with their whole traceback, instead of printing them.
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -88,8 +93,10 @@ def check_arguments(arguments: list[str]) -> None:
             raise SystemExit(f"error: the argument {shown} has control characters: rename the file")
 
 
-def run(job: Callable[[DictConfig], None], config_name: str) -> None:
+def run(job: Callable[[DictConfig], float | None], config_name: str) -> None:
     """Run ``job`` as the Hydra application ``config_name`` with the overrides of the command line.
+
+    The sweepers of Hydra that search for good settings get the number that ``job`` returns.
 
     The exit code is 0 on success, 1 if the configuration or the input is wrong or the job failed,
     and 128 + the number of a signal that stopped it. If a run of a sweep fails, the sweep exits
@@ -108,7 +115,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
     given_full_error = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"
 
-    def guarded(config: DictConfig) -> None:
+    def guarded(config: DictConfig) -> float | None:
         nonlocal composed
         composed = True
         restore(FULL_ERROR, given_full_error)
@@ -119,7 +126,7 @@ def run(job: Callable[[DictConfig], None], config_name: str) -> None:
             check_added(config, overrides, config_folder(), partial(compose, config_name))
             with quick_imports():
                 check_values(config)
-            job(config)
+            return job(config)
         except BrokenPipeError:
             raise _unread() from None
         except KeyboardInterrupt:
@@ -266,6 +273,8 @@ def suggestions(config_name: str, arguments: list[str], config_dir: str | None =
 
 def _suggestion(config_name: str, accepted: list[str], override: Override, error: Exception) -> str:
     """Return a line for an override that cannot be applied after the accepted ones."""
+    if missing := next((name for name in PLUGINS if f"'{name}'" in str(error)), None):
+        return f"'{override.input_line}' needs a plugin of Hydra: pip install {PLUGINS[missing]}"
     config = compose(config_name, accepted, return_hydra_config=True)
     places = [str(place) for place in config.hydra.runtime.choices]
     key = override.key_or_group if not override.package else override.get_key_element()

@@ -26,7 +26,7 @@ from seq2seq.cli.interruption import listen, stop_with_launcher
 if TYPE_CHECKING:
     from seq2seq.system.processes import Group
 
-    Job = Callable[[DictConfig, Path, Group], None]
+    Job = Callable[[DictConfig, Path, Group], float | None]
 
 PATIENCE = timedelta(hours=2)  # the others wait while the first process prepares a large corpus
 WORD_TO_THE_FIRST = 3.0  # seconds for rank 0 to report an error first, so that it appears once
@@ -111,8 +111,8 @@ def joined(group: Group) -> Iterator[None]:
 
 def lead(
     job: Job, config: DictConfig, prepare: Callable[[DictConfig], DictConfig] | None = None
-) -> None:
-    """Run the job as the first or only process.
+) -> float | None:
+    """Run the job as the first or only process, and return its result.
 
     Args:
         job: the job.
@@ -134,7 +134,7 @@ def lead(
             config = prepare(config)
         if group.size > 1:
             group.from_first((plain(config), folder))
-        job(config, folder, group)
+        return job(config, folder, group)
 
 
 def follow(job: Job) -> None:

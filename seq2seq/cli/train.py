@@ -49,7 +49,9 @@ log = logging.getLogger(__name__)
 MAPPINGS = ("fusedmax", "sparsemax")  # to try next
 
 
-def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str] = ()) -> None:
+def train(
+    config: DictConfig, folder: Path, group: Group, changes: Sequence[str] = ()
+) -> float | None:
     """Train the model of the configuration, and test it.
 
     Args:
@@ -57,6 +59,9 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
         folder: the run folder.
         group: processes that train together; the first one writes.
         changes: changes to a resumed run's configuration, from the command line.
+
+    Returns:
+        The best value of ``validation.monitor``, for sweepers.
     """
     # Import late, so that --help and errors in the configuration are fast: Lightning takes seconds.
     with quick_imports(), without_extras():
@@ -80,6 +85,7 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
     check(config)
     check_devices(config.trainer, group)
     task = instantiate(config.task, _convert_="all")
+    check_search(config.validation.monitor, task)
     check_model(task, get_class(config.model["_target_"]), list(config.model))
     corpus = instantiate(config.data.corpus)
     remember_corpus(plain(config.data, "corpus")["corpus"])
@@ -113,7 +119,7 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
     again = _again(folder, group, changes)
     annealing = config.get("annealing")  # runs of earlier versions have no `annealing`
     try:
-        evaluation = fit(
+        best, evaluation = fit(
             _module(config, task, model, data.subwords, folder),
             data,
             loader,
@@ -137,7 +143,7 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
     except Interruption as stop:  # before the first step of training, or in the final test
         raise SystemExit(_stopped(stop.name, stop.number, folder, again)) from None
     if not group.leads:
-        return
+        return None
     if evaluation is not None:
         Console().print(
             metrics_table(evaluation.metrics, title=f"{config.test.split} split, best checkpoint")
@@ -145,6 +151,7 @@ def train(config: DictConfig, folder: Path, group: Group, changes: Sequence[str]
     use = f"{task.use} checkpoint={_quoted(folder)}{trusting(resolved)}"
     attention = str(config.get("attention", {}).get("_target_", "")).rpartition(".")[2].lower()
     _say_how_to_go_on(use, corpus, attention, folder, time.perf_counter() - started)
+    return best
 
 
 def _data(
@@ -270,6 +277,35 @@ def _missing(node: Any, prefix: str) -> list[str]:
         else:
             missing += _missing(node[key], f"{prefix}{key}.")
     return missing
+
+
+def check_search(monitor: str | None, task: Task) -> None:
+    """Check that a search for good settings searches, and in the right direction.
+
+    Args:
+        monitor: ``validation.monitor``.
+        task: the task.
+
+    Raises:
+        ValueError: naming the key or option to change.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if not HydraConfig.initialized():  # only the first process reads the command line
+        return
+    hydra = HydraConfig.get()
+    chosen = hydra.runtime.choices.get("tuning")
+    if chosen is not None and hydra.mode != RunMode.MULTIRUN:
+        raise ValueError(f"tuning={chosen} trains many models: seq2seq-train -m tuning={chosen} …")
+    direction = str(hydra.sweeper.get("direction", "")).rpartition(".")[2]
+    monitor = monitor or task.monitor
+    right = "minimize" if monitor in task.lower_is_better else "maximize"
+    if direction in ("minimize", "maximize") and direction != right:
+        raise ValueError(
+            f"hydra.sweeper.direction={direction} searches for the worst {monitor}; set "
+            f"hydra.sweeper.direction={right}"
+        )
 
 
 def check_model(task: Any, model: type, keys: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Format comparisons for a terminal, and as Markdown, LaTeX (booktabs) and CSV."""
+"""Format comparisons for a terminal, as Markdown, LaTeX (booktabs) and CSV, and as a figure."""
 
 from __future__ import annotations
 
@@ -132,22 +132,36 @@ FORMATS: Mapping[str, Callable[[Sequence[Comparison]], str]] = {
 }
 """For each suffix of a file, the function that formats the tables."""
 
+FIGURES = {".png": "png", ".svg": "svg"}
+"""For each suffix of a figure, its format."""
+
 
 def check_outputs(paths: Sequence[Path]) -> None:
-    """Raise `ValueError` for files whose suffix is not in ``FORMATS``.
+    """Raise `ValueError` for files whose suffix is not in ``FORMATS`` or ``FIGURES``.
 
     Raises:
         ValueError: the message lists the suffixes.
     """
     for path in paths:
-        if path.suffix not in FORMATS:
+        if path.suffix not in {**FORMATS, **FIGURES}:
             raise ValueError(
                 f"output={path}: the suffix chooses the format; it must be one of "
-                f"{', '.join(FORMATS)}"
+                f"{', '.join([*FORMATS, *FIGURES])}"
             )
 
 
 def write_comparison(path: Path, tables: Sequence[Comparison]) -> None:
-    """Write all tables to one file, in the format of its suffix."""
+    """Write all tables to one file, in the format of its suffix.
+
+    Raises:
+        ValueError: if a figure lacks a column; the message names it.
+    """
+    if path.suffix in FIGURES:
+        from seq2seq.evaluation.comparison_plot import check_plot, write_plot  # imports matplotlib
+
+        check_plot(tables)
+        with replacing_output(path) as draft:
+            write_plot(tables, draft, FIGURES[path.suffix])
+        return
     with replacing_output(path) as draft:
         draft.write_text(FORMATS[path.suffix](tables), encoding="utf-8")

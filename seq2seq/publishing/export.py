@@ -129,7 +129,7 @@ def _onnx(part: Program, program: ExportedProgram) -> Saver:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise PublishingError(
-            f'format=onnx needs {error.name}: pip install onnx onnxscript, or use format=torch'
+            f"format=onnx needs {error.name}: pip install onnx onnxscript, or use format=torch"
         ) from None
     try:
         onnx_program = torch.onnx.export(

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import torch
@@ -61,6 +61,18 @@ class TestSettings:
     split: str | None = "test"
 
 
+class Result(NamedTuple):
+    """What a training run ends with.
+
+    Attributes:
+        best: the best value of the monitored score on the validation split.
+        test: the evaluation of the best checkpoint; None without a test split.
+    """
+
+    best: float
+    test: Evaluation | None
+
+
 def fit(
     module: Seq2SeqModule,
     data: ParallelData,
@@ -75,7 +87,7 @@ def fit(
     resume: bool = False,
     again: str = "",
     group: Group = ALONE,
-) -> Evaluation | None:
+) -> Result:
     """Train with regular validation, then evaluate the best checkpoint on the test split.
 
     Args:
@@ -92,9 +104,6 @@ def fit(
         resume: continue from the training state in ``folder``.
         again: the command that resumes the run, for messages.
         group: the processes that train together. Only the first one writes files.
-
-    Returns:
-        The evaluation of the best checkpoint; None without a test split.
 
     Raises:
         InterruptedRunError: if a signal stopped training; the state is saved.
@@ -148,7 +157,8 @@ def fit(
     if evaluation is not None and group.leads:
         events = Path(logger.log_dir)
         tensorboard.report_hyperparameters(events, config, evaluation.metrics, built.global_step)
-    return evaluation
+    assert validator.keeper.best_score is not None  # training ends with a validation
+    return Result(validator.keeper.best_score, evaluation)
 
 
 @contextlib.contextmanager

@@ -66,6 +66,8 @@ SHORT = {
     ("model", "decomposable_attention"): ("model.hidden_size=16",),
     ("schedule", "cosine"): ("schedule.warmup_steps=1",),
     ("schedule", "inverse_square_root"): ("schedule.warmup_steps=1",),
+    ("tuning", "strength"): ("hydra.sweeper.n_trials=2",),
+    ("tuning", "strength_and_fusion"): ("hydra.sweeper.n_trials=2",),
 }
 SWEPT = re.compile(r"^([\w.@/]+=)([\w.]+,[\w.]+),.*$")  # of a sweep's values, the first two
 LABELED = ("snli", "multinli", "sick", "snli_cad", "nli")
