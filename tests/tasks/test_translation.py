@@ -61,7 +61,7 @@ def test_a_tokenizer_that_is_named_stays(tmp_path: Path, caplog: pytest.LogCaptu
 def test_a_missing_package_is_reported_before_vocabularies_are_built(tmp_path: Path) -> None:
     if importlib.util.find_spec("mecab_ko") is not None:
         pytest.skip("the Korean tokenizer is installed")
-    with pytest.raises(ValueError, match=r"task.tokenizer=ko-mecab.*seq2seq\[ko\]"):
+    with pytest.raises(ValueError, match=r"task.tokenizer=ko-mecab.*sacrebleu\[ko\]"):
         prepared(Translation(), Corpus(["안녕하세요 세계"] * 9), tmp_path)
     assert not (tmp_path / "ids").exists()
 
