@@ -75,6 +75,7 @@ def train(
         from seq2seq.publishing.provenance import write_provenance
         from seq2seq.system.atomic_writing import replacing
         from seq2seq.training.fit import TestSettings, ValidationSettings, fit
+        from seq2seq.training.loggers import TENSORBOARD, check_loggers
         from seq2seq.training.state_saving import InterruptedRunError
         from seq2seq.training.transfer import freeze
 
@@ -84,6 +85,10 @@ def train(
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     check(config)
     check_devices(config.trainer, group)
+    makers = TENSORBOARD  # runs of earlier versions have no `logger`
+    if "logger" in config:
+        check_loggers(config.logger)
+        makers = {n: instantiate(one, _partial_=True) for n, one in config.logger.items()}
     task = instantiate(config.task, _convert_="all")
     check_search(config.validation.monitor, task)
     check_model(task, get_class(config.model["_target_"]), list(config.model))
@@ -134,6 +139,7 @@ def train(
             validation=ValidationSettings(**instantiate(config.validation, _convert_="all")),
             test=TestSettings(**instantiate(config.test, _convert_="all")),
             annealing=instantiate(annealing, _convert_="all") if annealing else None,
+            logger_makers=makers,
             resume=config.resume is not None,
             again=again,
             group=group,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import lightning
 import torch
+from lightning.pytorch.loggers import Logger
 from safetensors.torch import load_model
 
 from seq2seq.checkpoint import WEIGHTS, check
@@ -23,10 +24,9 @@ from seq2seq.search import Search
 from seq2seq.system.atomic_writing import mend, remove_leftovers
 from seq2seq.system.processes import ALONE, Group
 from seq2seq.tasks import Task
-from seq2seq.training import tensorboard
+from seq2seq.training import loggers
 from seq2seq.training.annealing import Annealer, Annealing
 from seq2seq.training.attention_collapse import CollapseWarning
-from seq2seq.training.event_log import EventLog
 from seq2seq.training.kept_checkpoints import CheckpointKeeper, Scored
 from seq2seq.training.module import Seq2SeqModule
 from seq2seq.training.out_of_memory import is_out_of_memory, not_halved
@@ -84,6 +84,7 @@ def fit(
     validation: ValidationSettings,
     test: TestSettings,
     annealing: Annealing | None = None,
+    logger_makers: loggers.LoggerMakers = loggers.TENSORBOARD,
     resume: bool = False,
     again: str = "",
     group: Group = ALONE,
@@ -101,6 +102,7 @@ def fit(
         validation: settings of validation.
         test: settings of the final evaluation.
         annealing: schedule of the γ of attention mappings; None: γ stays constant.
+        logger_makers: class and arguments of each logger, by its name in the configuration.
         resume: continue from the training state in ``folder``.
         again: the command that resumes the run, for messages.
         group: the processes that train together. Only the first one writes files.
@@ -117,48 +119,53 @@ def fit(
     _check(module, data, validation, test)
     validator = _validator(module.task, data, folder, config, validation, group)
     shows_progress = config["trainer"].get("enable_progress_bar", True)
-    logger = EventLog(folder, updates)
-    built = trainer(
-        callbacks=[
-            *progress_callbacks(shows_progress, lambda: validator.seconds),
-            Stopwatch(folder / "training.json", lambda: validator.seconds),
-            *([Annealer(annealing, module.model)] if annealing is not None else []),
-            validator,
-            Survival(states.path, every_n_steps=validation.every_n_steps, group=group),
-        ],
-        plugins=[states],
-        logger=logger,
-        default_root_dir=folder,
-        enable_checkpointing=False,
-        enable_progress_bar=shows_progress and on_terminal(),
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        inference_mode=False,
-    )
-    if state is not None:
-        check_fits(state, module)
-    if updates is not None and built.max_steps is not None and 0 <= built.max_steps <= updates:
+    with loggers.opened(logger_makers, config, folder, updates, group) as writers:
+        built = trainer(
+            callbacks=[
+                *progress_callbacks(shows_progress, lambda: validator.seconds),
+                Stopwatch(folder / "training.json", lambda: validator.seconds),
+                *([Annealer(annealing, module.model)] if annealing is not None else []),
+                validator,
+                Survival(states.path, every_n_steps=validation.every_n_steps, group=group),
+            ],
+            plugins=[states],
+            logger=writers,
+            default_root_dir=folder,
+            enable_checkpointing=False,
+            enable_progress_bar=shows_progress and on_terminal(),
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            inference_mode=False,
+        )
+        if state is not None:
+            check_fits(state, module)
+        if updates is not None and built.max_steps is not None:
+            _warn_if_complete(updates, built.max_steps)
+        with telling_what_is_saved(folder, again), _explaining_memory(group, config):
+            built.fit(module, train_loader, ckpt_path=state, weights_only=True)
+        model = module.whole_model().to(built.strategy.root_device)
+        group.wait()  # the other processes read what the first one has written
+        if validation.average:
+            _average(model, validator)
+            group.wait()
+        validator.check_best()
+        check(validator.keeper.folder / "best" / WEIGHTS)
+        load_model(model, str(validator.keeper.folder / "best" / WEIGHTS))
+        evaluation = _test(module.task, model, data, test, folder, config, group)
+        if evaluation is not None and test.split is not None and group.leads:
+            for logger in writers:
+                loggers.report_end(logger, config, evaluation, test.split, built.global_step)
+        assert validator.keeper.best_score is not None  # training ends with a validation
+        return Result(validator.keeper.best_score, evaluation)
+
+
+def _warn_if_complete(updates: int, most: int) -> None:
+    if 0 <= most <= updates:
         log.warning(
             "This run has already made %d updates of trainer.max_steps=%d, so no training is left. "
             "To train longer, set a larger trainer.max_steps",
-            *(updates, built.max_steps),
+            *(updates, most),
         )
-    with telling_what_is_saved(folder, again), _explaining_memory(group, config):
-        built.fit(module, train_loader, ckpt_path=state, weights_only=True)
-    model = module.whole_model().to(built.strategy.root_device)
-    group.wait()  # the other processes read what the first one has written
-    if validation.average:
-        _average(model, validator)
-        group.wait()
-    validator.check_best()
-    check(validator.keeper.folder / "best" / WEIGHTS)
-    load_model(model, str(validator.keeper.folder / "best" / WEIGHTS))
-    evaluation = _test(module.task, model, data, test, folder, config, group)
-    if evaluation is not None and group.leads:
-        events = Path(logger.log_dir)
-        tensorboard.report_hyperparameters(events, config, evaluation.metrics, built.global_step)
-    assert validator.keeper.best_score is not None  # training ends with a validation
-    return Result(validator.keeper.best_score, evaluation)
 
 
 @contextlib.contextmanager
@@ -220,10 +227,10 @@ def _validator(
             group=group,
         )
 
-    def report(writer: Any, model: AttendingModel, evaluation: Evaluation, step: int) -> None:
+    def report(logger: Logger, model: AttendingModel, evaluation: Evaluation, step: int) -> None:
         number = min(settings.heat_maps, len(evaluation.examples))
         maps = task.attention_maps(model, data, "validation", number, _device(model))
-        tensorboard.report(writer, evaluation, maps, step)
+        loggers.report(logger, evaluation, maps, step)
 
     monitor = settings.monitor or task.monitor
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
 from seq2seq.training.validation import monitored
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _FINAL = ".final"
 #: What is the same at every validation: sizes of the split, and the mean sum of weights on a source
@@ -27,21 +30,31 @@ def report(
 
     Heat maps and texts show the first examples.
     """
+    maps = list(maps)
+    for name, value in scalars(evaluation.metrics):
+        writer.add_scalar(name, value, step)
+    for name, figure in figures(evaluation, maps, step):
+        writer.add_figure(name, figure, step, close=False)
+    for number, example in enumerate(evaluation.examples[: len(maps)], start=1):
+        text = "".join(f"- {name}: {text}\n" for name, text in example.items())
+        writer.add_text(f"texts/example {number}", text, step)
+    writer.flush()
+
+
+def figures(
+    evaluation: Evaluation, maps: Iterable[AttentionMap], step: int
+) -> Iterable[tuple[str, Figure]]:
+    """Yield name and figure of the task's figures and of the heat maps."""
     # Importing matplotlib is slow, so it happens only when a figure is drawn.
     from seq2seq.evaluation.figures import attention_heat_map
 
-    for name, value in _scalars(evaluation.metrics):
-        writer.add_scalar(name, value, step)
     for name, draw in evaluation.figures.items():
-        writer.add_figure(name, draw(), step, close=False)
-    for number, attention in enumerate(maps):
+        yield name, draw()
+    for number, attention in enumerate(maps, start=1):
         figure = attention_heat_map(
             attention.weights, attention.source, attention.target, title=f"step {step}"
         )
-        writer.add_figure(f"attention/example {number + 1}", figure, step, close=False)
-        text = "".join(f"- {name}: {text}\n" for name, text in evaluation.examples[number].items())
-        writer.add_text(f"texts/example {number + 1}", text, step)
-    writer.flush()
+        yield f"attention/example {number}", figure
 
 
 def report_hyperparameters(
@@ -65,21 +78,22 @@ def report_hyperparameters(
             writer.add_scalar(name, score, step)
 
 
-def _scalars(metrics: dict[str, Any]) -> Iterable[tuple[str, float]]:
+def scalars(metrics: dict[str, Any], split: str = "validation") -> Iterable[tuple[str, float]]:
+    """Yield name and value of each score and of each attention statistic of a split."""
     for name, value in _numbers(metrics):
-        yield f"validation/{name}", value
+        yield f"{split}/{name}", value
     for name, entry in metrics.items():
         if isinstance(entry, dict) and "score" in entry:
-            yield f"validation/{name}", float(entry["score"])
+            yield f"{split}/{name}", float(entry["score"])
     summaries = {n: e for n, e in metrics.items() if isinstance(e, dict) and "overall" in e}
     for part, summary in summaries.items():
         for name, value in _numbers(summary["overall"]):
-            yield f"validation {part}/{name}", value
+            yield f"{split} {part}/{name}", value
         for entry in summary.get("by_layer_head", []):
             place = " ".join(f"{k} {entry[k] + 1}" for k in ("layer", "head") if k in entry)
             for name, value in _numbers(entry):
                 if name not in ("layer", "head"):
-                    yield f"validation {part} by layer and head/{name}/{place}", value
+                    yield f"{split} {part} by layer and head/{name}/{place}", value
 
 
 def _numbers(entries: dict[str, Any]) -> Iterable[tuple[str, float]]:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from seq2seq.evaluation.evaluation import Evaluation
 from seq2seq.models.attending import AttendingModel
@@ -29,7 +28,7 @@ class Validation(lightning.Callback):
 
     Args:
         evaluate: evaluates a model on the validation split.
-        report: writes an evaluation to TensorBoard: ``report(writer, model, evaluation, step)``.
+        report: writes an evaluation to a logger: ``report(logger, model, evaluation, step)``.
         keeper: keeps the best checkpoints.
         every_n_steps: updates between validations.
         monitor: name of a score of the evaluation, or ``loss``.
@@ -112,8 +111,7 @@ class Validation(lightning.Callback):
         if module.plateau is not None:
             module.plateau.step(evaluation.metrics["loss"])
         for logger in trainer.loggers if trainer.is_global_zero else ():
-            if isinstance(logger, TensorBoardLogger):
-                self.report(logger.experiment, model, evaluation, step)
+            self.report(logger, model, evaluation, step)
         log.info("step %d: %s%s", step, describe(evaluation.metrics), " *" if is_best else "")
         if self.collapse is not None and trainer.is_global_zero:
             self.collapse(evaluation.metrics, step, -(-step // self.every_n_steps))

@@ -75,7 +75,8 @@ def test_every_experiment_passes(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "group", ["trainer", "model", "optimizer", "schedule", "annealing", "compile", "attention"]
+    "group",
+    ["trainer", "model", "optimizer", "schedule", "annealing", "compile", "attention", "logger"],
 )
 def test_every_choice_of_a_group_passes(group: str) -> None:
     for path in sorted((config_folder() / group).glob("*.yaml")):
