@@ -1,4 +1,4 @@
-.PHONY: install test thorough fast lint format docs bench
+.PHONY: install test thorough fast matrix lint format docs bench
 
 install:  ## install the package, editable, with everything a developer needs
 	python -m pip install -e ".[dev]"
@@ -11,6 +11,9 @@ thorough:  ## those that take long, too: soak, compilation, benches, every comma
 
 fast:  ## the quick facts only
 	python -m pytest -n auto -m "not slow and not e2e"
+
+matrix:  ## the quick tests with the oldest and the newest torch, in environments of their own
+	python -m tox run
 
 lint:  ## formatting, lint, spelling, types, import floors
 	ruff format --check .

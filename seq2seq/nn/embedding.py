@@ -23,6 +23,25 @@ class Embedding(nn.Embedding):
         if self.padding_idx is not None:
             nn.init.zeros_(self.weight[self.padding_idx])
 
+    @torch.no_grad()
+    def load_vectors(self, vectors: Tensor, known: Tensor) -> None:
+        """Copy ``vectors`` into the table for the words that are ``known``; others stay random.
+
+        The copied vectors are scaled to a mean length of 1, which is about that of the random ones.
+        So the model starts at the scale that its other weights expect.
+
+        Args:
+            vectors: ``[vocabulary, size]``.
+            known: ``[vocabulary]``, bool.
+
+        Raises:
+            ValueError: if the vectors and the table differ in size.
+        """
+        _check_size(vectors, self)
+        if known.any():
+            copied = vectors[known]
+            self.weight[known] = (copied / copied.norm(dim=1).mean()).to(self.weight)
+
     def forward(self, input: Tensor) -> Tensor:
         """Embed ``[batch, length]`` token ids as ``[batch, length, size]``."""
         embedded = super().forward(input)
@@ -66,12 +85,7 @@ class ProjectedEmbedding(nn.Module):
         Raises:
             ValueError: if the vectors and the table differ in size.
         """
-        size = self.table.embedding_dim
-        if vectors.size(1) != size:
-            raise ValueError(
-                f"the pretrained vectors have {vectors.size(1)} dimensions, but the embedding of "
-                f"the model has {size}; set model.embedding_size={vectors.size(1)}"
-            )
+        _check_size(vectors, self.table)
         if known.any():
             length = vectors[known].norm(dim=1).mean()
             self.table.weight.mul_(length)  # the random vectors have a length of about 1
@@ -80,6 +94,15 @@ class ProjectedEmbedding(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Embed ``[batch, length]`` token ids as ``[batch, length, projection_size]``."""
         return self.projection(self.dropout(self.table(tokens)))
+
+
+def _check_size(vectors: Tensor, table: nn.Embedding) -> None:
+    if vectors.size(1) != table.embedding_dim:
+        raise ValueError(
+            f"the pretrained vectors have {vectors.size(1)} dimensions, but the embedding of "
+            f"the model has {table.embedding_dim}; set model.embedding_size={vectors.size(1)} "
+            "(model.size of a Transformer)"
+        )
 
 
 def tie_none(source: Embedding, target: Embedding, output: nn.Linear) -> None:

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from seq2seq.data.batch import Batch
 from seq2seq.data.vocabulary_pair import VocabularyPair
-from seq2seq.data.word_vectors import word_vectors
-from seq2seq.data.words import Words
 from seq2seq.evaluation.attention_statistics import AttentionStatistics
 from seq2seq.evaluation.classification import classification_scores
 from seq2seq.evaluation.evaluation import AttentionMap, Evaluation
@@ -24,10 +22,10 @@ from seq2seq.models.attending import evaluating
 from seq2seq.models.pair_classifier import Classification, PairClassifier
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
-from seq2seq.system.errors import DataError
 from seq2seq.system.processes import ALONE, Group
 from seq2seq.tasks.looking import Outcome
 from seq2seq.tasks.pair_reading import class_probabilities, look_at_pairs, pair_maps, read
+from seq2seq.tasks.pretrained import load_word_vectors
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.text_batches import text_batches
 
@@ -97,17 +95,8 @@ class Entailment(Task):
                     "with task.embeddings=FILE, or train them with model.freeze_embeddings=false"
                 )
             return
-        vocabulary = subwords.source
-        if not isinstance(vocabulary, Words):
-            raise DataError(
-                f"task.embeddings={self.embeddings} has vectors of words, but the vocabulary has "
-                "pieces of words; set data.subwords.kind=word"
-            )
-        loaded = word_vectors(
-            self.embeddings, vocabulary.pieces(range(vocabulary.size)), cache_folder=cache
-        )
-        model.embedding.load_vectors(
-            torch.from_numpy(loaded.vectors), torch.from_numpy(loaded.known)
+        load_word_vectors(
+            model.embedding, subwords.source, self.embeddings, "task.embeddings", cache
         )
 
     def choices(self, subwords: VocabularyPair) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +23,7 @@ from seq2seq.search import Search
 from seq2seq.system.errors import DataError
 from seq2seq.system.processes import ALONE, Group
 from seq2seq.tasks.looking import Outcome, look
+from seq2seq.tasks.pretrained import load_word_vectors
 from seq2seq.tasks.reading import ReferenceReader, check_alignments, check_links, reference_maps
 from seq2seq.tasks.task import Progress, Task, silent
 from seq2seq.tasks.writer import Writer
@@ -33,11 +35,24 @@ if TYPE_CHECKING:
 
 
 class Generation(Task):
-    """Base class of text generation: p(target | source), scored on the results of a search."""
+    """Base class of text generation: p(target | source), scored on the results of a search.
+
+    Args:
+        source_embeddings: text file of pretrained word vectors (GloVe, word2vec, fastText's .vec)
+            for the source embeddings of a new model; None: random embeddings.
+        target_embeddings: the same for the target embeddings.
+    """
 
     model_type = Decodable
     use = "echo '…' | seq2seq-translate"
     searches = True
+
+    def __init__(
+        self,
+        source_embeddings: str | Path | None = None,
+        target_embeddings: str | Path | None = None,
+    ) -> None:
+        self.source_embeddings, self.target_embeddings = source_embeddings, target_embeddings
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -116,6 +131,30 @@ class Generation(Task):
             "source_vocabulary_size": subwords.source.size,
             "target_vocabulary_size": subwords.target.size,
         }
+
+    def initialize(
+        self, model: Any, subwords: VocabularyPair, *, cache: str | Path | None = None
+    ) -> None:
+        """Load pretrained vectors into the embeddings.
+
+        Raises:
+            DataError: if a vocabulary is not a word vocabulary, or a file does not fit.
+            ValueError: if the embeddings have another size, or both sides share one table.
+        """
+        sides = {
+            "source": (model.source_embedding, subwords.source, self.source_embeddings),
+            "target": (model.target_embedding, subwords.target, self.target_embeddings),
+        }
+        shared = model.source_embedding.weight is model.target_embedding.weight
+        if shared and None not in (self.source_embeddings, self.target_embeddings):
+            raise ValueError(
+                "task.source_embeddings and task.target_embeddings are two files, but "
+                "model.tie_embeddings=all has one table for both sides; set one of them to null, "
+                "or set model.tie_embeddings=target"
+            )
+        for side, (embedding, vocabulary, file) in sides.items():
+            if file is not None:
+                load_word_vectors(embedding, vocabulary, file, f"task.{side}_embeddings", cache)
 
     def choices(self, subwords: VocabularyPair) -> int:
         """See the base class."""

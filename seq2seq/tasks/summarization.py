@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.data.corpora.corpus import references
@@ -25,6 +26,8 @@ class Summarization(Generation):
         rouge: protocol by which outputs are scored.
         lead_words: number of words of the lead. If the protocol cuts outputs, it cuts the whole
             sentence instead.
+        source_embeddings: see the base class.
+        target_embeddings: see the base class.
     """
 
     pipeline = "summarization"
@@ -32,7 +35,14 @@ class Summarization(Generation):
     validation_scores = tuple(ORDERS)
     example_score = "rouge_l"
 
-    def __init__(self, rouge: Protocol = PROTOCOLS["unicode"], lead_words: int = 8) -> None:
+    def __init__(
+        self,
+        rouge: Protocol = PROTOCOLS["unicode"],
+        lead_words: int = 8,
+        source_embeddings: str | Path | None = None,
+        target_embeddings: str | Path | None = None,
+    ) -> None:
+        super().__init__(source_embeddings, target_embeddings)
         if lead_words < 1:
             raise ValueError(f"task.lead_words={lead_words} must be at least 1")
         self.rouge, self.lead_words = rouge, lead_words

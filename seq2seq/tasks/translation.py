@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from seq2seq.evaluation.scores import (
@@ -24,6 +25,8 @@ class Translation(Generation):
     Args:
         tokenizer: sacreBLEU's tokenizer for BLEU: ``13a``, ``zh``, ``ja-mecab``, ``char``, …; None:
             sacreBLEU's tokenizer for the target language, chosen by language code or by script.
+        source_embeddings: see the base class.
+        target_embeddings: see the base class.
     """
 
     pipeline = "translation"
@@ -32,7 +35,13 @@ class Translation(Generation):
     example_score = "chrf"  # BLEU needs more than a single sentence
     lower_is_better = (*Generation.lower_is_better, "ter")
 
-    def __init__(self, tokenizer: str | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: str | None = None,
+        source_embeddings: str | Path | None = None,
+        target_embeddings: str | Path | None = None,
+    ) -> None:
+        super().__init__(source_embeddings, target_embeddings)
         if tokenizer is not None:
             check_tokenizer(tokenizer)
         self.tokenizer = tokenizer

@@ -236,6 +236,7 @@ def vectors(size: int) -> Callable[[Path], None]:
 
 
 MADE: dict[str, Callable[[Path], None]] = {
+    "wiki.en.vec": vectors(16),
     "DIR": corpora,
     "DUC": duc,
     "NLI": corpora,

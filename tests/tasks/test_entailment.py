@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -213,7 +214,7 @@ def test_pretrained_vectors_start_the_embeddings(data, tmp_path):
 def test_pretrained_vectors_of_words_do_not_suit_pieces_of_words(subwords, tmp_path):
     task = Entailment(embeddings=tmp_path / "vectors.txt")
     with pytest.raises(DataError, match=r"set data\.subwords\.kind=word"):
-        task.initialize(None, subwords)
+        task.initialize(SimpleNamespace(embedding=None), subwords)
 
 
 def test_data_of_other_tasks_has_no_classes(data, tmp_path):
