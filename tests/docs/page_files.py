@@ -246,6 +246,7 @@ MADE: dict[str, Callable[[Path], None]] = {
     "vectors.txt": vectors(384),
     **{f"{split}.en": side(0) for split in SPLITS},
     **{f"{split}.de": side(1) for split in SPLITS},
+    "mono.de": side(1),
     "a.txt": side(1),
     "b.txt": side(1),
     "c.txt": side(1),
