@@ -56,6 +56,28 @@ def test_values_of_another_type_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("transformer", {"encoder_layers": -5}, "at least 1, not -5"),
+        ("transformer", {"heads": 0}, "at least 1, not 0"),
+        ("transformer", {"max_length": -3}, "at least 1 or null, not -3"),
+        ("transformer", {"dropout": float("nan")}, "Transformer takes float, not nan"),
+        ("transformer", {"dropout": 1.5}, "at least 0 and at most 1, not 1.5"),
+        ("transformer", {"size": 2**62 + 1}, "size: Transformer takes int"),
+        ("recurrent", {"hidden_size": 0}, "at least 1, not 0"),
+        ("recurrent", {"embedding_size": -4}, "at least 1, not -4"),
+    ],
+)
+def test_values_out_of_the_range_of_their_key_are_refused(
+    tmp_path: Path, name: str, change: dict[str, Any], message: str
+) -> None:
+    folder = save(tmp_path / "checkpoint", name)
+    rewrite(folder, **change)
+    with pytest.raises(CheckpointError, match=rf"config\.yaml: .*{message}"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
     ("corpus", "message"),
     [
         ({**TEXT, "format": ["x"]}, "format: Text takes"),

@@ -8,6 +8,7 @@ int`` need not check for ``2.0`` or ``true`` itself.
 from __future__ import annotations
 
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from seq2seq.system.ranges import HUGE
 from seq2seq.system.untrusted_files import shown
 
 Classes: TypeAlias = Callable[[dict[str, Any]], type]
@@ -70,22 +72,44 @@ def arguments(kind: type) -> dict[str, Any]:
     return named
 
 
-def fits(value: Any, hint: Any, class_of: Classes) -> bool:
-    """Return True if a plain value, or the object that it describes, fits an annotation."""
+def fits(value: Any, hint: Any, class_of: Classes | None = None) -> bool:
+    """Return True if a plain value, or the object that it describes, fits an annotation.
+
+    Args:
+        value: the value.
+        hint: the annotation.
+        class_of: function that returns the class of an inner configuration. None: a configuration
+            with a class fits everywhere, and so does any value where an annotation says nothing
+            about plain values; building the object checks these.
+    """
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
-        return not _describes(value)
+        return class_of is None or not _describes(value)
     if hint in PLAIN:
-        return type(value) in PLAIN[hint]
+        if type(value) not in PLAIN[hint]:
+            return False
+        if isinstance(value, float):
+            return not math.isnan(value)
+        return type(value) is not int or abs(value) <= HUGE
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, one, class_of) for one in inner)
+    if origin is typing.Annotated:
+        return fits(value, inner[0], class_of)
+    if origin is typing.Literal:
+        return value in inner
     if origin in (Sequence, list, tuple):
-        return isinstance(value, list) and all(fits(item, inner[0], class_of) for item in value)
+        kinds = [one for one in inner if one is not Ellipsis] or [Any]
+        return isinstance(value, list) and all(
+            any(fits(item, kind, class_of) for kind in kinds) for item in value
+        )
     if isinstance(value, dict) and "_target_" in value:
-        return _is_a(class_of(value), hint)
+        return class_of is None or _is_a(class_of(value), hint)
     if origin in (Mapping, dict):
-        pairs = value.items() if isinstance(value, dict) else [(None, None)]
-        return all(fits(k, inner[0], class_of) and fits(v, inner[1], class_of) for k, v in pairs)
+        names, kinds = inner or (Any, Any)
+        return isinstance(value, dict) and all(
+            fits(name, names, class_of) and fits(item, kinds, class_of)
+            for name, item in value.items()
+        )
     if typing.is_typeddict(hint):
         known = typing.get_type_hints(hint)
         return (
@@ -93,7 +117,8 @@ def fits(value: Any, hint: Any, class_of: Classes) -> bool:
             and value.keys() >= hint.__required_keys__
             and all(fits(item, known.get(key, Any), class_of) for key, item in value.items())
         )
-    return False
+    # Another class is that of an object, which only a configuration with a class describes.
+    return class_of is None and not isinstance(hint, type)
 
 
 def _is_a(kind: type, hint: Any) -> bool:

@@ -13,6 +13,7 @@ from hydra.utils import instantiate
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq.checkpoint.arguments import problem
+from seq2seq.system.ranges import out_of_range
 from seq2seq.system.untrusted_files import shown
 from seq2seq.tasks.task import Task
 from seq2seq.tasks.translation import Translation
@@ -101,6 +102,22 @@ def _check_arguments(node: dict[str, Any], kind: type, where: str) -> None:
     if found:
         key, reason = found
         raise CheckpointError(f"{_below(where, key)}: {reason}")
+
+
+def check_ranges(node: Any, key: str) -> None:
+    """Check the values that :mod:`seq2seq.system.ranges` has a range for.
+
+    Args:
+        node: a value of the configuration, and what is below it.
+        key: its dotted key.
+
+    Raises:
+        CheckpointError: naming the first key whose value is out of its range.
+    """
+    for name, value, allowed in out_of_range(node, key):
+        raise CheckpointError(
+            f"{CONFIG}: {shown(name)} has to be {allowed}, not {shown(repr(value))}"
+        )
 
 
 def trust(packages: Sequence[str]) -> None:

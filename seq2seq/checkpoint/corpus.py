@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq.checkpoint.allowed_files import ConfinedCorpus, Confinement
-from seq2seq.checkpoint.building import CheckpointError, build, check_targets, target_class
+from seq2seq.checkpoint.building import (
+    CheckpointError,
+    build,
+    check_ranges,
+    check_targets,
+    target_class,
+)
 from seq2seq.checkpoint.directory import Checkpoint
 from seq2seq.data.cache import cache_folder, content_key
 from seq2seq.data.corpora.corpus import Corpus
@@ -43,6 +49,7 @@ def own_corpus(checkpoint: Checkpoint, changes: dict[str, Any]) -> Corpus:
     if _record(corpus).is_file():
         return _local(build(wanted))
     check_targets(corpus, "config.yaml: data.corpus")
+    check_ranges(corpus, "data.corpus")
     confinement = Confinement(corpus, changes)
     with confined(confinement.refusal):
         built = _local(build(wanted))

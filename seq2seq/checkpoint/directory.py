@@ -21,6 +21,7 @@ from seq2seq.checkpoint.building import (
     CONFIG,
     CheckpointError,
     build,
+    check_ranges,
     check_targets,
     checkpoint_task,
     target_class,
@@ -181,6 +182,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
     check(folder / WEIGHTS)
     with _named(folder):
         check_targets(config["model"])
+        check_ranges(config["model"], "model")
         if "_target_" not in config["model"]:
             raise CheckpointError(f"{folder / CONFIG}: model has no _target_, the class to build")
         task.check_model(target_class(config["model"]["_target_"], f"{CONFIG}: model._target_"))

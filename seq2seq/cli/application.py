@@ -51,6 +51,12 @@ PLUGINS = {
     "hydra/sweeper/optuna": 'hydra-optuna-sweeper "sqlalchemy<2"',
     "hydra/launcher/joblib": "hydra-joblib-launcher",
 }
+#: What a key that has no default takes, for messages.
+EXAMPLES = {
+    "checkpoint": "RUN (a run folder, or hub:OWNER/NAME)",
+    "runs": "FOLDER",
+    "output": "FILE",
+}
 #: Hydra's variable: it raises errors, with their whole traceback, instead of printing them.
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -190,7 +196,7 @@ def _message(error: Exception) -> str:
         cause = error.__cause__
     place = getattr(error, "full_key", None)
     if isinstance(error, MissingMandatoryValue) and place:
-        return f"{place} is not set and has no default; add {place}=VALUE"
+        return f"{place} is not set and has no default; add {place}={EXAMPLES.get(place, 'VALUE')}"
     if isinstance(cause, OSError) and cause.filename is not None and cause.strerror:
         return f"{cause.filename}: {cause.strerror}"
     message = str(cause).partition("\n    full_key:")[0]  # after it, OmegaConf repeats `place`
@@ -297,6 +303,8 @@ def _suggestion(config_name: str, accepted: list[str], override: Override, error
         return owners
     names = {name for name in _keys(config) if not name.startswith("hydra")}
     names |= {place for place in places if not place.startswith("hydra")}
+    if override.is_add() and key in names:
+        return f"'{override.input_line}': {key} exists already; set it without +: {key}={value}"
     return _unknown(key, _near(key, sorted(names)), _siblings(key, names))
 
 

@@ -57,7 +57,7 @@ def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
     """
     from seq2seq.data.corpora import lines as text  # imported here, because it imports PyTorch
 
-    return text.decoded(lines, f"input {name}")
+    return text.decoded(lines, "input" if name == "-" else name)
 
 
 def chunks(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:

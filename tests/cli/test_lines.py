@@ -57,12 +57,12 @@ def test_packed_input_is_unpacked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("zwölf\n".encode("utf-16"), r"input a\.txt is UTF-16; .*iconv -f utf-16 -t utf-8"),
+        ("zwölf\n".encode("utf-16"), r"a\.txt is UTF-16; .*iconv -f utf-16 -t utf-8 a\.txt"),
         ("zwölf\n".encode("utf-16-be"), "has zero bytes, as in UTF-16"),
         (b"\x28\xb5\x2f\xfd\x04", r"is compressed with zstd; unpack it: zstd -d"),
         (gzip.compress(b"one\n", mtime=0), r"is compressed with gzip; name the file .*a\.txt\.gz"),
         (b"PK\x03\x04\x14", "is a ZIP archive or a spreadsheet"),
-        (b"one\nzw\xf6lf\n", r"line 2 of input a\.txt is not UTF-8 \(byte 0xf6 at column 3\)"),
+        (b"one\nzw\xf6lf\n", r"line 2 of a\.txt is not UTF-8 \(byte 0xf6 at column 3\)"),
     ],
 )
 def test_a_file_that_is_not_text_is_reported_with_its_kind(

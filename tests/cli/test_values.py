@@ -13,7 +13,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.cli.application import config_folder
-from seq2seq.cli.values import KEYS, check_values
+from seq2seq.cli.values import check_values
+from seq2seq.system.ranges import KEYS
 
 CONFIGURATIONS = {
     "train": ["train"],
