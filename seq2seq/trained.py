@@ -241,11 +241,12 @@ class TrainedModel:
             device=self.device,
             progress=_bar if progress else iter,
         )
-        outputs = []
-        for text, written in zip(texts, results, strict=True):
-            best, *others = [self._output(text, one) for one in written]
-            outputs.append(replace(best, alternatives=tuple(others)))
-        return outputs
+        return [self.output(text, written) for text, written in zip(texts, results, strict=True)]
+
+    def output(self, text: str, written: Sequence[Written]) -> Output:
+        """Return what the model wrote for a text, the best first, as one output."""
+        best, *others = [self._output(text, one) for one in written]
+        return replace(best, alternatives=tuple(others))
 
     def score(
         self,
@@ -345,19 +346,28 @@ class TrainedModel:
                 score = replace(score, attention=attention, word_attention=by_word)
             yield index, score
 
-    def _check_lengths(self, **sides: Sequence[str]) -> None:
-        """Raise `DataError` for a text that is longer than the model can read."""
+    def too_long(self, **sides: Sequence[str]) -> str | None:
+        """Return which text is longer than the model can read; None if none is.
+
+        Args:
+            sides: the texts, as ``source`` or ``target``.
+        """
         most = self.model.max_length
         if most is None:
-            return
+            return None
         for side, texts in sides.items():
             ids = getattr(self.checkpoint.subwords, side).encode_batch(list(texts))
             for number, row in enumerate(ids):
                 if len(row) >= most:
-                    raise DataError(
+                    return (
                         f"{side} {number} has {len(row) + 1:,} subwords, the end included, but the "
                         f"model reads at most {most:,}; shorten it ({texts[number]!r:.60})"
                     )
+        return None
+
+    def _check_lengths(self, **sides: Sequence[str]) -> None:
+        if problem := self.too_long(**sides):
+            raise DataError(problem)
 
 
 def check_texts(**sides: Sequence[str] | None) -> None:

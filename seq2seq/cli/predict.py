@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from seq2seq.cli.application import run
 from seq2seq.cli.importing import quick_imports
-from seq2seq.cli.lines import check_files, chunks, decoded, reader, writer
+from seq2seq.cli.lines import Skipped, check_files, chunks, decoded, progress, reader, writer
 from seq2seq.cli.trusting import trust_packages
 
 if TYPE_CHECKING:
@@ -34,12 +34,16 @@ def predict_lines(config: DictConfig) -> None:
             f"use it with: {task.use} checkpoint={config.checkpoint}"
         )
     model, task = cast("PairClassifier", checkpoint.model), cast("Entailment", task)
-    number = 0
-    with reader(config.input) as lines, writer(config.output) as out:
+    number, skipped = 0, Skipped(config.on_error)
+    with (
+        reader(config.input) as lines,
+        writer(config.output) as out,
+        progress(config.input, config.output) as advance,
+    ):
         if config.header:
             out.write("\t".join(["label", *task.labels]) + "\n")
-        for chunk in chunks(decoded(lines, config.input), config.buffer):
-            pairs = [_pair(line, number + k) for k, line in enumerate(chunk, start=1)]
+        for chunk in chunks(decoded(lines, config.input, skipped), config.buffer):
+            pairs = [_pair(line, number + k, skipped) for k, line in enumerate(chunk, start=1)]
             number += len(chunk)
             predictions = task.predict(
                 model,
@@ -53,6 +57,7 @@ def predict_lines(config: DictConfig) -> None:
                 fields = [] if pair is None else _answer(next(rows), task.labels)
                 out.write("\t".join(fields) + "\n")
             out.flush()
+            advance(len(chunk))
 
 
 def _answer(probabilities: list[float], labels: Sequence[str]) -> list[str]:
@@ -60,19 +65,21 @@ def _answer(probabilities: list[float], labels: Sequence[str]) -> list[str]:
     return [best, *(f"{p:.6f}" for p in probabilities)]
 
 
-def _pair(line: str, number: int) -> tuple[str, str] | None:
-    """Return premise and hypothesis; None for an empty line, whose result is an empty line.
+def _pair(line: str, number: int, skipped: Skipped) -> tuple[str, str] | None:
+    """Return premise and hypothesis; None for an empty or skipped line: its result is empty too.
 
     Raises:
-        ValueError: if the line is not two texts separated by a tab.
+        ValueError: if the line is not two texts separated by a tab, and is not skipped.
     """
     if not line.strip():
         return None
     texts = line.split("\t")
     if len(texts) != 2 or not all(text.strip() for text in texts):
-        raise ValueError(
-            f"input line {number:,}: expected a premise, a tab and a hypothesis, got {line!r:.80}"
+        skipped.refuse(
+            number,
+            f"input line {number:,}: expected a premise, a tab and a hypothesis, got {line!r:.80}",
         )
+        return None
     return texts[0], texts[1]
 
 

@@ -65,20 +65,25 @@ class Text:
     Attributes:
         null: whether the key may be ``null``.
         listed: whether it may be a list of texts.
+        flag: whether it may be ``true`` or ``false``.
     """
 
     null: bool = False
     listed: bool = False
+    flag: bool = False
 
     def holds(self, value: Any) -> bool:
         """Return whether a value is allowed."""
         if self.listed and isinstance(value, list):
             return all(isinstance(item, str) for item in value)
+        if self.flag and isinstance(value, bool):
+            return True
         return isinstance(value, str) or (self.null and value is None)
 
     def __str__(self) -> str:
         """Return what is allowed, in words."""
-        return f"text{' or a list of texts' * self.listed}{' or null' * self.null}"
+        more = [" or a list of texts"] * self.listed + [" or true or false"] * self.flag
+        return f"text{''.join(more)}{' or null' * self.null}"
 
 
 NAMES: dict[Any, str] = {
@@ -106,7 +111,7 @@ OPTIONAL_TEXTS = Text(null=True, listed=True)
 
 #: Ranges by key. A key matches if it ends in one of these, at a dot.
 KEYS: dict[str, Range | Text] = {
-    "alignments": FLAG,
+    "alignments": Text(null=True, flag=True),  # a file of seq2seq-translate
     "attention.per": TEXT,
     "baseline": OPTIONAL_TEXTS,
     "batch_tokens": POSITIVE,
@@ -178,6 +183,7 @@ KEYS: dict[str, Range | Text] = {
     "model.max_length": LIMIT,
     "model.size": POSITIVE,
     "name": OPTIONAL,
+    "on_error": TEXT,
     "optimizer.eps": NOT_NEGATIVE,
     "optimizer.lr": NOT_NEGATIVE,
     "optimizer.weight_decay": NOT_NEGATIVE,
@@ -187,6 +193,7 @@ KEYS: dict[str, Range | Text] = {
     "private": FLAG,
     "references": OPTIONAL_TEXTS,
     "resume": OPTIONAL,
+    "return_attention": OPTIONAL,
     "runs": TEXTS,
     "samples": LIMIT,
     "schedule.factor": SHARE,

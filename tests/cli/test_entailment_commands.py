@@ -91,6 +91,12 @@ def test_lines_that_are_no_pair_and_the_wrong_command_are_refused(folder):
     found = forked("predict", "checkpoint=run", cwd=folder, stdin="a\tb\nonly one\n")
     assert found.returncode == 1
     assert "input line 2: expected a premise, a tab and a hypothesis" in found.stderr
+    options = ["checkpoint=run", "on_error=skip"]
+    found = forked("predict", *options, cwd=folder, stdin="a\tb\nonly one\na\tb\n")
+    assert found.returncode == 0
+    first, second, third = found.stdout.splitlines()
+    assert first == third != second == ""
+    assert "input line 2: expected a premise" in found.stderr
     found = forked("translate", "checkpoint=run", cwd=folder, stdin="a\n")
     assert found.returncode == 1
     assert "seq2seq-predict checkpoint=run" in found.stderr

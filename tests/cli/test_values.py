@@ -24,6 +24,8 @@ CONFIGURATIONS = {
     "evaluate": ["evaluate"],
     "sample": ["translate", "search=sample"],
     "predict": ["predict"],
+    "score": ["score"],
+    "translate": ["translate"],
     "export": ["export"],
     "explore": ["explore"],
     "compare": ["compare"],

@@ -275,6 +275,7 @@ MADE: dict[str, Callable[[Path], None]] = {
 READ_BY_THE_SHELL = {
     ".venv/bin/activate": lambda path: write(path, []),
     "source.txt": side(0),
+    **{f"train.{language}": side(number) for number, language in enumerate(("en", "de"))},
     "pairs.tsv": lambda path: write(path, ("\t".join(row[1:]) for row in LABELED)),
     "beginnings.txt": lambda path: write(path, ["" for _ in PAIRS]),
 }

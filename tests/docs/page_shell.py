@@ -35,8 +35,18 @@ from page_commands import (
     shortened_script,
 )
 
-SYSTEM = ("cat", "cp", "head", "ls", "mkdir", "mv", "paste", "rm", "sort", "tail", "wc")
-PACKAGE = ("train", "evaluate", "translate", "predict", "explore", "compare", "push", "export")
+SYSTEM = ("cat", "cp", "cut", "head", "ls", "mkdir", "mv", "paste", "rm", "sort", "tail", "wc")
+PACKAGE = (
+    "train",
+    "evaluate",
+    "translate",
+    "score",
+    "predict",
+    "explore",
+    "compare",
+    "push",
+    "export",
+)
 CLIENT = """#!{python} -SE
 import base64, json, os, socket, sys
 connection = socket.socket(socket.AF_UNIX)

@@ -87,15 +87,19 @@ def read_beginning(path: Path, most_bytes: int) -> bytes:
         raise DataError(f"{path} cannot be read: {error}") from error
 
 
-def decoded(lines: Iterable[bytes], name: object) -> Iterator[str]:
+def decoded(
+    lines: Iterable[bytes], name: object, skip: Callable[[int, str], None] | None = None
+) -> Iterator[str]:
     """Yield the lines as text, without line ends and byte-order mark.
 
     Args:
         lines: lines of a file or a stream.
         name: name of the file or stream, for messages.
+        skip: is called with number and message of a line that is not UTF-8, in place of which an
+            empty text is yielded; None: raise an error.
 
     Raises:
-        DataError: at the first line that is not UTF-8.
+        DataError: if the file is no text, or at the first line that is not UTF-8.
     """
     for number, line in enumerate(lines, start=1):
         if number == 1 and (kind := _kind(line, name)):
@@ -104,11 +108,15 @@ def decoded(lines: Iterable[bytes], name: object) -> Iterator[str]:
             text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError as error:
             file = str(name).rpartition("/")[2]
-            raise DataError(
+            message = (
                 f"line {number:,} of {name} is not UTF-8 (byte {line[error.start]:#04x} at column "
                 f"{error.start + 1}); convert the file, for instance with: "
                 f"iconv -f latin1 -t utf-8 {file}"
-            ) from error
+            )
+            if skip is None:
+                raise DataError(message) from error
+            skip(number, message)
+            text = ""
         yield text.removeprefix(MARK) if number == 1 else text
 
 
