@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 
+import hypothesis
 import pytest
 import torch
 from datasets import Dataset
@@ -21,6 +22,9 @@ from seq2seq.data.subword_training import train_subwords
 from seq2seq.data.vocabulary_pair import VocabularyPair
 
 torch.set_num_threads(1)
+# A test says what is right, not how fast: machines differ, and other work runs beside.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 REPOSITORY = Path(__file__).parents[1]
 

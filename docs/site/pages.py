@@ -21,7 +21,7 @@ ELSEWHERE = {
 }
 # The order of the side bar. What is in `docs` and not named here comes under "How to".
 CONTENTS = {
-    "Start": ["tutorial", "python"],
+    "Start": ["tutorial", "python", "notebook"],
     "Understand": ["mappings", "comparison", "tasks", "data", "corpora", "glossary"],
     "How to": ["howto"],
     "Reference": ["configuration/index", "api/index"],
@@ -38,6 +38,8 @@ def assemble(folder: Path) -> None:
     texts = {name: linked(path) for name, path in own.items()}
     for place, name in ELSEWHERE.items():
         texts[name] = linked(REPOSITORY / place)
+    for path in docs.glob("*.ipynb"):
+        texts[f"{path.stem}.md"] = from_notebook(path, folder)
     texts["index.md"] += contents(sorted(own))
     groups = configuration.groups(REPOSITORY / "configs")
     for group, paths in groups.items():
@@ -69,9 +71,25 @@ def linked(path: Path) -> str:
         if ":" in target:
             return match[0]
         place = posixpath.normpath(posixpath.join(here, target))
-        return f"{match[1]}{ELSEWHERE.get(place, place.removeprefix('docs/'))}{match[3]}"
+        place = ELSEWHERE.get(place, place.removeprefix("docs/")).replace(".ipynb", ".md")
+        return f"{match[1]}{place}{match[3]}"
 
     return LINK.sub(turned, path.read_text(encoding="utf-8"))
+
+
+def from_notebook(path: Path, folder: Path) -> str:
+    """Return a notebook with its outputs as a page; its pictures are written to ``folder``."""
+    # Only the pages of a site need nbconvert, and to import it is slow.
+    from nbconvert import MarkdownExporter
+
+    text, resources = MarkdownExporter().from_filename(
+        str(path), {"output_files_dir": f"{path.stem}_files", "unique_key": path.stem}
+    )
+    for name, content in resources["outputs"].items():
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    return str(text).replace("```python\n!", "```text\n!")  # a command of the shell
 
 
 def files(texts: Iterable[str]) -> set[str]:
