@@ -1,4 +1,4 @@
-.PHONY: install test thorough fast matrix lint format docs bench
+.PHONY: install test thorough fast matrix lint format docs bench gpu
 
 install:  ## install the package, editable, with everything a developer needs
 	python -m pip install -e ".[dev]"
@@ -31,3 +31,6 @@ docs:  ## the documentation as a site, into build/docs
 
 bench:  ## tokens per second beside the plain PyTorch loop
 	python scripts/bench_training.py
+
+gpu:  ## on a machine with a GPU: tests, speed and models, in eight minutes, into build/gpu/gpu.md
+	python scripts/check_gpu.py

@@ -30,7 +30,7 @@ import mapping_exactness
 import mapping_tables
 import published_mappings
 import torch
-from mapping_bars import ENTMAX, OURS, PUBLISHED, TORCH, bars
+from mapping_bars import ADASPLASH, ENTMAX, OURS, PUBLISHED, TORCH, bars
 from mapping_race import DIRECTIONS, Contender, Result, Setting, race
 from plot_races import plot
 from rich.console import Console
@@ -41,6 +41,10 @@ try:
     import entmax
 except ImportError:
     entmax = None
+try:
+    import adasplash
+except ImportError:
+    adasplash = None
 
 SHAPES = {
     "cpu": "64x30,512x16,4096x32,4096x64,4096x128,1024x512,256x2048",
@@ -74,6 +78,10 @@ def peers(device: str) -> Iterator[Contender]:
         for alpha, beside in ((1.5, "entmax15"), (1.3, "entmax13")):
             bisection = partial(entmax.entmax_bisect, alpha=alpha)
             yield Contender(f"entmax_bisect {alpha}", ENTMAX, bisection, beside)
+    if adasplash is not None and device == "cuda":
+        for alpha, beside in ((2.0, "sparsemax"), (1.5, "entmax15"), (1.3, "entmax13")):
+            kernel = partial(adasplash.triton_entmax, alpha=alpha)
+            yield Contender(f"triton_entmax {alpha:g}", ADASPLASH, kernel, beside)
     if device == "cpu":
         for name in ("fusedmax", "oscarmax"):
             function = published_mappings.published(name, MAPPINGS[name][1]["lam"])
@@ -109,6 +117,7 @@ def caption(args: argparse.Namespace, load_before: float) -> str:
         torch.cuda.get_device_name() if args.device == "cuda" else f"{os.cpu_count()} cores",
         f"float32, torch {torch.__version__}",
         f"entmax {version('entmax')}" if entmax is not None else "entmax is not installed",
+        f"adasplash {version('adasplash')}" if adasplash is not None else "",
         f"published: {published_mappings.SOURCE}" if args.device == "cpu" else "",
         f"{args.rounds} rounds",
         f"load of the machine {load_before:.1f} before, {os.getloadavg()[0]:.1f} after",

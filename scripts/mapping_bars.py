@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 OURS, TORCH, ENTMAX, PUBLISHED = "seq2seq", "torch", "entmax", "published"
+ADASPLASH = "adasplash"
 TABLE_SHAPES = ("64x30", "4096x32", "4096x128", "1024x512")
 ROOT = (3.5, 15.0, 12.0, 10.0)  # mappings whose threshold is the root of a power
 AT_SHAPES = {

@@ -91,14 +91,22 @@ def race(contenders: Sequence[Contender], setting: Setting) -> list[Result]:
     vectors = torch.randn(setting.size, device=setting.device)
     lanes = [Lane(_call(c, setting, vectors), scores, setting.turn) for c in contenders]
     results = [_result(c, setting, lane) for c, lane in zip(contenders, lanes, strict=True)]
-    for number in range(setting.rounds):
-        for i in range(len(lanes)):
-            mine = (i + number) % len(lanes)
-            results[mine].seconds.append(lanes[mine].turn())
+    for result, seconds in zip(results, take_turns(lanes, setting.rounds), strict=True):
+        result.seconds = seconds
     for result in results:
         pairs = zip(result.seconds, results[0].seconds, strict=True)
         result.ratio = statistics.median(a / b for a, b in pairs)
     return results
+
+
+def take_turns(lanes: Sequence[Lane], rounds: int) -> list[list[float]]:
+    """Return the seconds of a call in every round, for each lane."""
+    seconds: list[list[float]] = [[] for _ in lanes]
+    for number in range(rounds):
+        for i in range(len(lanes)):
+            mine = (i + number) % len(lanes)
+            seconds[mine].append(lanes[mine].turn())
+    return seconds
 
 
 def _result(contender: Contender, setting: Setting, lane: Lane) -> Result:

@@ -76,7 +76,7 @@ def forward(
         k = load(key, start + column, there, feature, width, k2, k3)
         s = scores(q, k, row, start + column, asks, there, CAUSAL)
         y, slopes = weights(s, maximum, -t, factor, a, KIND)
-        if tl.max(tl.max(y, axis=1), axis=0) > 0:  # most blocks of long rows hold no support
+        if tl.max(y) > 0:  # most blocks of long rows hold no support
             v = load(value, start + column, there, value_feature, value_width, v2, v3)
             out += tl.dot(y.to(v.dtype), v, input_precision="ieee")
     out = tl.where((poison != 0)[:, None], float("nan"), out)
@@ -125,7 +125,7 @@ def backward_query(
         k = load(key, start + column, there, feature, width, k2, k3)
         s = scores(q, k, row, start + column, asks, there, CAUSAL)
         y, slopes = weights(s, maximum, c, factor, a, KIND)
-        if tl.max(tl.max(y, axis=1), axis=0) > 0:
+        if tl.max(y) > 0:
             v = load(value, start + column, there, value_feature, value_width, v2, v3)
             product += tl.sum(slopes * tl.dot(g, tl.trans(v), input_precision="ieee"), axis=1)
             total += tl.sum(slopes, axis=1)
@@ -138,7 +138,7 @@ def backward_query(
         k = load(key, start + column, there, feature, width, k2, k3)
         s = scores(q, k, row, start + column, asks, there, CAUSAL)
         y, slopes = weights(s, maximum, c, factor, a, KIND)
-        if tl.max(tl.max(y, axis=1), axis=0) > 0:
+        if tl.max(y) > 0:
             v = load(value, start + column, there, value_feature, value_width, v2, v3)
             dy = tl.dot(g, tl.trans(v), input_precision="ieee")
             dx = slopes * (dy - mean[:, None])
@@ -182,7 +182,7 @@ def backward_key(
         c = tl.load(thresholds + place_of_row, mask=asks, other=0.0)
         s = scores(q, k, row, column, asks, there, CAUSAL)
         y, slopes = weights(s, maximum, c, factor, a, KIND)
-        if tl.max(tl.max(y, axis=1), axis=0) > 0:
+        if tl.max(y) > 0:
             mean = tl.load(means + place_of_row, mask=asks, other=0.0)
             g = load(gradient, row, asks, value_feature, value_width, g2, g3)
             dv += tl.dot(tl.trans(y.to(g.dtype)), g, input_precision="ieee")

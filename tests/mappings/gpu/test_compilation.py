@@ -12,25 +12,30 @@ from seq2seq.mappings import gpu
 
 MASK, GAMMA = torch.ones(2, 1, 1, 30, dtype=torch.bool), torch.ones(3, 1, 1)
 PLAIN, MASKED = (None, None, None), (MASK, GAMMA, 1.4 * GAMMA)
+CAPABILITIES = (80, 90, 100)  # of the A100, the H100 and H200, and the B200
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("capability", CAPABILITIES)
 @pytest.mark.parametrize("kernels", ["rows", pytest.param("attention", marks=pytest.mark.thorough)])
-def test_every_kernel_compiles_for_a_device(tmp_path, kernels):
+def test_every_kernel_compiles_for_a_device(tmp_path, kernels, capability):
     environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
     environment.pop("TRITON_INTERPRET", None)  # in a process where kernels are not interpreted
-    command = [sys.executable, str(Path(__file__)), kernels]
+    command = [sys.executable, str(Path(__file__)), kernels, str(capability)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
 class Device:
-    """A device of compute capability 9.0 to compile for, never to launch on."""
+    """A device of a compute capability, such as 90, to compile for, never to launch on."""
+
+    def __init__(self, capability):
+        self.capability = capability
 
     def get_current_target(self):
         from triton.backends.compiler import GPUTarget
 
-        return GPUTarget("cuda", 90, 32)
+        return GPUTarget("cuda", self.capability, 32)
 
     def get_current_device(self):
         return 0
@@ -86,5 +91,5 @@ def compile_attention():
 if __name__ == "__main__":
     import triton
 
-    triton.runtime.driver.set_active(Device())
+    triton.runtime.driver.set_active(Device(int(sys.argv[2])))
     {"rows": compile_rows, "attention": compile_attention}[sys.argv[1]]()
