@@ -27,6 +27,7 @@ NOT_RUN = {
     "seq2seq-push checkpoint=RUN to=hub:OWNER/NAME": "tests/publishing pushes to a hub of its own",
     "seq2seq-translate checkpoint=hub:OWNER/NAME@v1": "tests/publishing fetches from it",
     "python scripts/soak.py": "an hour of accidents; tests/scripts/test_soak.py has a few",
+    "python scripts/finetune_transformers.py MODEL": "tests/scripts/test_finetune_transformers.py",
     "python scripts/bench_startup.py": "tests/scripts/test_bench_startup.py runs it",
     "python scripts/bench_compile.py": "tests/scripts/test_bench_compile.py runs it",
     "python scripts/draw_mappings.py": "it rewrites a page; test_draw_mappings.py runs it",

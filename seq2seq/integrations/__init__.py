@@ -1,0 +1,1 @@
+"""The mappings inside models of other libraries. Each module needs its library."""
