@@ -223,6 +223,7 @@ def _module(
         instantiate(config.schedule),
         soundness=Soundness(folder / "bad_batches", subwords, **survival),
         compile=instantiate(compile, _convert_="all") if compile else None,
+        ema_decay=config.get("ema", {}).get("decay"),
     )
 
 

@@ -159,6 +159,7 @@ KEYS: dict[str, Range | Text] = {
     "data.validation_share": Range(float, 0, 1, null=True, excluded=True),
     "debug": FLAG,
     "device": TEXT,
+    "ema.decay": Range(float, 0, 1, null=True, excluded=True),
     "format": TEXT,
     "header": FLAG,
     "heat_maps": COUNT,

@@ -137,6 +137,7 @@ def fit(
             use_distributed_sampler=False,
             inference_mode=False,
         )
+        module.begin_average()  # after the annealer, which has added γ to the model
         if state is not None:
             check_fits(state, module)
         if updates is not None and built.max_steps is not None:

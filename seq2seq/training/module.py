@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from seq2seq.data.batch import Batch
 from seq2seq.mappings import Mapping
@@ -68,6 +69,11 @@ class Seq2SeqModule(lightning.LightningModule):
         compile: returns the callable that training steps use in place of the model, such as
             `torch.compile`; None: training steps call the model itself. Everything else, including
             validation, calls the model.
+        ema_decay: d of the exponential moving average of the weights, w̄ ← d·w̄ + (1 − d)·w after
+            every update. Validations, and so the checkpoints, use it. None: none.
+
+    Raises:
+        ValueError: if the decay is not between 0 and 1.
     """
 
     def __init__(
@@ -79,8 +85,14 @@ class Seq2SeqModule(lightning.LightningModule):
         schedule: Callable[..., LRScheduler | Plateau],
         soundness: Soundness | None = None,
         compile: Callable[[AttendingModel], Any] | None = None,
+        ema_decay: float | None = None,
     ) -> None:
         super().__init__()
+        if ema_decay is not None and not 0 < ema_decay < 1:
+            raise ValueError(f"ema.decay={ema_decay} has to be above 0 and below 1")
+        self.ema_decay = ema_decay
+        #: The averaged model; None before :meth:`begin_average`, or if nothing is averaged.
+        self.averaged: AveragedModel | None = None
         self.task = task
         self.model = model
         # The tuple hides it from PyTorch, which would register it as a second module with weights.
@@ -110,14 +122,38 @@ class Seq2SeqModule(lightning.LightningModule):
     def configure_model(self) -> None:
         """Shard the model if the strategy is :class:`FullySharded`."""
         strategy = self.trainer.strategy
+        if isinstance(strategy, FullySharded) and self.averaged is not None:
+            raise ValueError(
+                "ema.decay averages whole weights, which trainer=fsdp does not have; use "
+                "trainer=ddp, or set ema.decay=null"
+            )
         if isinstance(strategy, FullySharded) and self.sharded is None:
             self.sharded = Sharded(self.model, strategy.device_mesh["data_parallel"])
 
+    def begin_average(self) -> None:
+        """Create the averaged model, if the weights are averaged.
+
+        Call this before a state is loaded, and after everything has been added to the model, such
+        as an annealed γ.
+        """
+        if self.ema_decay is not None and self.averaged is None:
+            average = get_ema_multi_avg_fn(self.ema_decay)
+            self.averaged = AveragedModel(self.model, multi_avg_fn=average).requires_grad_(False)
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """Update the weights, and then their average."""
+        super().optimizer_step(*arguments, **options)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+
     def whole_model(self) -> AttendingModel:
-        """Return the model with all its weights on this device.
+        """Return the model with all its weights on this device; the averaged one, if there is one.
 
         All processes must call this at the same time.
         """
+        if self.averaged is not None:
+            averaged: Any = self.averaged.module
+            return averaged
         return self.model if self.sharded is None else self.sharded.whole()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
