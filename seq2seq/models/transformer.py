@@ -1,10 +1,11 @@
 """The Transformer (Vaswani et al. 2017), with a choice of mapping for each kind of attention."""
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from seq2seq.mappings import Mapping, Softmax
 from seq2seq.models.attending import with_strength
@@ -49,6 +50,8 @@ class Transformer(EncoderDecoder):
             cross-attention, averaged over heads.
         strength: the unit of γ in all attention. ``absolute``: γ as in the literature.
             ``relative``: γ in units of the strength at which the mapping is comparable to softmax.
+        gradient_checkpointing: whether training keeps only the input of each layer, and computes
+            the layer again in the backward pass. It takes less memory and more time.
     """
 
     max_length: int
@@ -78,6 +81,7 @@ class Transformer(EncoderDecoder):
         unk_id: int = 1,
         copying: bool = False,
         strength: str = "absolute",
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__(
             source_vocabulary_size,
@@ -94,6 +98,7 @@ class Transformer(EncoderDecoder):
             copying=copying,
         )
         self.max_length = max_length
+        self.gradient_checkpointing = gradient_checkpointing
         kind = choose("positions", positions, POSITIONS)
         self.source_positions = kind(size, heads, max_length)
         self.target_positions = kind(size, heads, max_length)
@@ -148,7 +153,8 @@ class Transformer(EncoderDecoder):
         for number, (layer, attended) in enumerate(
             zip(self.decoder, self._attended(memory), strict=True)
         ):
-            x, weights = layer(
+            x, weights = self._computed(
+                layer,
                 x,
                 attended,
                 mask,
@@ -234,12 +240,18 @@ class Transformer(EncoderDecoder):
         layers = (cast(DecoderLayer, layer) for layer in self.decoder)
         return [layer.keys_values(memory) for layer in layers]
 
+    def _computed(self, layer: nn.Module, *arguments: Any, **options: Any) -> Any:
+        """Return the output of a layer, with gradient checkpointing if it is on."""
+        if self.gradient_checkpointing and self.training and torch.is_grad_enabled():
+            return checkpoint(layer, *arguments, use_reentrant=False, **options)
+        return layer(*arguments, **options)
+
     def _encode(self, source: Tensor, mask: Tensor) -> Tensor:
         """Encode ``[batch, source_length]`` ids to ``[batch, source_length, size]``."""
         embedded = self.source_embedding(self._embeddable(source))
         x = self.dropout(self.source_positions.add(embedded))
         for layer in self.encoder:
-            x = layer(x, mask, self.source_positions)
+            x = self._computed(layer, x, mask, self.source_positions)
         return self.encoder_norm(x)
 
 

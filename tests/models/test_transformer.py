@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seq2seq.mappings import ConstrainedSparsemax, Entmax, Softmax, Sparsemax
+from seq2seq.mappings import ConstrainedSparsemax, Entmax, Fusedmax, Mapping, Softmax, Sparsemax
 from seq2seq.models import Transformer
 
 
@@ -132,3 +132,30 @@ def test_each_layer_learns_parameters_of_its_own(
 def test_the_output_layer_does_not_learn_what_its_loss_is_measured_in() -> None:
     with pytest.raises(ValueError, match=r"output_mapping\.learn=\['alpha'\]"):
         build(output_mapping=Entmax(learn=["alpha"]))
+
+
+@pytest.mark.parametrize("mapping", [Softmax(), Fusedmax(lam=0.05), Sparsemax(learn=["gamma"])])
+def test_gradient_checkpointing_keeps_less_and_gives_the_same_gradients(mapping: Mapping) -> None:
+    source = torch.randint(4, 20, (2, 9))
+    found = []
+    for checkpointing in (False, True):
+        torch.manual_seed(1)
+        model = build(
+            cross_mapping=mapping.for_layer(), dropout=0.3, gradient_checkpointing=checkpointing
+        ).train()
+        kept = 0
+
+        def keep(tensor: Tensor) -> Tensor:
+            nonlocal kept
+            kept += tensor.numel()
+            return tensor
+
+        torch.manual_seed(2)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            output = model(source, torch.tensor([9, 7]), source[:, :6])
+        output.logits.square().sum().backward()
+        found.append((kept, {n: p.grad for n, p in model.named_parameters()}))
+    (whole, expected), (less, gradients) = found
+    assert less < 0.6 * whole
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, expected[name], msg=name)
