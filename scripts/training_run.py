@@ -17,7 +17,7 @@ from seq2seq.data.parallel import ParallelData
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.training.fit import TestSettings, ValidationSettings, fit
 from seq2seq.training.module import Seq2SeqModule
-from seq2seq.training.state_saving import Survival
+from seq2seq.training.state_saving import StateSaver
 
 
 class Pauses(lightning.Callback):
@@ -36,7 +36,7 @@ class Pauses(lightning.Callback):
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
         started = time.perf_counter()
-        next(c for c in callbacks if isinstance(c, Survival)).save(trainer)
+        next(c for c in callbacks if isinstance(c, StateSaver)).save(trainer)
         self.saving = time.perf_counter() - started
 
 

@@ -211,7 +211,7 @@ def _module(
 
     from seq2seq.nn.losses import SequenceLoss
     from seq2seq.training.module import Seq2SeqModule
-    from seq2seq.training.nonfinite_updates import Soundness
+    from seq2seq.training.nonfinite_updates import NonfiniteGuard
 
     # Runs of earlier versions do not have these keys.
     survival, compile = config.get("survival", {}), config.get("compile")
@@ -221,7 +221,7 @@ def _module(
         SequenceLoss(**config.loss),
         instantiate(config.optimizer),
         instantiate(config.schedule),
-        soundness=Soundness(folder / "bad_batches", subwords, **survival),
+        nonfinite_guard=NonfiniteGuard(folder / "bad_batches", subwords, **survival),
         compile=instantiate(compile, _convert_="all") if compile else None,
         ema_decay=config.get("ema", {}).get("decay"),
     )

@@ -32,7 +32,7 @@ from seq2seq.training.module import Seq2SeqModule
 from seq2seq.training.out_of_memory import is_out_of_memory, not_halved
 from seq2seq.training.progress import on_terminal, progress_callbacks
 from seq2seq.training.state_file import StateFile, check_fits, telling_what_is_saved
-from seq2seq.training.state_saving import Survival
+from seq2seq.training.state_saving import StateSaver
 from seq2seq.training.stopwatch import Stopwatch
 from seq2seq.training.validation import Validation, describe, monitored
 
@@ -126,7 +126,7 @@ def fit(
                 Stopwatch(folder / "training.json", lambda: validator.seconds),
                 *([Annealer(annealing, module.model)] if annealing is not None else []),
                 validator,
-                Survival(states.path, every_n_steps=validation.every_n_steps, group=group),
+                StateSaver(states.path, every_n_steps=validation.every_n_steps, group=group),
             ],
             plugins=[states],
             logger=writers,

@@ -20,7 +20,7 @@ from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks import Task
 from seq2seq.training.gradients import scale_and_clip
 from seq2seq.training.logging_interval import logging_interval
-from seq2seq.training.nonfinite_updates import Soundness
+from seq2seq.training.nonfinite_updates import NonfiniteGuard
 from seq2seq.training.optimizer import build_optimizer
 from seq2seq.training.out_of_memory import Halving
 from seq2seq.training.schedules import Plateau
@@ -56,7 +56,7 @@ class Seq2SeqModule(lightning.LightningModule):
     - ``train/loss`` and ``train/perplexity``: means since they were last logged, over the updates
       whose loss is finite;
     - ``train/gradient_norm`` (before clipping) and ``train/learning_rate`` of this update;
-    - ``train/skipped_updates`` of the run (see ``Soundness``);
+    - ``train/skipped_updates`` of the run (see ``NonfiniteGuard``);
     - ``train/halved_batches`` of this process (see ``Halving``).
 
     Args:
@@ -65,7 +65,7 @@ class Seq2SeqModule(lightning.LightningModule):
         loss: returns the summed loss and the number of tokens, from logits and targets.
         optimizer: builds the optimizer from the parameters.
         schedule: builds the schedule from the optimizer.
-        soundness: skips non-finite updates; None: ``Soundness()``.
+        nonfinite_guard: skips non-finite updates; None: ``NonfiniteGuard()``.
         compile: returns the callable that training steps use in place of the model, such as
             `torch.compile`; None: training steps call the model itself. Everything else, including
             validation, calls the model.
@@ -83,7 +83,7 @@ class Seq2SeqModule(lightning.LightningModule):
         loss: SequenceLoss,
         optimizer: Callable[..., Optimizer],
         schedule: Callable[..., LRScheduler | Plateau],
-        soundness: Soundness | None = None,
+        nonfinite_guard: NonfiniteGuard | None = None,
         compile: Callable[[AttendingModel], Any] | None = None,
         ema_decay: float | None = None,
     ) -> None:
@@ -100,7 +100,7 @@ class Seq2SeqModule(lightning.LightningModule):
         self.loss = loss
         self.optimizer = optimizer
         self.schedule = schedule
-        self.soundness = soundness or Soundness()
+        self.nonfinite_guard = nonfinite_guard or NonfiniteGuard()
         self.halving = Halving(
             lambda batch: self.task.loss(self._trained[0], batch, self.loss),
             [*model.parameters()],
@@ -162,11 +162,11 @@ class Seq2SeqModule(lightning.LightningModule):
         if self.plateau is not None:
             self.plateau.warm_up(self.trainer.global_step)
         self._batches.append(torch.stack([*result]).detach())
-        return self.soundness.guard(result.loss_sum, result.tokens) / SCALE
+        return self.nonfinite_guard.guard(result.loss_sum, result.tokens) / SCALE
 
     def configure_callbacks(self) -> list[lightning.Callback]:
         """Return the callbacks that any trainer of this module needs."""
-        return [self.soundness]
+        return [self.nonfinite_guard]
 
     def configure_gradient_clipping(
         self,
@@ -191,7 +191,7 @@ class Seq2SeqModule(lightning.LightningModule):
         norm = scale_and_clip(self.parameters(), scale / sums[2].clamp(min=1), limit)
         if not by_norm:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
-        self.soundness.judge(optimizer, norm, self.trainer.global_step + 1)
+        self.nonfinite_guard.judge(optimizer, norm, self.trainer.global_step + 1)
         if (self.trainer.global_step + 1) % logging_interval(self.trainer) == 0:
             totals = torch.stack(self._totals)
             finite = totals[:, :1].isfinite()

@@ -36,7 +36,7 @@ class _Update:
     losses: list[Tensor]
 
 
-class Soundness(lightning.Callback):
+class NonfiniteGuard(lightning.Callback):
     """Callback that skips non-finite updates; weights and optimizer state stay unchanged.
 
     ``guard`` turns a non-finite loss into NaN gradients. The gradient norm therefore shows both a
@@ -211,6 +211,11 @@ class Soundness(lightning.Callback):
             log.warning("could not write the batch of a skipped update: %s", error)
             return None
         return path
+
+    @property
+    def state_key(self) -> str:
+        """The name of the state of this callback in a training state, also of earlier versions."""
+        return "Soundness"
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts for resuming."""

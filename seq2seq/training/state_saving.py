@@ -44,7 +44,7 @@ def heeded_signals() -> list[int]:
     return numbers
 
 
-class Survival(lightning.Callback):
+class StateSaver(lightning.Callback):
     """Callback that saves the training state for an exact resume, and stops cleanly on signals.
 
     The state holds weights, optimizer, schedule, position in the data, random states and counters.
@@ -138,6 +138,11 @@ class Survival(lightning.Callback):
             if isinstance(logger, EventLog):
                 logger.settle(trainer)
         trainer.save_checkpoint(self.path)
+
+    @property
+    def state_key(self) -> str:
+        """The name of the state of this callback in a training state, also of earlier versions."""
+        return "Survival"
 
     def state_dict(self) -> dict[str, Any]:
         """Return the random states of Python, NumPy and torch of each process."""

@@ -40,7 +40,7 @@ STEP = "seq2seq.training.module:Seq2SeqModule.training_step"
 OFFER = "seq2seq.training.kept_checkpoints:CheckpointKeeper.offer"
 AVERAGE = "seq2seq.training.kept_checkpoints:CheckpointKeeper.average"
 TEST = "seq2seq.training.fit:_test"
-SAVE = "seq2seq.training.state_saving:Survival.save"
+SAVE = "seq2seq.training.state_saving:StateSaver.save"
 WRITE = "seq2seq.training.state_file:_write"
 
 

@@ -16,7 +16,7 @@ from seq2seq.models import Recurrent
 from seq2seq.nn.losses import SequenceLoss
 from seq2seq.tasks.translation import Translation
 from seq2seq.training.module import Seq2SeqModule
-from seq2seq.training.nonfinite_updates import Soundness
+from seq2seq.training.nonfinite_updates import NonfiniteGuard
 from seq2seq.training.schedules import constant
 
 ADAM = functools.partial(torch.optim.Adam, lr=0.01)
@@ -39,13 +39,13 @@ def train(
     given: list[Batch],
     loss: SequenceLoss,
     optimizer: Callable[..., torch.optim.Optimizer] = ADAM,
-    soundness: Soundness | None = None,
+    nonfinite_guard: NonfiniteGuard | None = None,
     **options: Any,
 ) -> tuple[dict[str, Any], lightning.Trainer]:
     """Weights and state of the optimizer after one pass over the batches."""
     torch.manual_seed(3)
     model = Recurrent(30, 30, mapping=Softmax(), embedding_size=8, hidden_size=8, dropout=0.0)
-    module = Seq2SeqModule(Translation(), model, loss, optimizer, constant, soundness)
+    module = Seq2SeqModule(Translation(), model, loss, optimizer, constant, nonfinite_guard)
     trainer = fit(module, given, gradient_clip_val=1.0, **options)
     state = trainer.optimizers[0].state_dict()["state"]
     kept = {f"{n}/{k}": v for n, entry in state.items() for k, v in entry.items()}

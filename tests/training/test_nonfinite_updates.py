@@ -18,7 +18,7 @@ from seq2seq.data.vocabulary_pair import VocabularyPair
 from seq2seq.mappings import Mapping
 from seq2seq.nn.chunked_loss import Projected
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
-from seq2seq.training.nonfinite_updates import MOST_FILES, Soundness
+from seq2seq.training.nonfinite_updates import MOST_FILES, NonfiniteGuard
 from seq2seq.training.optimizer import build_optimizer
 
 Spoil = Callable[[Tensor, Projected], Tensor]
@@ -69,11 +69,11 @@ OPTIMIZERS = {
 def test_a_bad_update_changes_neither_weights_nor_the_optimizer(kind: str, optimizer: str) -> None:
     given, bad = batches(5), {1, 3}
     good = [batch for k, batch in enumerate(given, start=1) if k not in bad]
-    soundness = Soundness()
-    found, trainer = train(given, Spoiled(bad, KINDS[kind]), OPTIMIZERS[optimizer], soundness)
+    nonfinite_guard = NonfiniteGuard()
+    found, trainer = train(given, Spoiled(bad, KINDS[kind]), OPTIMIZERS[optimizer], nonfinite_guard)
     expected, _ = train(good, SequenceLoss(), OPTIMIZERS[optimizer])
     assert same(found, expected)
-    assert soundness.state_dict() == {"skipped": 2, "in_row": 0}
+    assert nonfinite_guard.state_dict() == {"skipped": 2, "in_row": 0}
     assert trainer.global_step == 5, "a skipped update is a step of the schedule"
 
 
@@ -94,18 +94,18 @@ def test_they_are_counted_and_logged_and_good_losses_are_still_seen() -> None:
 def test_many_consecutive_ones_stop_training_and_say_what_to_try(
     optimizer: str, tmp_path: Path
 ) -> None:
-    soundness = Soundness(tmp_path, None, max_bad_updates=3)
+    nonfinite_guard = NonfiniteGuard(tmp_path, None, max_bad_updates=3)
     loss = Spoiled({2, 3, 5, 6, 7})
     with pytest.raises(FloatingPointError, match=r"3 updates in a row.* step 7.*optimizer\.lr"):
-        train(batches(9), loss, OPTIMIZERS[optimizer], soundness, log_every_n_steps=1)
+        train(batches(9), loss, OPTIMIZERS[optimizer], nonfinite_guard, log_every_n_steps=1)
     assert loss.calls == 7
-    assert soundness.skipped == 5
+    assert nonfinite_guard.skipped == 5
 
 
 def test_training_continues_without_a_limit() -> None:
-    soundness = Soundness(max_bad_updates=None)
-    train(batches(12), Spoiled(set(range(1, 13))), soundness=soundness)
-    assert soundness.in_row == 12
+    nonfinite_guard = NonfiniteGuard(max_bad_updates=None)
+    train(batches(12), Spoiled(set(range(1, 13))), nonfinite_guard=nonfinite_guard)
+    assert nonfinite_guard.in_row == 12
 
 
 def test_unchecked_updates_are_counted_before_a_state_is_saved(
@@ -113,15 +113,15 @@ def test_unchecked_updates_are_counted_before_a_state_is_saved(
 ) -> None:
     parameter = torch.nn.Parameter(torch.ones(2))
     optimizer = torch.optim.Adam([parameter], fused=True)
-    soundness = Soundness()
+    nonfinite_guard = NonfiniteGuard()
     for step, factor in enumerate([1.0, math.nan, math.inf, 1.0, math.nan], start=1):
         optimizer.zero_grad()
-        soundness.guard(parameter.sum() * factor, torch.ones(())).backward()
+        nonfinite_guard.guard(parameter.sum() * factor, torch.ones(())).backward()
         assert parameter.grad is not None
-        soundness.judge(optimizer, parameter.grad.norm(), step)
+        nonfinite_guard.judge(optimizer, parameter.grad.norm(), step)
         optimizer.step()
     assert not caplog.records
-    assert soundness.state_dict() == {"skipped": 3, "in_row": 1}
+    assert nonfinite_guard.state_dict() == {"skipped": 3, "in_row": 1}
     assert [record.message for record in caplog.records] == [
         "update 2 skipped: loss nan, gradient norm nan",
         "update 3 skipped: loss inf, gradient norm nan",
@@ -133,14 +133,14 @@ def test_unchecked_updates_are_counted_before_a_state_is_saved(
 def test_bad_batches_are_written_readably_and_only_a_few(
     tmp_path: Path, subwords: VocabularyPair
 ) -> None:
-    soundness = Soundness(tmp_path / "bad", subwords, max_bad_updates=None)
+    nonfinite_guard = NonfiniteGuard(tmp_path / "bad", subwords, max_bad_updates=None)
     given = batches(9)
     text = "a small sentence with words"
     ids = [*subwords.source.encode(text), 3]
     given[1].source = torch.tensor([ids, ids])
     given[1].source_lengths = torch.tensor([len(ids), len(ids)])
     assert max(ids) < 30, "which the model knows"
-    train(given, Spoiled(set(range(2, 10))), soundness=soundness)
+    train(given, Spoiled(set(range(2, 10))), nonfinite_guard=nonfinite_guard)
     files = sorted(path.name for path in (tmp_path / "bad").iterdir())
     assert files == [f"step-00000{k}.json" for k in range(2, 2 + MOST_FILES)]
     record = json.loads((tmp_path / "bad" / files[0]).read_text())
@@ -153,17 +153,17 @@ def test_bad_batches_are_written_readably_and_only_a_few(
 
 def test_a_full_disk_does_not_end_training(tmp_path: Path, subwords: VocabularyPair) -> None:
     (tmp_path / "file").write_text("")
-    soundness = Soundness(tmp_path / "file" / "bad", subwords)
-    train(batches(3), Spoiled({2}), soundness=soundness)
-    assert soundness.skipped == 1
+    nonfinite_guard = NonfiniteGuard(tmp_path / "file" / "bad", subwords)
+    train(batches(3), Spoiled({2}), nonfinite_guard=nonfinite_guard)
+    assert nonfinite_guard.skipped == 1
 
 
 def test_counts_continue_in_a_resumed_run() -> None:
-    soundness = Soundness(max_bad_updates=3)
-    soundness.load_state_dict({"skipped": 7, "in_row": 2})
+    nonfinite_guard = NonfiniteGuard(max_bad_updates=3)
+    nonfinite_guard.load_state_dict({"skipped": 7, "in_row": 2})
     with pytest.raises(FloatingPointError):
-        train(batches(3), Spoiled({1}), soundness=soundness)
-    assert soundness.state_dict() == {"skipped": 8, "in_row": 3}
+        train(batches(3), Spoiled({1}), nonfinite_guard=nonfinite_guard)
+    assert nonfinite_guard.state_dict() == {"skipped": 8, "in_row": 3}
 
 
 class Device:
@@ -177,31 +177,33 @@ class Device:
         self.logged[name] = value
 
 
-def ends(soundness: Soundness, step: int, norm: Tensor, saves: bool = False) -> dict[str, float]:
+def ends(
+    nonfinite_guard: NonfiniteGuard, step: int, norm: Tensor, saves: bool = False
+) -> dict[str, float]:
     """End the batch of an update; what was logged."""
     parameter = torch.nn.Parameter(torch.ones(2, device="meta"))
     optimizer = torch.optim.SGD([parameter], lr=0.1, fused=False)
     optimizer.state[parameter]["step"] = 1
     optimizer.param_groups[0]["fused"] = True
     device: Any = Device(step)
-    soundness.judge(optimizer, norm, step)
+    nonfinite_guard.judge(optimizer, norm, step)
     if saves:
-        soundness.state_dict()
-    soundness.on_train_batch_end(device, device, None, None, 0)
+        nonfinite_guard.state_dict()
+    nonfinite_guard.on_train_batch_end(device, device, None, None, 0)
     return device.logged
 
 
 def test_a_run_goes_on_from_a_state_in_which_the_limit_was_reached() -> None:
     """Its next update may be good, and on a GPU that is known only later."""
-    soundness = Soundness(max_bad_updates=10)
-    soundness.load_state_dict({"skipped": 45, "in_row": 45})
-    ends(soundness, 51, torch.ones((), device="meta"))
+    nonfinite_guard = NonfiniteGuard(max_bad_updates=10)
+    nonfinite_guard.load_state_dict({"skipped": 45, "in_row": 45})
+    ends(nonfinite_guard, 51, torch.ones((), device="meta"))
 
 
 def test_what_was_skipped_is_logged_where_a_state_is_saved_too() -> None:
-    soundness = Soundness()
-    soundness.load_state_dict({"skipped": 3, "in_row": 0})
-    assert ends(soundness, 50, torch.ones(()), saves=True) == {"train/skipped_updates": 3.0}
+    nonfinite_guard = NonfiniteGuard()
+    nonfinite_guard.load_state_dict({"skipped": 3, "in_row": 0})
+    assert ends(nonfinite_guard, 50, torch.ones(()), saves=True) == {"train/skipped_updates": 3.0}
 
 
 @pytest.mark.parametrize(("scale", "counted"), [(65536.0, 0), (1.0, 1)])
@@ -209,19 +211,19 @@ def test_half_precision_overflows_are_handled_by_the_scaler(scale: float, counte
     parameter = torch.nn.Parameter(torch.ones(2))
     optimizer = torch.optim.SGD([parameter], lr=0.1)
     scaler = torch.amp.GradScaler("cpu", init_scale=scale)
-    soundness = Soundness()
-    soundness._scaler = scaler
-    loss = soundness.guard((parameter * torch.tensor([1.0, 2.0])).sum(), torch.ones(()))
+    nonfinite_guard = NonfiniteGuard()
+    nonfinite_guard._scaler = scaler
+    loss = nonfinite_guard.guard((parameter * torch.tensor([1.0, 2.0])).sum(), torch.ones(()))
     scaler.scale(loss).backward()
     assert parameter.grad is not None
     parameter.grad[0] = math.inf
     scaler.unscale_(optimizer)
-    soundness.judge(optimizer, parameter.grad.norm(), 1)
+    nonfinite_guard.judge(optimizer, parameter.grad.norm(), 1)
     scaler.step(optimizer)
     scaler.update()
     assert parameter.tolist() == [1.0, 1.0]
     assert scaler.get_scale() == scale / 2
-    assert soundness.state_dict()["skipped"] == counted
+    assert nonfinite_guard.state_dict()["skipped"] == counted
 
 
 def test_a_scaled_loss_and_a_fused_optimizer_are_refused() -> None:
@@ -229,7 +231,7 @@ def test_a_scaled_loss_and_a_fused_optimizer_are_refused() -> None:
     with pytest.raises(ValueError, match=r"optimizer\.fused=true does not work"):
         build_optimizer(OPTIMIZERS["fused sgd"], parameters, scaled=True)
     with pytest.raises(ValueError, match=r"survival\.max_bad_updates=0"):
-        Soundness(max_bad_updates=0)
+        NonfiniteGuard(max_bad_updates=0)
 
 
 @pytest.mark.gpu
@@ -241,18 +243,18 @@ def test_on_a_gpu_the_optimizer_is_fused_and_no_step_waits() -> None:
     model(torch.ones(2, 3, device="cuda")).sum().backward()
     optimizer.step()
     before = [p.detach().clone() for p in model.parameters()]
-    soundness = Soundness()
+    nonfinite_guard = NonfiniteGuard()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        loss = soundness.guard(
+        loss = nonfinite_guard.guard(
             model(torch.ones(2, 3, device="cuda")).sum() * math.inf, torch.ones((), device="cuda")
         )
         optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters()])
-        soundness.judge(optimizer, norm, 2)
+        nonfinite_guard.judge(optimizer, norm, 2)
         optimizer.step()
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
-    assert soundness.state_dict()["skipped"] == 1
+    assert nonfinite_guard.state_dict()["skipped"] == 1
