@@ -35,6 +35,9 @@ class SequenceLoss:
     A mapping may replace it by its own :meth:`Mapping.training_loss`: softmax by cross-entropy,
     which lacks the constant γΩ(q), and :class:`LogProbabilities` by ``−Σ q log p``.
 
+    With ``r_drop`` α, the model reads each batch twice, with two draws of dropout, and its two
+    outputs are pulled together (R-Drop, Liang et al. 2021); see :meth:`of_two_passes`.
+
     With ``coverage`` λ, the loss λ Σ_t Σ_i min(a_ti, c_ti) of the attention a is added
     (``nn.coverage``).
 
@@ -42,18 +45,27 @@ class SequenceLoss:
         label_smoothing: ε, 0 ≤ ε < 1.
         ignore_index: target id of positions that are ignored.
         coverage: λ ≥ 0, the weight of the coverage loss. If λ > 0, the loss needs the attention.
+        r_drop: α ≥ 0, the weight of the divergence of two passes; 0: one pass.
 
     Raises:
         ValueError: if an option is out of range.
     """
 
     def __init__(
-        self, label_smoothing: float = 0.0, ignore_index: int = 0, *, coverage: float = 0.0
+        self,
+        label_smoothing: float = 0.0,
+        ignore_index: int = 0,
+        *,
+        coverage: float = 0.0,
+        r_drop: float = 0.0,
     ) -> None:
         if not 0.0 <= label_smoothing < 1.0:
             raise ValueError(f"label_smoothing={label_smoothing} has to be in [0, 1)")
         if not coverage >= 0.0:
             raise ValueError(f"loss.coverage={coverage} has to be at least 0; 0 disables it")
+        if not r_drop >= 0.0:
+            raise ValueError(f"loss.r_drop={r_drop} has to be at least 0; 0 disables it")
+        self.r_drop = r_drop
         self.label_smoothing = label_smoothing
         self.ignore_index = ignore_index
         self.coverage = coverage
@@ -103,3 +115,37 @@ class SequenceLoss:
                 )
             loss = loss + self.coverage * coverage_loss(attention, real)
         return SequenceLossOutput(loss, nll, real.sum())
+
+    def of_two_passes(
+        self,
+        logits: tuple[Tensor | Projected, Tensor | Projected],
+        target: Tensor,
+        mapping: Mapping,
+        attention: tuple[Tensor | None, Tensor | None] = (None, None),
+    ) -> SequenceLossOutput:
+        r"""Return the mean loss of two passes, with the divergence of their outputs.
+
+        The sum is ``½ (L(x₁; q) + L(x₂; q)) + α/4 (L(x₁; Π(x₂)) + L(x₂; Π(x₁)))``, half of the loss
+        in the paper. The second term is the symmetric Fenchel–Young divergence: for softmax,
+        ``KL(Π(x₂) ‖ Π(x₁)) + KL(Π(x₁) ‖ Π(x₂))``. It is finite for sparse mappings too, whose KL is
+        not. In each of its parts the other pass is a constant, so the gradient of the first is
+        ``Π(x₁) − Π(x₂)``.
+
+        Args:
+            logits: of both passes, each ``[batch, length, vocabulary]``; they are stored whole.
+            target: ``[batch, length]`` ids.
+            mapping: logits → probabilities, the model's ``output_mapping``.
+            attention: of both passes, as for ``__call__``.
+        """
+        whole = [x.whole() if isinstance(x, Projected) else x for x in logits]
+        first, second = (
+            self(x, target, mapping, seen) for x, seen in zip(whole, attention, strict=True)
+        )
+        rows = [x[target != self.ignore_index] for x in whole]
+        divergences = [
+            mapping.loss(x, mapping(other).detach(), reduction="sum")
+            for x, other in (rows, rows[::-1])
+        ]
+        loss = (first.loss_sum + second.loss_sum) / 2
+        loss = loss + self.r_drop / 4 * (divergences[0] + divergences[1]).to(loss.dtype)
+        return SequenceLossOutput(loss, (first.nll_sum + second.nll_sum) / 2, first.tokens)

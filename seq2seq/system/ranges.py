@@ -172,6 +172,7 @@ KEYS: dict[str, Range | Text] = {
     "license": OPTIONAL,
     "loss.coverage": NOT_NEGATIVE,
     "loss.label_smoothing": SHARE,
+    "loss.r_drop": NOT_NEGATIVE,
     "max_source_length": POSITIVE,
     "model.attention_dropout": SHARE,
     "model.decoder_layers": POSITIVE,

@@ -109,11 +109,16 @@ class Entailment(Task):
         """See the base class; each example is one term.
 
         Raises:
-            ValueError: if the loss has a coverage term, which only tasks that write text support.
+            ValueError: if the loss has a term that only tasks that write text support.
         """
         if criterion.reads_attention:
             raise ValueError(
                 "loss.coverage is only for tasks that write text; set loss.coverage=0 for "
+                "task=entailment"
+            )
+        if criterion.r_drop:
+            raise ValueError(
+                "loss.r_drop is only for tasks that write text; set loss.r_drop=0 for "
                 "task=entailment"
             )
         classes = SequenceLoss(criterion.label_smoothing, ignore_index=NO_CLASS)

@@ -17,7 +17,7 @@ from seq2seq.evaluation.mapping_parameters import mapping_parameters
 from seq2seq.evaluation.report import reference_lines, value_lines
 from seq2seq.evaluation.writing_systems import SAMPLE
 from seq2seq.models.attending import evaluating
-from seq2seq.models.encoder_decoder import Decodable
+from seq2seq.models.encoder_decoder import Decodable, Output
 from seq2seq.nn.losses import SequenceLoss, SequenceLossOutput
 from seq2seq.search import Search
 from seq2seq.system.errors import DataError
@@ -163,15 +163,37 @@ class Generation(Task):
     def loss(
         self, model: Decodable[Any], batch: Batch, criterion: SequenceLoss
     ) -> SequenceLossOutput:
-        """See the base class; the terms are the target tokens."""
-        output = model(
-            batch.source,
-            batch.source_lengths,
-            batch.target_input,
-            return_attention=criterion.reads_attention,
-            return_logits=False,
-        )
-        return criterion(output.logits, batch.target_output, model.output_mapping, output.attention)
+        """See the base class; the terms are the target tokens.
+
+        Raises:
+            ValueError: if the loss compares two passes, but the model copies words of the source.
+        """
+        if criterion.r_drop and model.copying:
+            raise ValueError(
+                "loss.r_drop compares the logits of two passes, which a model with "
+                "model.copying=true does not have; set one of them off"
+            )
+
+        def read() -> Output:
+            return model(
+                batch.source,
+                batch.source_lengths,
+                batch.target_input,
+                return_attention=criterion.reads_attention,
+                return_logits=False,
+            )
+
+        target, mapping = batch.target_output, model.output_mapping
+        if criterion.r_drop:
+            first, second = read(), read()
+            return criterion.of_two_passes(
+                (first.logits, second.logits),
+                target,
+                mapping,
+                (first.attention, second.attention),
+            )
+        output = read()
+        return criterion(output.logits, target, mapping, output.attention)
 
     def evaluate(
         self,

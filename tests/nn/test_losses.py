@@ -157,3 +157,43 @@ def test_a_second_backward_pass_is_refused_rather_than_wrong(
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="called twice"):
         loss.backward()
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_two_equal_passes_have_the_loss_of_one(
+    logits: Tensor, target: Tensor, mapping: Mapping
+) -> None:
+    one = SequenceLoss(0.1)(logits, target, mapping)
+    both = SequenceLoss(0.1, r_drop=3.0).of_two_passes((logits, logits), target, mapping)
+    for first, second in zip(one, both, strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-6, atol=1e-6)
+
+
+def test_two_passes_by_softmax_are_half_of_r_drop(logits: Tensor, target: Tensor) -> None:
+    torch.manual_seed(1)
+    other = logits.detach() + 0.3 * torch.randn_like(logits)
+    found = SequenceLoss(r_drop=5.0).of_two_passes((logits, other), target, Softmax())
+    p, q = (x[target != 0].log_softmax(-1) for x in (logits, other))
+    divergence = F.kl_div(p, q, reduction="sum", log_target=True)
+    divergence = (divergence + F.kl_div(q, p, reduction="sum", log_target=True)) / 2
+    labels = target[target != 0]
+    expected = F.nll_loss(p, labels, reduction="sum") + F.nll_loss(q, labels, reduction="sum")
+    torch.testing.assert_close(found.loss_sum, (expected + 5.0 * divergence) / 2)
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_the_divergence_pulls_two_passes_together(
+    logits: Tensor, target: Tensor, mapping: Mapping
+) -> None:
+    torch.manual_seed(1)
+    other = (logits.detach() + 0.3 * torch.randn_like(logits)).requires_grad_()
+    losses = [
+        SequenceLoss(r_drop=alpha).of_two_passes((logits, other), target, mapping).loss_sum
+        for alpha in (0.0, 4.0)
+    ]
+    assert losses[1] > losses[0]
+    first, second = torch.autograd.grad(losses[1] - losses[0], (logits, other))
+    real = (target != 0)[..., None]
+    difference = torch.where(real, mapping(logits) - mapping(other), 0.0).detach()
+    torch.testing.assert_close(first, difference, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(second, -difference, rtol=1e-5, atol=1e-6)
