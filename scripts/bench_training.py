@@ -5,10 +5,11 @@
 
 Loops that train models of the same size: a plain loop with a model of `torch.nn`
 (`plain_models.py`), the bound; the same loop with our model; our run as `seq2seq-train` starts it,
-with logging, callbacks, schedule and the state saved at its usual interval; and the plain loop with
-models of others where they are installed: JoeyNMT's (`pip install joeynmt`) and, of Transformers,
-Hugging Face's Marian (`pip install transformers`). Each is a process of its own. They take turns of
-a few batches, so that a busy machine is busy for all of them.
+with logging, callbacks, schedule and the state saved at its usual interval; the same run in bf16
+(`run bf16`), where the CPU has it; and the plain loop with models of others where they are
+installed: JoeyNMT's (`pip install joeynmt`) and, of Transformers, Marian (`pip install
+transformers`). Each is a process of its own. They take turns of a few batches, so that a busy
+machine is busy for all of them.
 
 - Speed: source and target tokens a second without padding, the median over the turns. A ratio is
   the median over the turns of a loop's speed by that of the plain loop in the same turn.
@@ -36,13 +37,15 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from training_contenders import Entry, Finished, Ready, contend, peers
+from training_contenders import BF16, Entry, Finished, Ready, contend, peers
 from training_loops import arguments, prepared
 
 LOOPS = ("plain", "ours", "run")
 # What our run has to reach of the speed of the plain loop, where there is a bar.
 BARS = {("feeding", "32"): 1.0, ("transformer", "32"): 1.0}
 BARS |= {("feeding", "bf16"): 1.35, ("transformer", "bf16"): 1.35}
+# What our run in bf16 has to reach of its speed in float32, where the CPU has bf16.
+BF16_BARS = {"transformer": 1.15, "recurrent": 1.0, "feeding": 1.0}
 FILLED, VALIDATION = 0.95, 15.0  # at least so much, at most so many seconds
 
 
@@ -62,9 +65,9 @@ class Result:
     def speed(self, loop: str) -> float:
         return statistics.median(self.tokens_per_second[loop])
 
-    def ratio(self, loop: str) -> float:
-        mine, plain = self.tokens_per_second[loop], self.tokens_per_second["plain"]
-        return statistics.median(a / b for a, b in zip(mine, plain, strict=True))
+    def ratio(self, loop: str, against: str = "plain") -> float:
+        mine, other = self.tokens_per_second[loop], self.tokens_per_second[against]
+        return statistics.median(a / b for a, b in zip(mine, other, strict=True))
 
     def grown(self, loop: str) -> int:
         return self.peak_bytes[loop] - self.ready_bytes[loop]
@@ -75,6 +78,9 @@ class Result:
         bar = BARS.get((self.model, precision))
         if bar and (precision == "32" or has_bf16()):
             found["speed ÷ plain"] = (self.ratio("run"), bar, self.ratio("run") >= bar)
+        if BF16 in self.tokens_per_second:
+            ratio, bar = self.ratio(BF16, "run"), BF16_BARS[self.model]
+            found["speed of bf16 ÷ float32"] = (ratio, bar, ratio >= bar)
         memory = self.grown("run") / self.grown("plain")
         found["memory of training ÷ plain"] = (memory, 1.0, memory <= 1.0)
         found["filled"] = (self.filled, FILLED, self.filled >= FILLED)
@@ -85,7 +91,8 @@ class Result:
 
 def race(model: str, attention: str, args: argparse.Namespace) -> Result:
     """Start all and let them take turns, in an order that rotates."""
-    names = [*LOOPS, *peers(model)]
+    both = args.precision == "32" and has_bf16()
+    names = [*LOOPS, *([BF16] if both else []), *peers(model)]
     context = multiprocessing.get_context("forkserver")
     channels: dict[str, Connection] = {}
     for name in names:
@@ -111,7 +118,8 @@ def race(model: str, attention: str, args: argparse.Namespace) -> Result:
         raise SystemExit(f"{model}: a loop ended early; what it said is above") from None
     one = ready["run"]
     save = one.saves_a_step * args.steps * finished["run"].measured["seconds_of_a_save"]
-    seconds["run"] = [value + save for value in seconds["run"]]
+    for name in {"run", BF16} & seconds.keys():
+        seconds[name] = [value + save for value in seconds[name]]
     tokens = [sum(one.tokens[first:][: args.steps]) for first in turns(one.tokens, args.steps)]
     return Result(
         model,

@@ -113,10 +113,12 @@ def joey_model(entry: Entry, data: ParallelData, config: DictConfig) -> nn.Modul
     return joey(max(sizes(data).values()), entry.model, config)
 
 
+BF16 = "run bf16"
 CONTENDERS = {
     "plain": Contender(plain_model, plain_loss),
     "ours": Contender(our_model, our_loss),
     "run": Contender(our_model),
+    BF16: Contender(our_model),
     "HF": Contender(marian_model, marian_loss),
     "JoeyNMT": Contender(joey_model, lambda m, loss, b: joey_loss(m, loss.label_smoothing, b)),
 }
@@ -130,6 +132,8 @@ def contend(channel: Connection, entry: Entry) -> None:
     It works only when it is told to: before each turn, and before the end.
     """
     args = entry.args
+    if entry.loop == BF16:
+        args = argparse.Namespace(**{**vars(args), "precision": "bf16"})
     data = prepared(args)
     config = configuration(entry.model, entry.attention, args)
     batches = first_batches(data, config, args.steps * (args.turns + 1))
