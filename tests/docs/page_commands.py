@@ -30,6 +30,7 @@ NOT_RUN = {
     "python scripts/finetune_transformers.py MODEL": "tests/scripts/test_finetune_transformers.py",
     "python scripts/bench_startup.py": "tests/scripts/test_bench_startup.py runs it",
     "python scripts/bench_compile.py": "tests/scripts/test_bench_compile.py runs it",
+    "python scripts/check_gpu.py": "for a GPU; tests/scripts/test_check_gpu.py runs it on a CPU",
     "python scripts/draw_mappings.py": "it rewrites a page; test_draw_mappings.py runs it",
 }
 
